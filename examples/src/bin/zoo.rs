@@ -1,0 +1,318 @@
+//! Quantizes, runs and evaluates torchvision's networks with weights of your own.
+//!
+//! Without a subcommand it quantizes a ResNet-18 with random weights, to show that all is well.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use examples::data::{Normalization, Pictures, labels};
+use examples::models::resnet::{BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50};
+use examples::scoring::{classes, count_correct};
+use indicatif::ProgressIterator;
+use qcore::prelude::*;
+use qcore::{Converted, ModelSummary, QParams, StateDict};
+use safetensors::Dtype;
+use safetensors::tensor::{TensorView, serialize_to_file};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Calibrates a float checkpoint and writes the int8 model.
+    Quantize(Quantize),
+    /// Writes the logits of a file of pictures.
+    Run(Run),
+    /// Prints the top-1 accuracy on a file of pictures and labels.
+    Evaluate(Evaluate),
+}
+
+/// The architectures, by torchvision's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Arch {
+    Resnet18,
+    Resnet34,
+    Resnet50,
+}
+
+impl Arch {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Resnet18 => "resnet18",
+            Self::Resnet34 => "resnet34",
+            Self::Resnet50 => "resnet50",
+        }
+    }
+}
+
+#[derive(Args)]
+struct Quantize {
+    #[arg(long)]
+    arch: Arch,
+    #[arg(long)]
+    num_classes: usize,
+    /// Float checkpoint (safetensors, torchvision's key names).
+    #[arg(long)]
+    weights: PathBuf,
+    /// Pictures to calibrate on: `x` [N, 3, H, W], f32 or u8.
+    #[arg(long)]
+    calibration: PathBuf,
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+    #[arg(long, default_value_t = Backend::Native)]
+    backend: Backend,
+    /// A layer that stays in float, e.g. `layer1.0.conv1`; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    skip: Vec<String>,
+    /// Where the int8 model goes.
+    #[arg(long)]
+    out: PathBuf,
+    /// Where the scales and zero points of every edge and weight go, as JSON.
+    #[arg(long)]
+    qparams: Option<PathBuf>,
+    #[command(flatten)]
+    pixels: PixelOptions,
+}
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    model: ModelChoice,
+    /// Pictures `x` [N, 3, H, W], f32 or u8.
+    #[arg(long)]
+    input: PathBuf,
+    /// Where the logits `y` [N, K] go.
+    #[arg(long)]
+    out: PathBuf,
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+    #[command(flatten)]
+    pixels: PixelOptions,
+}
+
+#[derive(Args)]
+struct Evaluate {
+    #[command(flatten)]
+    model: ModelChoice,
+    /// Pictures `x` [N, 3, H, W] and labels `y` [N].
+    #[arg(long)]
+    test: PathBuf,
+    #[arg(long, default_value_t = 32)]
+    batch_size: usize,
+    #[command(flatten)]
+    pixels: PixelOptions,
+}
+
+/// An int8 model, or an architecture with float weights.
+#[derive(Args)]
+struct ModelChoice {
+    /// An int8 model of `zoo quantize`.
+    #[arg(long, required_unless_present = "weights", conflicts_with_all = ["arch", "num_classes", "weights"])]
+    model: Option<PathBuf>,
+    #[arg(long, requires = "weights")]
+    arch: Option<Arch>,
+    #[arg(long, requires = "weights")]
+    num_classes: Option<usize>,
+    /// Float checkpoint.
+    #[arg(long, requires_all = ["arch", "num_classes"])]
+    weights: Option<PathBuf>,
+}
+
+/// How u8 pictures become floats: `(x / 255 - mean) / std`.
+#[derive(Args)]
+struct PixelOptions {
+    #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0.485,0.456,0.406")]
+    mean: Vec<f32>,
+    #[arg(long, value_delimiter = ',', num_args = 1, default_value = "0.229,0.224,0.225")]
+    std: Vec<f32>,
+}
+
+impl PixelOptions {
+    fn normalization(&self) -> Normalization {
+        Normalization { mean: self.mean.clone(), std: self.std.clone() }
+    }
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().command {
+        Some(Command::Quantize(arguments)) => quantize(&arguments),
+        Some(Command::Run(arguments)) => run(&arguments),
+        Some(Command::Evaluate(arguments)) => evaluate(&arguments),
+        None => demonstrate(),
+    }
+}
+
+/// Runs `$body` with `$model` bound to the float network of an architecture.
+macro_rules! with_arch {
+    ($arch:expr, $num_classes:expr, $model:ident => $body:expr) => {
+        match $arch {
+            Arch::Resnet18 => {
+                let $model = resnet18($num_classes);
+                $body
+            }
+            Arch::Resnet34 => {
+                let $model = resnet34($num_classes);
+                $body
+            }
+            Arch::Resnet50 => {
+                let $model = resnet50($num_classes);
+                $body
+            }
+        }
+    };
+}
+
+fn quantize(arguments: &Quantize) -> Result<()> {
+    ensure!(arguments.num_classes > 0, "--num-classes must be at least 1");
+    let weights = StateDict::open(&arguments.weights)?;
+    let pictures = Pictures::open(&arguments.calibration, &arguments.pixels.normalization())?;
+    with_arch!(arguments.arch, arguments.num_classes, model => {
+        quantize_model(model, &weights, &pictures, arguments)
+    })
+}
+
+fn quantize_model<M: Quantizable<Input = Tensor, Output = Tensor>>(
+    mut model: M,
+    weights: &StateDict,
+    pictures: &Pictures,
+    arguments: &Quantize,
+) -> Result<()> {
+    model
+        .load_state_dict(weights)
+        .with_context(|| format!("loading {} as {}", arguments.weights.display(), arguments.arch.name()))?;
+    let mapping = arguments
+        .skip
+        .iter()
+        .fold(QConfigMapping::for_backend(arguments.backend), |mapping, name| mapping.module(name, None));
+    let mut prepared = model.prepare(&mapping)?;
+    let report = prepared.calibrate(pictures.batches(arguments.batch_size))?;
+    println!("{report}");
+
+    let mut int8 = prepared.convert()?;
+    int8.set_metadata("arch", arguments.arch.name());
+    int8.save(&arguments.out)?;
+    println!("{}: {}", arguments.out.display(), file_size(&arguments.out)?);
+    if let Some(path) = &arguments.qparams {
+        std::fs::write(path, qparams_json(&int8)?).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Each observed edge and each weight, to its scales, zero points and type.
+fn qparams_json<M: Quantizable>(int8: &Converted<M>) -> Result<String> {
+    let edges: BTreeMap<&str, &QParams> = int8
+        .summary()
+        .edges
+        .iter()
+        .filter_map(|edge| Some((edge.path.as_str(), edge.qparams.as_ref()?)))
+        .collect();
+    let mut weights = BTreeMap::new();
+    int8.visit_weights(&mut |path, weight| {
+        weights.insert(path.to_owned(), weight.qparams().clone());
+    });
+    Ok(serde_json::to_string_pretty(&serde_json::json!({ "edges": edges, "weights": weights }))?)
+}
+
+/// A network behind one type, whatever it is: a batch of pictures in, logits out.
+type Predict = Box<dyn Fn(Tensor) -> qcore::Result<Tensor>>;
+
+fn open_model(choice: &ModelChoice) -> Result<Predict> {
+    if let Some(path) = &choice.model {
+        return open_int8(path);
+    }
+    let (Some(arch), Some(num_classes), Some(path)) = (choice.arch, choice.num_classes, &choice.weights) else {
+        bail!("pass --model, or --arch with --num-classes and --weights");
+    };
+    let weights = StateDict::open(path)?;
+    with_arch!(arch, num_classes, model => {
+        let mut model = model;
+        model.load_state_dict(&weights).with_context(|| format!("loading {} as {}", path.display(), arch.name()))?;
+        Ok(Box::new(move |x: Tensor| model.forward(x)))
+    })
+}
+
+fn open_int8(path: &Path) -> Result<Predict> {
+    let summary = ModelSummary::open(path)?;
+    let arch = summary.metadata.get("arch").map(String::as_str);
+    match arch.and_then(|name| Arch::from_str(name, false).ok()) {
+        Some(Arch::Resnet18 | Arch::Resnet34) => load_int8::<ResNet<BasicBlock>>(path),
+        Some(Arch::Resnet50) => load_int8::<ResNet<Bottleneck>>(path),
+        None => bail!("{} holds a `{}`, which `zoo quantize` did not write", path.display(), summary.model),
+    }
+}
+
+fn load_int8<M: Quantizable<Input = Tensor, Output = Tensor>>(path: &Path) -> Result<Predict> {
+    let int8 = Converted::<M>::load(path)?;
+    Ok(Box::new(move |x: Tensor| int8.forward(x)))
+}
+
+/// The logits of all pictures, row after row, and the number of classes.
+fn predict(predict: &Predict, pictures: &Pictures, batch_size: usize) -> Result<(Vec<Tensor>, usize)> {
+    let logits =
+        pictures.batches(batch_size).progress().map(|batch| predict(batch?)).collect::<qcore::Result<Vec<_>>>()?;
+    let num_classes = logits.first().map_or(0, |logits| logits.shape()[1]);
+    Ok((logits, num_classes))
+}
+
+fn run(arguments: &Run) -> Result<()> {
+    let model = open_model(&arguments.model)?;
+    let pictures = Pictures::open(&arguments.input, &arguments.pixels.normalization())?;
+    let (logits, num_classes) = predict(&model, &pictures, arguments.batch_size)?;
+    let bytes: Vec<u8> = logits
+        .iter()
+        .flat_map(|batch| batch.view().iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
+        .collect();
+    let view = TensorView::new(Dtype::F32, vec![pictures.len(), num_classes], &bytes)?;
+    serialize_to_file([("y", view)], None, &arguments.out)
+        .with_context(|| format!("writing {}", arguments.out.display()))?;
+    println!("{}: y [{}, {num_classes}]", arguments.out.display(), pictures.len());
+    Ok(())
+}
+
+fn evaluate(arguments: &Evaluate) -> Result<()> {
+    let model = open_model(&arguments.model)?;
+    let pictures = Pictures::open(&arguments.test, &arguments.pixels.normalization())?;
+    let labels = labels(&arguments.test)?;
+    let (logits, num_classes) = predict(&model, &pictures, arguments.batch_size)?;
+    let predictions: Vec<usize> = logits.iter().flat_map(classes).collect();
+    let correct = count_correct(&predictions, &labels, num_classes)?;
+    println!("top-1 {:.4} ({correct} of {})", correct as f64 / labels.len() as f64, labels.len());
+    Ok(())
+}
+
+fn file_size(path: &Path) -> Result<String> {
+    let bytes = std::fs::metadata(path)?.len();
+    Ok(format!("{:.1} MB", bytes as f64 / 1e6))
+}
+
+/// ResNet-18 with random weights on random pictures: quantize, save, load, compare.
+fn demonstrate() -> Result<()> {
+    use rand::{RngExt, SeedableRng};
+    let mut rng = rand::rngs::StdRng::seed_from_u64(0);
+    let shape = [8, 3, 32, 32];
+    let pixels = (0..shape.iter().product()).map(|_| rng.random()).collect();
+    let pictures = Pictures::from_bytes(shape, pixels, Normalization::imagenet())?;
+
+    let model = resnet18(10);
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+    prepared.calibrate(pictures.batches(4))?;
+    let int8 = prepared.convert()?;
+
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("resnet18.int8.safetensors");
+    int8.save(&path)?;
+    let reloaded = Converted::<ResNet<BasicBlock>>::load(&path)?;
+    let x = pictures.batch(0..4)?;
+    let (float, before, after) = (model.forward(&x)?, int8.forward(&x)?, reloaded.forward(&x)?);
+    ensure!(before == after, "the reloaded model gives other logits");
+    println!("resnet18, random weights: int8 file {}, reloaded bit for bit", file_size(&path)?);
+    println!("float classes {:?}, int8 classes {:?}", classes(&float), classes(&before));
+    println!("run `zoo --help` for quantize, run and evaluate");
+    Ok(())
+}

@@ -1,0 +1,5 @@
+//! Models and data shared by the example programs.
+
+pub mod data;
+pub mod models;
+pub mod scoring;

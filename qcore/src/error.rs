@@ -1,0 +1,202 @@
+//! The one error type of the library: what was expected, what came, and in which layer.
+
+use std::fmt;
+use std::path::PathBuf;
+
+/// Result with [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that bad input, a bad file or a bad configuration can cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An error inside a layer; `layer` is its path, e.g. `layers.0.conv2`.
+    #[error("in `{layer}`: {source}")]
+    InLayer {
+        /// Path of the layer in PyTorch's spelling.
+        layer: String,
+        /// What went wrong there.
+        source: Box<Error>,
+    },
+
+    /// A tensor's shape does not fit an operation.
+    #[error("{operation} expected {expected}, found shape {found:?}")]
+    Shape {
+        /// The operation, e.g. `Conv2d`.
+        operation: &'static str,
+        /// What it takes, in words.
+        expected: String,
+        /// The shape that came.
+        found: Vec<usize>,
+    },
+
+    /// A parameter of a layer, observer or operation is outside its domain.
+    #[error("{operation}: {message}")]
+    Parameter {
+        /// The operation or type, e.g. `MaxPool2d`.
+        operation: &'static str,
+        /// What is wrong and what is allowed.
+        message: String,
+    },
+
+    /// NaN or infinity where only finite values make sense.
+    #[error("{what} contains {value} at flat index {index}")]
+    NotFinite {
+        /// Which tensor.
+        what: String,
+        /// `NaN`, `inf` or `-inf`.
+        value: f32,
+        /// Index in row-major order.
+        index: usize,
+    },
+
+    /// An observer was asked for something that it cannot give.
+    #[error("{observer}: {message}")]
+    Observer {
+        /// The observer's name, e.g. `MovingAverageMinMaxObserver`.
+        observer: &'static str,
+        /// What it cannot do, and why.
+        message: String,
+    },
+
+    /// Edges that `convert` needs and that never saw data; all of them.
+    #[error(
+        "{} never saw data: {}; run `calibrate` with inputs that reach {}",
+        if .edges.len() == 1 { "an observed edge".to_owned() } else { format!("{} observed edges", .edges.len()) },
+        .edges.join(", "),
+        if .edges.len() == 1 { "it" } else { "them" }
+    )]
+    NotCalibrated {
+        /// Paths of the edges.
+        edges: Vec<String>,
+    },
+
+    /// `calibrate` got no batch at all.
+    #[error("calibration got no batches: pass at least one input")]
+    EmptyCalibration,
+
+    /// Names in a `QConfigMapping` that no layer of the model has.
+    #[error("{}", unknown_names(.names))]
+    UnknownNames {
+        /// Each unknown name with the nearest known one, if any is near.
+        names: Vec<(String, Option<String>)>,
+    },
+
+    /// A state dict that does not fit the model; every key that is missing, unexpected or misshapen.
+    #[error("{0}")]
+    StateDict(StateDictMismatch),
+
+    /// A file could not be read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: std::io::Error,
+    },
+
+    /// A file that is not what it should be: truncated, corrupt, foreign, of another version.
+    #[error("{}: {message}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+
+    /// A quantization configuration that no kernel runs.
+    #[error("unsupported: {0}")]
+    Unsupported(String),
+}
+
+/// Keys of a state dict that do not fit a model.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct StateDictMismatch {
+    /// Keys that the model needs and the file does not have.
+    pub missing: Vec<String>,
+    /// Keys that the file has and the model does not know.
+    pub unexpected: Vec<String>,
+    /// Keys with another shape: (key, expected by the model, found in the file).
+    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+}
+
+impl StateDictMismatch {
+    /// Whether the state dict fits.
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.misshapen.is_empty()
+    }
+}
+
+impl fmt::Display for StateDictMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the state dict does not fit the model")?;
+        if !self.missing.is_empty() {
+            write!(f, "\n  missing: {}", self.missing.join(", "))?;
+        }
+        if !self.unexpected.is_empty() {
+            write!(f, "\n  unexpected: {}", self.unexpected.join(", "))?;
+        }
+        for (key, expected, found) in &self.misshapen {
+            write!(f, "\n  {key}: expected shape {expected:?}, found {found:?}")?;
+        }
+        Ok(())
+    }
+}
+
+fn unknown_names(names: &[(String, Option<String>)]) -> String {
+    let described: Vec<String> = names
+        .iter()
+        .map(|(name, near)| match near {
+            Some(near) => format!("`{name}` (did you mean `{near}`?)"),
+            None => format!("`{name}`"),
+        })
+        .collect();
+    format!("the model has no {}", described.join(", no "))
+}
+
+impl Error {
+    /// The same error, said to be inside `layer`; nested calls build the path from the inside out.
+    #[must_use]
+    pub fn in_layer(self, layer: &str) -> Self {
+        match self {
+            Self::InLayer { layer: inner, source } => {
+                Self::InLayer { layer: format!("{layer}.{inner}"), source }
+            }
+            other => Self::InLayer { layer: layer.to_owned(), source: Box::new(other) },
+        }
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
+        Self::Io { path: path.into(), source }
+    }
+
+    pub(crate) fn file(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self::File { path: path.into(), message: message.into() }
+    }
+
+    pub(crate) fn shape(operation: &'static str, expected: impl Into<String>, found: &[usize]) -> Self {
+        Self::Shape { operation, expected: expected.into(), found: found.to_vec() }
+    }
+
+    pub(crate) fn parameter(operation: &'static str, message: impl Into<String>) -> Self {
+        Self::Parameter { operation, message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_grows_from_the_inside_out() {
+        let error = Error::EmptyCalibration.in_layer("conv1").in_layer("layers.0");
+        assert!(error.to_string().starts_with("in `layers.0.conv1`: "), "{error}");
+    }
+
+    #[test]
+    fn unknown_names_come_with_suggestions() {
+        let error =
+            Error::UnknownNames { names: vec![("fcc".into(), Some("fc".into())), ("zebra".into(), None)] };
+        assert_eq!(error.to_string(), "the model has no `fcc` (did you mean `fc`?), no `zebra`");
+    }
+}

@@ -1,0 +1,69 @@
+//! Safetensors files: mapped into memory to read, replaced atomically to write.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use qkernels::mapped_file::MappedFile;
+use safetensors::SafeTensors;
+use safetensors::tensor::{Metadata, TensorView};
+
+use crate::{Error, Result};
+
+/// A safetensors file whose header has been checked against its length.
+#[derive(Debug)]
+pub(crate) struct TensorFile {
+    path: PathBuf,
+    bytes: MappedFile,
+    /// Length of the header, where the tensors begin.
+    data_start: usize,
+    metadata: Metadata,
+}
+
+impl TensorFile {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let bytes = MappedFile::open(path).map_err(|error| Error::io(path, error))?;
+        let (header, metadata) = SafeTensors::read_metadata(&bytes)
+            .map_err(|error| Error::file(path, format!("not a complete safetensors file: {error}")))?;
+        Ok(Self { path: path.to_owned(), bytes, data_start: header + 8, metadata })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The tensor `name`, if there is one. Its bytes may begin at any address.
+    pub(crate) fn tensor(&self, name: &str) -> Result<Option<TensorView<'_>>> {
+        let Some(info) = self.metadata.info(name) else { return Ok(None) };
+        let broken = |message: String| Error::file(&self.path, format!("tensor `{name}`: {message}"));
+        let (begin, end) = info.data_offsets;
+        let bytes = self
+            .data_start
+            .checked_add(begin)
+            .zip(self.data_start.checked_add(end))
+            .and_then(|(begin, end)| self.bytes.get(begin..end))
+            .ok_or_else(|| broken("its data lies outside the file".into()))?;
+        TensorView::new(info.dtype, info.shape.clone(), bytes)
+            .map(Some)
+            .map_err(|error| broken(error.to_string()))
+    }
+}
+
+/// Writes `bytes` to `path` such that a reader sees the old file or the new one, never half of it.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error| Error::io(path, error))
+}

@@ -1,0 +1,188 @@
+//! The operations of a `forward` body as functions on float tensors, for ordinary Rust.
+//!
+//! Inside a `#[quantizable]` body the same names take PyTorch's optional arguments; here the ones that matter
+//! most are always given. All follow PyTorch's semantics, and give an error when a shape or an argument does not
+//! fit.
+//!
+//! ```
+//! use qcore::{Tensor, functional as f};
+//!
+//! let x = Tensor::from_vec(&[1, 1, 2, 2], vec![-1.0, 2.0, 3.0, -4.0])?;
+//! let y = f::flatten(&f::max_pool2d(&f::relu(&x)?, 2, 2, 0)?, 1, -1)?;
+//! assert_eq!(y.as_slice(), Some(&[3.0][..]));
+//! # Ok::<(), qcore::Error>(())
+//! ```
+
+use crate::op::{self, Extent, Op};
+use crate::{Pair, Result, Tensor};
+
+fn run(operation: Result<impl Op>, inputs: &[&Tensor]) -> Result<Tensor> {
+    let mut inputs: Vec<Tensor> = inputs.iter().copied().cloned().collect();
+    operation?.forward(&mut inputs)
+}
+
+/// `max(x, 0)`, for any shape.
+///
+/// # Errors
+/// Never at present.
+pub fn relu(x: &Tensor) -> Result<Tensor> {
+    run(op::relu(), &[x])
+}
+
+/// `min(max(x, 0), 6)`, for any shape.
+///
+/// # Errors
+/// Never at present.
+pub fn relu6(x: &Tensor) -> Result<Tensor> {
+    run(op::relu6(), &[x])
+}
+
+/// `min(max(x, min), max)`, for any shape.
+///
+/// # Errors
+/// When `min` and `max` are not two finite numbers in order.
+pub fn clamp(x: &Tensor, min: impl Into<f64>, max: impl Into<f64>) -> Result<Tensor> {
+    run(op::clamp(min, max), &[x])
+}
+
+/// `a + b`, with broadcasting.
+///
+/// # Errors
+/// When the shapes do not broadcast.
+pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    run(op::add(), &[a, b])
+}
+
+/// `a - b`, with broadcasting.
+///
+/// # Errors
+/// When the shapes do not broadcast.
+pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    run(op::sub(), &[a, b])
+}
+
+/// `a * b`, value by value, with broadcasting.
+///
+/// # Errors
+/// When the shapes do not broadcast.
+pub fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    run(op::mul(), &[a, b])
+}
+
+/// `x + scalar`, for any shape.
+///
+/// # Errors
+/// When the scalar is not finite.
+pub fn add_scalar(x: &Tensor, scalar: impl Into<f64>) -> Result<Tensor> {
+    run(op::add_scalar(scalar), &[x])
+}
+
+/// `x * scalar`, for any shape.
+///
+/// # Errors
+/// When the scalar is not finite.
+pub fn mul_scalar(x: &Tensor, scalar: impl Into<f64>) -> Result<Tensor> {
+    run(op::mul_scalar(scalar), &[x])
+}
+
+/// The tensors one after the other along axis `dim`; their other extents are equal.
+///
+/// # Errors
+/// When the shapes do not fit together, or there is no tensor.
+pub fn cat(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
+    run(op::cat(Some(dim)), tensors)
+}
+
+/// The largest value of each window: `[N, C, H, W]` to `[N, C, OH, OW]`.
+///
+/// # Errors
+/// When the shape is another, a size is 0, or the padding is more than half of the window.
+pub fn max_pool2d(
+    x: &Tensor,
+    kernel_size: impl Into<Pair>,
+    stride: impl Into<Pair>,
+    padding: impl Into<Pair>,
+) -> Result<Tensor> {
+    run(op::max_pool2d(kernel_size, Some(stride.into()), Some(padding.into()), None, None), &[x])
+}
+
+/// The mean of each window, padding counted as zeros: `[N, C, H, W]` to `[N, C, OH, OW]`.
+///
+/// # Errors
+/// When the shape is another, a size is 0, or the padding is more than half of the window.
+pub fn avg_pool2d(
+    x: &Tensor,
+    kernel_size: impl Into<Pair>,
+    stride: impl Into<Pair>,
+    padding: impl Into<Pair>,
+) -> Result<Tensor> {
+    run(op::avg_pool2d(kernel_size, Some(stride.into()), Some(padding.into()), None, None), &[x])
+}
+
+/// Means over windows that follow from the output size: `[N, C, H, W]` to `[N, C, OH, OW]`.
+///
+/// # Errors
+/// When the shape is another, or a size is 0.
+pub fn adaptive_avg_pool2d(x: &Tensor, output_size: impl Into<Pair>) -> Result<Tensor> {
+    run(op::adaptive_avg_pool2d(output_size), &[x])
+}
+
+/// The axes from `start_dim` to `end_dim` become one; negative counts from the end.
+///
+/// # Errors
+/// When the tensor does not have the axes.
+pub fn flatten(x: &Tensor, start_dim: isize, end_dim: isize) -> Result<Tensor> {
+    run(op::flatten(Some(start_dim), Some(end_dim)), &[x])
+}
+
+/// The same values in row-major order, in another shape; one extent may be -1.
+///
+/// # Errors
+/// When the number of values differs.
+pub fn reshape(x: &Tensor, shape: &[isize]) -> Result<Tensor> {
+    run(op::reshape(shape.iter().copied().map(Extent::from).collect()), &[x])
+}
+
+/// Axis `i` of the result is axis `dims[i]` of `x`.
+///
+/// # Errors
+/// When `dims` does not name each axis once.
+pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
+    run(op::permute(dims), &[x])
+}
+
+/// Two axes change places.
+///
+/// # Errors
+/// When the tensor does not have the axes.
+pub fn transpose(x: &Tensor, dim0: isize, dim1: isize) -> Result<Tensor> {
+    run(op::transpose(dim0, dim1), &[x])
+}
+
+/// At most `chunks` pieces of equal length along axis `dim`; the last may be shorter.
+///
+/// # Errors
+/// When `chunks` is 0, or the tensor does not have the axis.
+pub fn chunk(x: &Tensor, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
+    let size = x.size(dim)?.div_ceil(chunks.max(1)).max(1);
+    (0..x.size(dim)?.div_ceil(size).max(1))
+        .map(|piece| run(op::chunk(chunks, Some(dim), piece), &[x]))
+        .collect()
+}
+
+/// Pieces of length `split_size` along axis `dim`; the last may be shorter.
+///
+/// # Errors
+/// When `split_size` is 0, or the tensor does not have the axis.
+pub fn split(x: &Tensor, split_size: usize, dim: isize) -> Result<Vec<Tensor>> {
+    let pieces = x.size(dim)?.div_ceil(split_size.max(1)).max(1);
+    (0..pieces).map(|piece| run(op::split(split_size, Some(dim), piece), &[x])).collect()
+}
+
+/// The mean over `dims`, which stay with extent 1 if `keepdim`; no axes mean all.
+///
+/// # Errors
+/// When the tensor does not have the axes, or there is nothing to average.
+pub fn mean(x: &Tensor, dims: &[isize], keepdim: bool) -> Result<Tensor> {
+    run(op::mean(dims, Some(keepdim)), &[x])
+}

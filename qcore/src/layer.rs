@@ -1,0 +1,32 @@
+//! `Layer`: what a field of a model can be, besides a nested model.
+
+use crate::op::Op;
+use crate::{Result, Tensor};
+
+/// A layer with PyTorch's parameters: one tensor in, one tensor out.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a layer that `#[quantizable]` knows",
+    note = "layers are the types of `qcore::prelude`, e.g. `Conv2d`, `Linear`, `ReLU`",
+    note = "a nested model needs `#[quantizable]` on its own struct and impl"
+)]
+pub trait Layer {
+    /// PyTorch's name of the layer.
+    const KIND: &'static str;
+
+    /// The operation that the layer is.
+    type Op: Op;
+
+    /// The operation with this layer's weights (shared, not copied) and parameters.
+    ///
+    /// # Errors
+    /// When a parameter is outside its domain.
+    fn op(&self) -> Result<Self::Op>;
+
+    /// Runs the layer in float.
+    ///
+    /// # Errors
+    /// When the shape does not fit.
+    fn forward(&self, x: Tensor) -> Result<Tensor> {
+        self.op()?.forward(&mut [x])
+    }
+}

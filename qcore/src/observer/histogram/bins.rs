@@ -1,0 +1,137 @@
+//! Counting into bins of equal width, and pouring old counts into the bins of a wider range.
+
+use serde::{Deserialize, Serialize};
+
+/// How finely the old bins are divided before they are poured into new ones.
+const UPSAMPLE_RATE: usize = 16;
+
+/// Counts of values in bins of equal width from `min` to `max`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Histogram {
+    pub min: f32,
+    pub max: f32,
+    pub counts: Vec<f32>,
+}
+
+impl Histogram {
+    /// The histogram of a first batch, whose extremes are `min` and `max`.
+    pub fn new(values: &[f32], min: f32, max: f32, bins: usize) -> Self {
+        Self { min, max, counts: count(values, min, max, bins) }
+    }
+
+    /// Adds a batch with the extremes `low` and `high`.
+    pub fn add(&mut self, values: &[f32], low: f32, high: f32) {
+        let bins = self.counts.len();
+        let (min, max) = (self.min.min(low), self.max.max(high));
+        let mut counts = count(values, min, max, bins);
+        if min == self.min && max == self.max {
+            add_to(&mut counts, &self.counts);
+        } else if self.min == self.max {
+            // PyTorch gives the single old value as much weight as the whole new batch.
+            let total = counts.iter().copied().map(f64::from).sum::<f64>() as f32;
+            let old: Vec<f32> =
+                count(&[self.min], min, max, bins).iter().map(|count| count * total).collect();
+            add_to(&mut counts, &old);
+        } else {
+            add_to(&mut counts, &self.poured_into(min, max));
+        }
+        *self = Self { min, max, counts };
+    }
+
+    /// The counts in bins of the wider range from `min` to `max`: each old bin is cut in sixteen, and each
+    /// piece goes to where its middle lies.
+    fn poured_into(&self, min: f32, max: f32) -> Vec<f32> {
+        let bins = self.counts.len();
+        let pieces = bins * UPSAMPLE_RATE;
+        let half_piece = 0.5 * ((self.max - self.min) / pieces as f32);
+        let old_edges = LinearSpace::new(self.min, self.max, pieces + 1);
+        let new_edges = LinearSpace::new(min, max, bins + 1);
+        let new_edges: Vec<f32> = (0..=bins).map(|i| new_edges.at(i)).collect();
+
+        let mut poured = vec![0.0; bins];
+        let mut bin = 0;
+        for piece in 0..pieces {
+            let middle = old_edges.at(piece) + half_piece;
+            while bin + 1 < bins && new_edges[bin + 1] <= middle {
+                bin += 1;
+            }
+            while bin > 0 && new_edges[bin] > middle {
+                bin -= 1;
+            }
+            poured[bin] += self.counts[piece / UPSAMPLE_RATE] / UPSAMPLE_RATE as f32;
+        }
+        poured
+    }
+}
+
+/// PyTorch's `histc`: `trunc((x - min) * bins / (max - min))`, every step in f32; one value as range is widened
+/// by 1 on both sides.
+fn count(values: &[f32], min: f32, max: f32, bins: usize) -> Vec<f32> {
+    let (min, max) = if min == max { (min - 1.0, max + 1.0) } else { (min, max) };
+    let (bins_as_f32, width) = (bins as f32, max - min);
+    let mut counts = vec![0_u64; bins];
+    // Positions first, a block at a time: that part compiles to vector instructions, the counting does not.
+    let mut positions = [0_i32; 256];
+    for block in values.chunks(positions.len()) {
+        for (position, value) in positions.iter_mut().zip(block) {
+            *position = ((value - min) * bins_as_f32 / width) as i32;
+        }
+        for &position in &positions[..block.len()] {
+            counts[(position as usize).min(bins - 1)] += 1;
+        }
+    }
+    counts.into_iter().map(|count| count as f32).collect()
+}
+
+fn add_to(counts: &mut [f32], other: &[f32]) {
+    for (count, other) in counts.iter_mut().zip(other) {
+        *count += other;
+    }
+}
+
+/// PyTorch's `linspace`: from the start for the first half of the points, from the end for the others, each
+/// with one rounding.
+struct LinearSpace {
+    start: f32,
+    end: f32,
+    step: f32,
+    points: usize,
+}
+
+impl LinearSpace {
+    fn new(start: f32, end: f32, points: usize) -> Self {
+        Self { start, end, step: (end - start) / (points - 1) as f32, points }
+    }
+
+    fn at(&self, index: usize) -> f32 {
+        if index < self.points / 2 {
+            self.step.mul_add(index as f32, self.start)
+        } else {
+            (-self.step).mul_add((self.points - 1 - index) as f32, self.end)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_value_is_in_the_last_bin() {
+        assert_eq!(count(&[0.0, 0.9, 1.0, 2.0], 0.0, 2.0, 2), [2.0, 2.0]);
+        assert_eq!(count(&[3.0; 5], 3.0, 3.0, 4), [0.0, 0.0, 5.0, 0.0]);
+    }
+
+    #[test]
+    fn a_linear_space_hits_both_ends() {
+        let space = LinearSpace::new(-0.1, 0.7, 11);
+        assert_eq!((space.at(0), space.at(10)), (-0.1, 0.7));
+    }
+
+    #[test]
+    fn a_single_old_value_weighs_as_much_as_the_new_batch() {
+        let mut histogram = Histogram::new(&[1.0, 1.0], 1.0, 1.0, 4);
+        histogram.add(&[0.0, 4.0, 4.0], 0.0, 4.0);
+        assert_eq!(histogram.counts, [1.0, 3.0, 0.0, 2.0]);
+    }
+}

@@ -1,0 +1,260 @@
+//! Per-tensor observers of the smallest and largest value: running, and as a moving average.
+
+use serde::{Deserialize, Serialize};
+
+use super::settings::settings_builders;
+use super::state::{self, Checked};
+use super::{Observer, ObserverSettings, common_methods, extrema, never_observed};
+use crate::{DType, Error, QParams, QScheme, Result, Tensor};
+
+/// Keeps the smallest and largest value of all batches.
+///
+/// Merges exactly: any split of the batches, in any order, gives the same result.
+///
+/// ```
+/// use qcore::observer::{MinMaxObserver, Observer};
+/// use qcore::{QScheme, Tensor};
+///
+/// let mut observer = MinMaxObserver::new().qscheme(QScheme::PerTensorAffine).reduce_range(true);
+/// observer.observe(&Tensor::from(ndarray::arr1(&[0.0, 63.5])))?;
+/// let qparams = observer.calculate_qparams()?;
+/// assert_eq!((qparams.tensor_scale(), qparams.quant_max), (0.5, 127));
+/// # Ok::<(), qcore::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MinMaxObserver {
+    settings: ObserverSettings,
+    range: Option<(f32, f32)>,
+}
+
+impl MinMaxObserver {
+    /// `quint8`, per tensor affine, full range.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    settings_builders!();
+}
+
+impl Checked for MinMaxObserver {
+    fn check(&self) -> Result<(), String> {
+        self.range.map_or(Ok(()), |(min, max)| state::check_range(min, max))
+    }
+}
+
+impl Observer for MinMaxObserver {
+    common_methods!("MinMaxObserver");
+
+    fn observe(&mut self, x: &Tensor) -> Result<()> {
+        self.settings.check_per_tensor(self.name())?;
+        if let Some((low, high)) = extrema::range(x)? {
+            self.range = Some(match self.range {
+                Some((min, max)) => (min.min(low), max.max(high)),
+                None => (low, high),
+            });
+        }
+        Ok(())
+    }
+
+    fn calculate_qparams(&self) -> Result<QParams> {
+        let (min, max) = self.range.ok_or_else(|| never_observed(self.name()))?;
+        self.settings.per_tensor_qparams(self.name(), min, max)
+    }
+
+    fn has_observed(&self) -> bool {
+        self.range.is_some()
+    }
+
+    fn range(&self) -> Option<(f32, f32)> {
+        self.range
+    }
+
+    fn reset(&mut self) {
+        self.range = None;
+    }
+
+    fn dtype(&self) -> DType {
+        self.settings.dtype
+    }
+
+    fn qscheme(&self) -> QScheme {
+        self.settings.qscheme
+    }
+
+    fn merge(&mut self, other: &dyn Observer) -> Result<()> {
+        let other = state::same_kind(self, other)?;
+        self.range = match (self.range, other.range) {
+            (Some((min, max)), Some((low, high))) => Some((min.min(low), max.max(high))),
+            (mine, theirs) => mine.or(theirs),
+        };
+        Ok(())
+    }
+}
+
+/// Averages the smallest and largest value of each batch: `min += c * (batch_min - min)`, the first batch as it
+/// is, every step in f32.
+///
+/// The result depends on the order of batches, so it does not merge.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MovingAverageMinMaxObserver {
+    settings: ObserverSettings,
+    averaging_constant: f32,
+    range: Option<(f32, f32)>,
+}
+
+impl Default for MovingAverageMinMaxObserver {
+    fn default() -> Self {
+        Self { settings: ObserverSettings::default(), averaging_constant: 0.01, range: None }
+    }
+}
+
+impl MovingAverageMinMaxObserver {
+    /// `quint8`, per tensor affine, full range, averaging constant 0.01.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the weight of the newest batch; with 1 only the last batch counts.
+    #[must_use]
+    pub fn averaging_constant(mut self, averaging_constant: f32) -> Self {
+        self.averaging_constant = averaging_constant;
+        self
+    }
+
+    settings_builders!();
+}
+
+impl Checked for MovingAverageMinMaxObserver {
+    fn check(&self) -> Result<(), String> {
+        self.range.map_or(Ok(()), |(min, max)| state::check_range(min, max))
+    }
+}
+
+impl Observer for MovingAverageMinMaxObserver {
+    common_methods!("MovingAverageMinMaxObserver");
+
+    fn observe(&mut self, x: &Tensor) -> Result<()> {
+        self.settings.check_per_tensor(self.name())?;
+        check_averaging_constant(self.name(), self.averaging_constant)?;
+        if let Some((low, high)) = extrema::range(x)? {
+            self.range = Some(match self.range {
+                Some((min, max)) => {
+                    (average(min, low, self.averaging_constant), average(max, high, self.averaging_constant))
+                }
+                None => (low, high),
+            });
+        }
+        Ok(())
+    }
+
+    fn calculate_qparams(&self) -> Result<QParams> {
+        let (min, max) = self.range.ok_or_else(|| never_observed(self.name()))?;
+        self.settings.per_tensor_qparams(self.name(), min, max)
+    }
+
+    fn has_observed(&self) -> bool {
+        self.range.is_some()
+    }
+
+    fn range(&self) -> Option<(f32, f32)> {
+        self.range
+    }
+
+    fn reset(&mut self) {
+        self.range = None;
+    }
+
+    fn dtype(&self) -> DType {
+        self.settings.dtype
+    }
+
+    fn qscheme(&self) -> QScheme {
+        self.settings.qscheme
+    }
+
+    fn merge(&mut self, _other: &dyn Observer) -> Result<()> {
+        Err(state::order_dependent(self, "MinMaxObserver or ExponentHistogramObserver"))
+    }
+}
+
+/// One step of the moving average.
+pub(super) fn average(old: f32, new: f32, averaging_constant: f32) -> f32 {
+    old + averaging_constant * (new - old)
+}
+
+/// An error for a weight that is no weight.
+pub(super) fn check_averaging_constant(observer: &'static str, averaging_constant: f32) -> Result<()> {
+    if averaging_constant > 0.0 && averaging_constant <= 1.0 {
+        return Ok(());
+    }
+    Err(Error::parameter(observer, format!("averaging_constant {averaging_constant} is not in (0, 1]")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(values: &[f32]) -> Tensor {
+        Tensor::from(ndarray::Array1::from(values.to_vec()))
+    }
+
+    #[test]
+    fn an_empty_batch_is_ignored() {
+        let mut observer = MinMaxObserver::new();
+        observer.observe(&Tensor::zeros(&[0, 4])).unwrap();
+        assert!(!observer.has_observed());
+        assert!(matches!(observer.calculate_qparams(), Err(Error::Observer { .. })));
+    }
+
+    #[test]
+    fn the_first_batch_of_a_moving_average_counts_in_full() {
+        let mut observer = MovingAverageMinMaxObserver::new().averaging_constant(0.5);
+        observer.observe(&tensor(&[-1.0, 3.0])).unwrap();
+        assert_eq!(observer.range(), Some((-1.0, 3.0)));
+        observer.observe(&tensor(&[0.0, 5.0])).unwrap();
+        assert_eq!(observer.range(), Some((-0.5, 4.0)));
+    }
+
+    #[test]
+    fn merging_equals_observing_everything() {
+        let (mut left, mut right) = (MinMaxObserver::new(), MinMaxObserver::new());
+        left.merge(&right).unwrap();
+        assert!(!left.has_observed());
+        right.observe(&tensor(&[2.0])).unwrap();
+        left.merge(&right).unwrap();
+        left.observe(&tensor(&[-1.0])).unwrap();
+        assert_eq!(left.range(), Some((-1.0, 2.0)));
+    }
+
+    #[test]
+    fn what_cannot_be_merged_says_why() {
+        let mut observer = MinMaxObserver::new();
+        assert!(observer.merge(&MinMaxObserver::new().reduce_range(true)).is_err());
+        let mut average = MovingAverageMinMaxObserver::new();
+        assert!(observer.merge(&average).is_err());
+        let message = average.merge(&MovingAverageMinMaxObserver::new()).unwrap_err().to_string();
+        assert!(message.contains("order of batches"), "{message}");
+    }
+
+    #[test]
+    fn state_survives_as_text_bit_for_bit() {
+        let mut observer = MinMaxObserver::new();
+        observer.observe(&tensor(&[-1e-45, 0.1, 16_777_217.0, f32::MAX])).unwrap();
+        let text = serde_json::to_string(&observer.state().unwrap()).unwrap();
+        let mut loaded = MinMaxObserver::new();
+        loaded.load_state(serde_json::from_str(&text).unwrap()).unwrap();
+        let bits =
+            |observer: &MinMaxObserver| observer.range.map(|(min, max)| (min.to_bits(), max.to_bits()));
+        assert_eq!(bits(&observer), bits(&loaded));
+    }
+
+    #[test]
+    fn a_foreign_state_is_refused() {
+        let mut observer = MinMaxObserver::new();
+        assert!(observer.load_state(serde_json::json!({"range": [1.0, 2.0]})).is_err());
+        assert!(observer.load_state(MinMaxObserver::new().eps(1e-3).state().unwrap()).is_err());
+        let mut state = observer.state().unwrap();
+        state["range"] = serde_json::json!([2.0, 1.0]);
+        assert!(observer.load_state(state).is_err());
+    }
+}

@@ -1,0 +1,55 @@
+//! What every operation does with its inputs: count them, take them, and name itself in a kernel's error.
+
+use crate::{Error, Result, Tensor};
+
+/// The inputs, if there are `N`.
+pub(super) fn exactly<'a, const N: usize, T>(
+    operation: &'static str,
+    inputs: &'a mut [T],
+) -> Result<&'a mut [T; N]> {
+    let found = inputs.len();
+    inputs.try_into().map_err(|_| Error::parameter(operation, format!("takes {N} tensors, got {found}")))
+}
+
+/// The only input, taken out of its place so that nobody else holds its data.
+pub(super) fn take_one(operation: &'static str, inputs: &mut [Tensor]) -> Result<Tensor> {
+    let [x] = exactly(operation, inputs)?;
+    Ok(take(x))
+}
+
+pub(super) fn take(x: &mut Tensor) -> Tensor {
+    std::mem::replace(x, Tensor::zeros(&[0]))
+}
+
+/// The four extents of `[N, C, H, W]`.
+pub(super) fn image_extents(operation: &'static str, shape: &[usize]) -> Result<[usize; 4]> {
+    let extents =
+        <[usize; 4]>::try_from(shape).map_err(|_| Error::shape(operation, "[N, C, H, W]", shape))?;
+    if extents[1..].contains(&0) {
+        return Err(Error::shape(operation, "[N, C, H, W] with channels and pixels", shape));
+    }
+    Ok(extents)
+}
+
+/// Turns a kernel's refusal into an error of `operation`, which saw an input of shape `shape`.
+pub(super) fn refused<'a>(
+    operation: &'static str,
+    shape: &'a [usize],
+) -> impl Fn(qkernels::Error) -> Error + Copy + 'a {
+    move |error| Error::parameter(operation, format!("{error} (input shape {shape:?})"))
+}
+
+/// Turns a kernel's refusal into an error of `operation`, before there is any input.
+pub(super) fn unusable(operation: &'static str) -> impl Fn(qkernels::Error) -> Error + Copy {
+    move |error| Error::parameter(operation, error.to_string())
+}
+
+/// A ReLU that lets NaN through, as PyTorch's.
+pub(super) fn relu(x: f32) -> f32 {
+    if x < 0.0 { 0.0 } else { x }
+}
+
+/// `relu` if it was fused, otherwise the tensor as it is.
+pub(super) fn relu_if(fused: bool, x: Tensor) -> Tensor {
+    if fused { x.map(relu) } else { x }
+}

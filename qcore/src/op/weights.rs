@@ -1,0 +1,192 @@
+//! What convolutions and linear layers share: a weight, a bias, and the integer form of both.
+
+use std::borrow::Cow;
+
+use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
+use serde::{Deserialize, Serialize};
+
+use super::inputs::unusable;
+use super::layout::{Integers, integers_of, per_tensor};
+use super::{Lowering, layout};
+use crate::archive::{Archive, ArchiveWriter};
+use crate::parameters::join;
+use crate::{Backend, DType, Error, QParams, QTensor, Result, Tensor};
+
+/// What a quantized convolution or linear layer is made of.
+///
+/// The weight is `qint8`, per tensor or per channel along axis 0; activations are `quint8`; the bias is float, as
+/// in PyTorch.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QuantizedWeights {
+    /// The weight; its first axis is that of the output channels.
+    pub weight: QTensor,
+    /// One value for each output channel.
+    pub bias: Option<Tensor>,
+    /// Scale and zero point of the input.
+    pub input: QParams,
+    /// Scale and zero point of the output.
+    pub output: QParams,
+    /// Whose order of rounding to follow.
+    pub backend: Backend,
+    /// Whether a ReLU is fused.
+    pub relu: bool,
+}
+
+/// All of [`QuantizedWeights`] that is not a tensor.
+#[derive(Serialize, Deserialize)]
+pub(super) struct WeightsRecord {
+    input: QParams,
+    output: QParams,
+    backend: Backend,
+    relu: bool,
+    bias: bool,
+}
+
+/// Whose requantization formula the kernels follow.
+fn formula(backend: Backend) -> Formula {
+    match backend {
+        Backend::Native | Backend::Fbgemm | Backend::X86 => Formula::Fbgemm,
+        Backend::Qnnpack => Formula::Qnnpack,
+        Backend::Onednn => Formula::Onednn,
+    }
+}
+
+impl QuantizedWeights {
+    /// Quantizes a float weight as `lowering` says.
+    pub(super) fn lower(
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        relu: bool,
+        lowering: &Lowering<'_>,
+    ) -> Result<Self> {
+        if let Some((index, value)) = bias.and_then(Tensor::first_non_finite) {
+            return Err(Error::NotFinite { what: "the bias".into(), value, index });
+        }
+        let [input] = lowering.inputs else {
+            let message = format!("is lowered with the scales of {} inputs, not of 1", lowering.inputs.len());
+            return Err(Error::parameter("a weighted layer", message));
+        };
+        Ok(Self {
+            weight: lowering.quantize_weight(weight)?,
+            bias: bias.cloned(),
+            input: input.clone(),
+            output: lowering.output.clone(),
+            backend: lowering.backend,
+            relu,
+        })
+    }
+
+    /// The weight in row-major order, if it is one that the kernels take.
+    pub(super) fn integers(&self, operation: &'static str) -> Result<Cow<'_, [i8]>> {
+        if !matches!(self.weight.qparams().axis, None | Some(0)) {
+            return Err(Error::Unsupported(format!(
+                "{operation} with weight scales along another axis than 0"
+            )));
+        }
+        let Some(view) = self.weight.int_repr().as_i8() else {
+            let dtype = self.weight.dtype().name();
+            return Err(Error::Unsupported(format!(
+                "{operation} with a weight of {dtype}, kernels take qint8"
+            )));
+        };
+        Ok(match view.to_slice() {
+            Some(integers) => Cow::Borrowed(integers),
+            None => Cow::Owned(view.iter().copied().collect()),
+        })
+    }
+
+    /// The epilogue of the kernels.
+    pub(super) fn requantization(&self, operation: &'static str, channels: usize) -> Result<Requantization> {
+        for (what, qparams) in [("input", &self.input), ("output", &self.output)] {
+            qparams.validate()?;
+            if qparams.dtype != DType::QUInt8 {
+                let dtype = qparams.dtype.name();
+                return Err(Error::Unsupported(format!("{operation} with an {what} of {dtype}, not quint8")));
+            }
+        }
+        let bias = self.bias.clone().map(Tensor::contiguous);
+        check_bias(operation, bias.as_ref(), channels)?;
+        let scales = &self.weight.qparams().scale;
+        let weight_scales = match self.weight.qparams().is_per_channel() {
+            true => WeightScales::PerChannel(scales),
+            false => WeightScales::PerTensor(self.weight.qparams().tensor_scale()),
+        };
+        Requantization::new(&RequantizationParameters {
+            formula: formula(self.backend),
+            channels,
+            input_scale: per_tensor(operation, &self.input)?.scale,
+            weight_scales,
+            bias: bias.as_ref().and_then(Tensor::as_slice),
+            output: per_tensor(operation, &self.output)?,
+            relu: self.relu,
+            quant_min: 0,
+            quant_max: 255,
+        })
+        .map_err(unusable(operation))
+    }
+
+    pub(super) fn input_zero_point(&self) -> i32 {
+        self.input.tensor_zero_point()
+    }
+
+    /// The integers of an input, which must have the scale that this was made for.
+    pub(super) fn input<'a>(&self, operation: &'static str, x: &'a QTensor) -> Result<&'a Integers<u8>> {
+        let (found, expected) = (per_tensor(operation, x.qparams())?, per_tensor(operation, &self.input)?);
+        if found != expected {
+            return Err(Error::parameter(
+                operation,
+                format!(
+                    "was made for inputs of scale {} and zero point {}, got scale {} and zero point {}",
+                    expected.scale, expected.zero_point, found.scale, found.zero_point
+                ),
+            ));
+        }
+        integers_of(operation, x)
+    }
+
+    /// A result with the output's scale and zero point.
+    pub(super) fn output(&self, integers: Integers<u8>) -> Result<QTensor> {
+        QTensor::from_int_repr(<u8 as layout::Activation>::into_repr(integers), self.output.clone())
+    }
+
+    /// Writes the tensors, and gives what belongs into the operation's record.
+    pub(super) fn save(&self, archive: &mut ArchiveWriter, path: &str) -> Result<WeightsRecord> {
+        archive.put_qtensor(&join(path, "weight"), &self.weight)?;
+        save_bias(archive, path, self.bias.as_ref());
+        Ok(WeightsRecord {
+            input: self.input.clone(),
+            output: self.output.clone(),
+            backend: self.backend,
+            relu: self.relu,
+            bias: self.bias.is_some(),
+        })
+    }
+
+    pub(super) fn load(archive: &Archive, path: &str, record: WeightsRecord) -> Result<Self> {
+        let WeightsRecord { input, output, backend, relu, bias } = record;
+        input.validate()?;
+        output.validate()?;
+        let weight = archive.qtensor(&join(path, "weight"))?;
+        Ok(Self { weight, bias: load_bias(archive, path, bias)?, input, output, backend, relu })
+    }
+}
+
+pub(super) fn save_bias(archive: &mut ArchiveWriter, path: &str, bias: Option<&Tensor>) {
+    if let Some(bias) = bias {
+        archive.put_tensor(&join(path, "bias"), bias);
+    }
+}
+
+pub(super) fn load_bias(archive: &Archive, path: &str, is_there: bool) -> Result<Option<Tensor>> {
+    is_there.then(|| archive.tensor(&join(path, "bias"))).transpose()
+}
+
+/// `[channels]`, or nothing.
+pub(super) fn check_bias(operation: &'static str, bias: Option<&Tensor>, channels: usize) -> Result<()> {
+    match bias {
+        Some(bias) if bias.shape() != [channels] => {
+            Err(Error::shape(operation, format!("a bias of shape [{channels}]"), bias.shape()))
+        }
+        _ => Ok(()),
+    }
+}

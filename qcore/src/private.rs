@@ -1,0 +1,21 @@
+//! Names for generated code. No promise is made about them.
+
+pub use qmacros::quantizable_expand;
+
+pub use crate::archive::{Archive, ArchiveWriter, Record};
+pub use crate::converted::ConvertedOp;
+pub use crate::error::{Error, Result};
+pub use crate::graph::*;
+pub use crate::layer::Layer;
+pub use crate::model::{ConvertedNetwork, PreparedNetwork, Quantizable};
+pub use crate::observation::Observation;
+pub use crate::op::{self, Extent, FoldBatchNorm, FuseReLU, Op, pair};
+pub use crate::parameters::{Parameters, join};
+pub use crate::plan::{Conversion, Edge, Member, OpSite, Tracer};
+pub use crate::prepared::PreparedOp;
+pub use crate::qconfig::QConfig;
+pub use crate::qtensor::QTensor;
+pub use crate::tensor::Tensor;
+pub use crate::unbuildable::Unbuildable;
+pub use crate::value::Value;
+pub use crate::values::Values;

@@ -1,0 +1,223 @@
+//! Quantized 2-d convolution on channels-last images.
+//!
+//! Three paths give the same numbers: a 1x1 convolution of stride 1 is the matrix product of the
+//! pixels; any other gathers the windows of a few output pixels at a time (one contiguous copy for
+//! each filter row, which also serves first layers with few channels) and multiplies those; and
+//! depthwise convolutions multiply channel by channel.
+
+mod depthwise;
+mod window;
+
+use crate::error::{Error, Result};
+use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix};
+use crate::geometry::Conv2dGeometry;
+use crate::length;
+use crate::linear::{InputRows, check_zero_point_count};
+use crate::qparams::QParams;
+use crate::requantize::{Formula, Requantization, no_fused_add};
+use depthwise::DepthwiseFilters;
+use window::WindowRows;
+
+/// The weight of a 2-d convolution, packed once for images of any size.
+#[derive(Clone, Debug)]
+pub struct PackedConv2d {
+    in_channels: usize,
+    out_channels: usize,
+    kernel: [usize; 2],
+    groups: usize,
+    filters: Filters,
+}
+
+#[derive(Clone, Debug)]
+enum Filters {
+    /// One matrix per group, the depth in the order `[KH, KW, C / groups]`.
+    Grouped(Vec<PackedMatrix>),
+    Depthwise(DepthwiseFilters),
+}
+
+/// The other operand of a fused addition, of the same shape as the output.
+#[derive(Clone, Copy, Debug)]
+pub struct Addend<'a> {
+    /// Quantized values, `[N, OH, OW, O]`.
+    pub values: &'a [u8],
+    /// Their scale and zero point.
+    pub qparams: QParams,
+}
+
+impl PackedConv2d {
+    /// Packs `weight` `[O, C / groups, KH, KW]` (PyTorch's order); `zero_points` has 1 or `O`
+    /// elements.
+    ///
+    /// Of `geometry` only channels, kernel and groups matter here.
+    ///
+    /// # Errors
+    /// If a length does not match, a zero point is not an `i8`, or the sum of products could leave
+    /// `i32`.
+    pub fn new(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) -> Result<Self> {
+        length::check("weight", weight, geometry.weight_len())?;
+        check_zero_point_count(zero_points, geometry.out_channels)?;
+        let filters = if geometry.is_depthwise() {
+            Filters::Depthwise(DepthwiseFilters::new(weight, zero_points, geometry)?)
+        } else {
+            Filters::Grouped(pack_groups(weight, zero_points, geometry)?)
+        };
+        Ok(Self {
+            in_channels: geometry.in_channels,
+            out_channels: geometry.out_channels,
+            kernel: geometry.kernel,
+            groups: geometry.groups,
+            filters,
+        })
+    }
+
+    /// Bytes of memory the packed weight takes.
+    pub fn byte_len(&self) -> usize {
+        match &self.filters {
+            Filters::Grouped(groups) => groups.iter().map(PackedMatrix::byte_len).sum(),
+            Filters::Depthwise(filters) => filters.byte_len(),
+        }
+    }
+
+    /// `input` `[N, H, W, C]` to `output` `[N, OH, OW, O]`; the padding is the input's zero point.
+    ///
+    /// PyTorch: `quantized::conv2d`, and `conv2d_relu` with a ReLU in `requantization`.
+    ///
+    /// # Errors
+    /// If a length does not match, `geometry` disagrees with the packed weight, or the input's
+    /// zero point is not a `u8`.
+    pub fn run(
+        &self,
+        geometry: &Conv2dGeometry,
+        input: &[u8],
+        input_zero_point: i32,
+        requantization: &Requantization,
+        output: &mut [u8],
+    ) -> Result<()> {
+        requantization.check_channels(self.out_channels)?;
+        self.convolve(geometry, input, input_zero_point, requantization, output)
+    }
+
+    /// [`run`](Self::run) with a fused addition, and a fused ReLU if `requantization` has one.
+    ///
+    /// PyTorch onednn: `quantized::conv2d_add`, `conv2d_add_relu`.
+    ///
+    /// # Errors
+    /// As for `run`, and if the formula is another than [`Formula::Onednn`].
+    pub fn run_add(
+        &self,
+        geometry: &Conv2dGeometry,
+        input: &[u8],
+        input_zero_point: i32,
+        requantization: &Requantization,
+        addend: Addend<'_>,
+        output: &mut [u8],
+    ) -> Result<()> {
+        requantization.check_channels(self.out_channels)?;
+        length::check("addend", addend.values, geometry.output_len())?;
+        addend.qparams.check::<u8>()?;
+        if requantization.formula() != Formula::Onednn {
+            return Err(no_fused_add());
+        }
+        if !(addend.qparams.scale * 255.0).is_finite() {
+            return Err(Error::parameter("the scale of the addend is too large for its values to be finite"));
+        }
+        let epilogue = AddAndRequantize { requantization, addend, out_channels: self.out_channels };
+        self.convolve(geometry, input, input_zero_point, &epilogue, output)
+    }
+
+    /// The exact sums `sum (xq - zx) * (wq - zw)`, `[N, OH, OW, O]`.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub fn accumulate(
+        &self,
+        geometry: &Conv2dGeometry,
+        input: &[u8],
+        input_zero_point: i32,
+        output: &mut [i32],
+    ) -> Result<()> {
+        self.convolve(geometry, input, input_zero_point, &KeepSums, output)
+    }
+
+    fn convolve<E: Epilogue>(
+        &self,
+        geometry: &Conv2dGeometry,
+        input: &[u8],
+        input_zero_point: i32,
+        epilogue: &E,
+        output: &mut [E::Output],
+    ) -> Result<()> {
+        self.check_geometry(geometry)?;
+        length::check("input", input, geometry.input_len())?;
+        length::check("output", output, geometry.output_len())?;
+        let zero_point = gemm::input_zero_point(input_zero_point)?;
+        match &self.filters {
+            Filters::Depthwise(filters) => {
+                filters.convolve(geometry, input, zero_point, epilogue, output);
+            }
+            Filters::Grouped(groups) if geometry.is_pointwise() && self.groups == 1 => {
+                let rows = InputRows { input, in_features: self.in_channels, zero_point };
+                gemm::multiply(&rows, groups, epilogue, output);
+            }
+            Filters::Grouped(groups) => {
+                let rows = WindowRows { geometry, input, zero_point };
+                gemm::multiply(&rows, groups, epilogue, output);
+            }
+        }
+        Ok(())
+    }
+
+    fn check_geometry(&self, geometry: &Conv2dGeometry) -> Result<()> {
+        let packed = (self.in_channels, self.out_channels, self.kernel, self.groups);
+        let wanted = (geometry.in_channels, geometry.out_channels, geometry.kernel, geometry.groups);
+        if packed == wanted {
+            Ok(())
+        } else {
+            Err(Error::geometry(format!(
+                "the weight was packed for (in_channels, out_channels, kernel, groups) {packed:?}, not {wanted:?}"
+            )))
+        }
+    }
+}
+
+fn pack_groups(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) -> Result<Vec<PackedMatrix>> {
+    let channels = geometry.in_channels / geometry.groups;
+    let taps = geometry.kernel[0] * geometry.kernel[1];
+    let depth = geometry.depth();
+    let columns = geometry.out_channels / geometry.groups;
+    (0..geometry.groups)
+        .map(|group| {
+            let first = group * columns;
+            let zero_points = match zero_points {
+                [_] => zero_points,
+                _ => &zero_points[first..first + columns],
+            };
+            // From [C, KH * KW] to [KH * KW, C].
+            PackedMatrix::new(columns, depth, zero_points, |o, k| {
+                weight[(first + o) * depth + k % channels * taps + k / channels]
+            })
+        })
+        .collect()
+}
+
+/// Epilogue of the fused addition.
+struct AddAndRequantize<'a> {
+    requantization: &'a Requantization,
+    addend: Addend<'a>,
+    out_channels: usize,
+}
+
+impl Epilogue for AddAndRequantize<'_> {
+    type Output = u8;
+
+    fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
+        let start = row * self.out_channels + first_column;
+        self.requantization.requantize_row_add(
+            first_column,
+            sums,
+            &self.addend.values[start..start + sums.len()],
+            self.addend.qparams,
+            output,
+        );
+    }
+}

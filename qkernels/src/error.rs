@@ -1,0 +1,47 @@
+//! The one error type: a slice of the wrong length, an impossible geometry, an unusable parameter.
+
+use std::fmt;
+
+/// What was wrong with the arguments of a kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// A slice has another length than the parameters imply.
+    Length {
+        /// The argument.
+        what: &'static str,
+        /// The length the parameters imply.
+        expected: usize,
+        /// The length that was given.
+        actual: usize,
+    },
+    /// Sizes that do not fit together, or give an output without elements.
+    Geometry(String),
+    /// A scale, zero point, range or rule that cannot be used.
+    Parameter(String),
+}
+
+/// `Result` with the error type of this crate.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    pub(crate) fn geometry(message: impl Into<String>) -> Self {
+        Self::Geometry(message.into())
+    }
+
+    pub(crate) fn parameter(message: impl Into<String>) -> Self {
+        Self::Parameter(message.into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Length { what, expected, actual } => {
+                write!(f, "{what} has {actual} elements, expected {expected}")
+            }
+            Self::Geometry(message) | Self::Parameter(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,57 @@
+//! Batch normalization in evaluation mode.
+
+use crate::error::{Error, Result};
+use crate::length;
+use crate::threads::for_each_chunk;
+
+/// Statistics and affine parameters of a batch normalization, each `[C]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BatchNorm<'a> {
+    /// Running mean.
+    pub mean: &'a [f32],
+    /// Running variance.
+    pub variance: &'a [f32],
+    /// Gamma; 1 if absent.
+    pub weight: Option<&'a [f32]>,
+    /// Beta; 0 if absent.
+    pub bias: Option<&'a [f32]>,
+    /// Added to the variance.
+    pub eps: f32,
+}
+
+/// `(x - mean) / sqrt(variance + eps) * weight + bias`, `[N, C, inner]` to the same shape, as
+/// `x * a + b` with `a = weight / sqrt(variance + eps)`, `b = bias - mean * a`.
+///
+/// For images `inner` is `H * W`. PyTorch: `batch_norm` with `training=False`.
+///
+/// # Errors
+/// If a length does not match or a size is zero.
+pub fn batch_norm(parameters: &BatchNorm<'_>, inner: usize, input: &[f32], output: &mut [f32]) -> Result<()> {
+    let channels = parameters.mean.len();
+    length::check("running variance", parameters.variance, channels)?;
+    for (what, slice) in [("weight", parameters.weight), ("bias", parameters.bias)] {
+        if let Some(slice) = slice {
+            length::check(what, slice, channels)?;
+        }
+    }
+    length::check("output", output, input.len())?;
+    let image = length::product("image", &[channels, inner])?;
+    if image == 0 || !input.len().is_multiple_of(image) {
+        return Err(Error::geometry(format!(
+            "{} elements are not images of {channels} channels with {inner} elements each",
+            input.len()
+        )));
+    }
+    let work = input.len();
+    for_each_chunk(output, inner, work, |plane, output| {
+        let channel = plane % channels;
+        let deviation = (parameters.variance[channel] + parameters.eps).sqrt();
+        let a = parameters.weight.map_or(1.0, |weight| weight[channel]) / deviation;
+        let b = parameters.bias.map_or(0.0, |bias| bias[channel]) - parameters.mean[channel] * a;
+        let input = &input[plane * inner..][..inner];
+        for (output, &x) in output.iter_mut().zip(input) {
+            *output = x * a + b;
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! Sizes of convolutions and pools: validated once, then trusted by the kernels.
+
+mod conv2d;
+mod pool2d;
+pub(crate) mod window;
+
+pub use conv2d::{Conv2dGeometry, Conv2dParameters};
+pub use pool2d::{AdaptivePool2dGeometry, Pool2dGeometry, Pool2dParameters};

@@ -1,0 +1,20 @@
+//! Checks that slices have the length their shape implies, and products that may not overflow.
+
+use crate::error::{Error, Result};
+
+/// `Ok` if `slice` has `expected` elements; `what` names the argument in the error.
+pub(crate) fn check<T>(what: &'static str, slice: &[T], expected: usize) -> Result<()> {
+    if slice.len() == expected { Ok(()) } else { Err(Error::Length { what, expected, actual: slice.len() }) }
+}
+
+/// The product of `factors`, or an error naming the tensor that would be too large to address.
+pub(crate) fn product(what: &'static str, factors: &[usize]) -> Result<usize> {
+    if factors.contains(&0) {
+        return Ok(0);
+    }
+    factors
+        .iter()
+        .try_fold(1_usize, |product, &factor| product.checked_mul(factor))
+        .filter(|&product| isize::try_from(product).is_ok())
+        .ok_or_else(|| Error::geometry(format!("{what} of shape {factors:?} is too large to address")))
+}

@@ -1,0 +1,39 @@
+//! Integer and float kernels on slices.
+//!
+//! The crate takes slices and small parameter structs and knows neither models nor arrays. What is
+//! written here is the meaning of every operation; a faster kernel is correct when it gives the
+//! same bytes.
+//!
+//! The numeric contract, in words:
+//!
+//! - A quantized value `q` with scale `s` and zero point `z` stands for the real number
+//!   `(q - z) * s`.
+//! - Every float operation is `f32` and rounded on its own; nothing is contracted into a fused
+//!   multiply-add. Rounding to an integer is round half to even, written `rne` in the formulas.
+//! - Integer sums are exact. Weights whose sums could leave `i32` are refused when they are packed.
+//! - Results saturate; they never wrap around.
+//! - The number of threads never changes a result.
+//!
+//! Quantized activations are channels-last, `[N, H, W, C]`; float activations are `[N, C, H, W]`,
+//! which is what PyTorch users hold. [`quantize_nchw_to_nhwc`](quantize::quantize_nchw_to_nhwc) and
+//! [`dequantize_nhwc_to_nchw`](quantize::dequantize_nhwc_to_nchw) cross the border in one pass.
+
+mod error;
+mod gemm;
+mod length;
+mod rounding;
+
+pub mod conv;
+pub mod elementwise;
+pub mod float;
+pub mod geometry;
+pub mod linear;
+pub mod mapped_file;
+pub mod pool;
+pub mod qparams;
+pub mod quantize;
+pub mod requantize;
+pub mod threads;
+
+pub use error::{Error, Result};
+pub use qparams::{EightBit, QParams, QuantizedInteger};

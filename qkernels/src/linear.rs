@@ -1,0 +1,127 @@
+//! Quantized linear layers.
+
+use crate::error::{Error, Result};
+use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix, Rows};
+use crate::length;
+use crate::requantize::Requantization;
+
+/// The weight of a linear layer, packed once.
+#[derive(Clone, Debug)]
+pub struct PackedLinear {
+    matrix: PackedMatrix,
+}
+
+impl PackedLinear {
+    /// Packs `weight` `[out_features, in_features]`; `zero_points` has 1 or `out_features` elements.
+    ///
+    /// # Errors
+    /// If a length does not match, a size is zero, a zero point is not an `i8`, or the sum of
+    /// products could leave `i32`.
+    pub fn new(weight: &[i8], zero_points: &[i32], out_features: usize, in_features: usize) -> Result<Self> {
+        if out_features == 0 || in_features == 0 {
+            return Err(Error::geometry("a linear layer has no features"));
+        }
+        let len = length::product("weight", &[out_features, in_features])?;
+        length::check("weight", weight, len)?;
+        check_zero_point_count(zero_points, out_features)?;
+        let matrix =
+            PackedMatrix::new(out_features, in_features, zero_points, |o, k| weight[o * in_features + k])?;
+        Ok(Self { matrix })
+    }
+
+    /// Length of an input row.
+    pub fn in_features(&self) -> usize {
+        self.matrix.depth()
+    }
+
+    /// Length of an output row.
+    pub fn out_features(&self) -> usize {
+        self.matrix.columns()
+    }
+
+    /// Bytes of memory the packed weight takes.
+    pub fn byte_len(&self) -> usize {
+        self.matrix.byte_len()
+    }
+
+    /// `input` `[rows, in_features]` to `output` `[rows, out_features]`.
+    ///
+    /// PyTorch: `quantized::linear`, and `linear_relu` with a ReLU in `requantization`.
+    ///
+    /// # Errors
+    /// If a length does not match or the input's zero point is not a `u8`.
+    pub fn run(
+        &self,
+        rows: usize,
+        input: &[u8],
+        input_zero_point: i32,
+        requantization: &Requantization,
+        output: &mut [u8],
+    ) -> Result<()> {
+        requantization.check_channels(self.out_features())?;
+        self.multiply(rows, input, input_zero_point, requantization, output)
+    }
+
+    /// The exact sums `sum (xq - zx) * (wq - zw)`, `[rows, out_features]`, for callers with an
+    /// epilogue of their own (dynamic quantization).
+    ///
+    /// # Errors
+    /// If a length does not match or the input's zero point is not a `u8`.
+    pub fn accumulate(
+        &self,
+        rows: usize,
+        input: &[u8],
+        input_zero_point: i32,
+        output: &mut [i32],
+    ) -> Result<()> {
+        self.multiply(rows, input, input_zero_point, &KeepSums, output)
+    }
+
+    fn multiply<E: Epilogue>(
+        &self,
+        rows: usize,
+        input: &[u8],
+        input_zero_point: i32,
+        epilogue: &E,
+        output: &mut [E::Output],
+    ) -> Result<()> {
+        let in_features = self.in_features();
+        let input_len = length::product("input", &[rows, in_features])?;
+        let output_len = length::product("output", &[rows, self.out_features()])?;
+        length::check("input", input, input_len)?;
+        length::check("output", output, output_len)?;
+        let rows = InputRows { input, in_features, zero_point: gemm::input_zero_point(input_zero_point)? };
+        gemm::multiply(&rows, std::slice::from_ref(&self.matrix), epilogue, output);
+        Ok(())
+    }
+}
+
+/// `Ok` if there is one zero point, or one for each output channel.
+pub(crate) fn check_zero_point_count(zero_points: &[i32], out_channels: usize) -> Result<()> {
+    if zero_points.len() == 1 {
+        return Ok(());
+    }
+    length::check("weight zero points", zero_points, out_channels)
+}
+
+/// The input itself, one row after the other.
+pub(crate) struct InputRows<'a> {
+    pub(crate) input: &'a [u8],
+    pub(crate) in_features: usize,
+    pub(crate) zero_point: i16,
+}
+
+impl Rows for InputRows<'_> {
+    fn fill(&self, row: usize, _group: usize, values: &mut [i16]) {
+        let input = &self.input[row * self.in_features..][..self.in_features];
+        gemm::center(input, self.zero_point, values);
+    }
+}
+
+impl Epilogue for Requantization {
+    type Output = u8;
+
+    fn finish(&self, _row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
+        self.requantize_row(first_column, sums, output);
+    }
+}

@@ -1,0 +1,109 @@
+//! From float to quantized values and back.
+//!
+//! `inv = f32(1 / s)`, `q = clamp(rne(f32(x * inv)) + z, quant_min, quant_max)`: a reciprocal and a
+//! product, not a quotient, and the zero point is added after rounding. The inverse is
+//! `f32(f32(q - z) * s)`. Values out of range saturate, infinities too; NaN becomes the zero point.
+
+mod layout;
+mod per_channel;
+
+use std::ops::RangeInclusive;
+
+use crate::error::Result;
+use crate::length;
+use crate::qparams::{QParams, QuantizedInteger, check_range};
+use crate::threads::{elementwise_chunk, for_each_chunk};
+
+pub use layout::{ImageShape, dequantize_nhwc_to_nchw, nchw_to_nhwc, nhwc_to_nchw, quantize_nchw_to_nhwc};
+pub use per_channel::{
+    ChannelExtents, dequantize_per_channel, dequantize_per_channel_float_qparams, quantize_per_channel,
+    quantize_per_channel_float_qparams,
+};
+
+/// Quantizes with one scale and zero point; `range` is `quant_min..=quant_max`, normally
+/// [`T::RANGE`](QuantizedInteger::RANGE).
+///
+/// PyTorch: `torch.quantize_per_tensor`.
+///
+/// # Errors
+/// If the lengths differ, or scale, zero point or range cannot be used.
+pub fn quantize_per_tensor<T: QuantizedInteger>(
+    input: &[f32],
+    qparams: QParams,
+    range: RangeInclusive<i32>,
+    output: &mut [T],
+) -> Result<()> {
+    length::check("output", output, input.len())?;
+    let quantizer = Quantizer::new::<T>(qparams, range)?;
+    let chunk_len = elementwise_chunk(input.len(), 1);
+    for_each_chunk(output, chunk_len, input.len(), |index, output| {
+        let input = &input[index * chunk_len..][..output.len()];
+        quantizer.quantize_row(input, output);
+    });
+    Ok(())
+}
+
+/// Dequantizes with one scale and zero point.
+///
+/// PyTorch: `Tensor.dequantize`.
+///
+/// # Errors
+/// If the lengths differ, or scale or zero point cannot be used.
+pub fn dequantize_per_tensor<T: QuantizedInteger>(
+    input: &[T],
+    qparams: QParams,
+    output: &mut [f32],
+) -> Result<()> {
+    length::check("output", output, input.len())?;
+    qparams.check::<T>()?;
+    let chunk_len = elementwise_chunk(input.len(), 1);
+    for_each_chunk(output, chunk_len, input.len(), |index, output| {
+        let input = &input[index * chunk_len..][..output.len()];
+        for (x, q) in output.iter_mut().zip(input) {
+            *x = qparams.dequantize(q.to_i32());
+        }
+    });
+    Ok(())
+}
+
+/// Constants of one quantization, checked.
+#[derive(Clone, Copy)]
+pub(crate) struct Quantizer {
+    inverse_scale: f32,
+    zero_point: i32,
+    low: i32,
+    high: i32,
+}
+
+impl Quantizer {
+    pub(crate) fn new<T: QuantizedInteger>(qparams: QParams, range: RangeInclusive<i32>) -> Result<Self> {
+        qparams.check::<T>()?;
+        check_range::<T>(&range)?;
+        Ok(Self {
+            inverse_scale: qparams.scale.recip(),
+            zero_point: qparams.zero_point,
+            low: *range.start(),
+            high: *range.end(),
+        })
+    }
+
+    /// With the range of a `T`, or its part from the zero point on if a ReLU is fused.
+    pub(crate) fn with_relu<T: QuantizedInteger>(qparams: QParams, relu: bool) -> Result<Self> {
+        qparams.check::<T>()?;
+        let (low, high) = T::RANGE.into_inner();
+        let low = if relu { qparams.zero_point } else { low };
+        Self::new::<T>(qparams, low..=high)
+    }
+
+    #[inline(always)]
+    pub(crate) fn quantize<T: QuantizedInteger>(self, x: f32) -> T {
+        T::from_steps(x * self.inverse_scale, self.zero_point, self.low, self.high)
+    }
+
+    #[inline(always)]
+    pub(crate) fn quantize_row<T: QuantizedInteger>(self, input: &[f32], output: &mut [T]) {
+        for (q, &x) in output.iter_mut().zip(input) {
+            *q = self.quantize(x);
+        }
+    }
+}

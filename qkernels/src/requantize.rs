@@ -1,0 +1,329 @@
+//! From the exact `i32` sum of a convolution or linear layer to the `u8` output.
+//!
+//! With `act[o] = f32(sx * sw[o])`, `lo = zy` for a fused ReLU and `quant_min` otherwise:
+//!
+//! - fbgemm: `clamp(sat16(sat16(rne(f32(f32(f32(acc) + b'[o]) * m[o]))) + zy), lo, quant_max)`,
+//!   `m = f32(act / sy)`, `b' = f32(bias / act)` or, per tensor, `f32(bias * f32(1 / act))`.
+//! - qnnpack: `clamp(sat16(rne(f32(f32(acc + qb[o]) * m[o]))) + zy, lo, quant_max)`,
+//!   `m = f32(act * f32(1 / sy))`, `qb = rne(f32(bias * f32(1 / act)))` as `i32`.
+//! - onednn: `v = f32(f32(f32(acc) * act[o]) + bias[o])`, ReLU if fused,
+//!   `clamp(rne(f32(f32(v * f32(1 / sy)) + zy)), quant_min, quant_max)`.
+
+use crate::error::{Error, Result};
+use crate::length;
+use crate::qparams::{QParams, QuantizedInteger, check_range, check_scale};
+use crate::rounding::round_clamped;
+
+/// Which PyTorch engine's order of operations is followed.
+///
+/// They differ by at most one step, in about one element of a thousand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Formula {
+    /// PyTorch fbgemm, also `x86`: the float bias is divided by the accumulator's scale.
+    Fbgemm,
+    /// PyTorch qnnpack: the bias is rounded to an integer.
+    Qnnpack,
+    /// PyTorch onednn: the zero point is added before rounding; allows a fused addition.
+    Onednn,
+}
+
+/// Scales of a layer's weight.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WeightScales<'a> {
+    /// One scale for all output channels.
+    PerTensor(f32),
+    /// One scale for each output channel, `[O]`.
+    PerChannel(&'a [f32]),
+}
+
+/// What the epilogue of a layer is computed from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RequantizationParameters<'a> {
+    /// The order of operations.
+    pub formula: Formula,
+    /// Output channels, O.
+    pub channels: usize,
+    /// Scale of the input.
+    pub input_scale: f32,
+    /// Scales of the weight.
+    pub weight_scales: WeightScales<'a>,
+    /// Float bias, `[O]`.
+    pub bias: Option<&'a [f32]>,
+    /// Scale and zero point of the output, a quint8.
+    pub output: QParams,
+    /// Whether a ReLU is fused.
+    pub relu: bool,
+    /// Lower limit of the output; PyTorch's kernels use 0, also with `reduce_range`.
+    pub quant_min: i32,
+    /// Upper limit of the output; PyTorch's kernels use 255, also with `reduce_range`.
+    pub quant_max: i32,
+}
+
+/// The precomputed epilogue of one layer: accumulator to output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Requantization {
+    channels: Channels,
+    zero_point: i32,
+    low: i32,
+    high: i32,
+    relu: bool,
+}
+
+/// Per output channel constants of each formula.
+#[derive(Clone, Debug, PartialEq)]
+enum Channels {
+    Fbgemm { bias: Vec<f32>, multiplier: Vec<f32> },
+    Qnnpack { bias: Vec<i32>, multiplier: Vec<f32> },
+    Onednn { scale: Vec<f32>, bias: Vec<f32>, inverse_output_scale: f32 },
+}
+
+impl Requantization {
+    /// Computes the constants of the formula.
+    ///
+    /// # Errors
+    /// If a slice does not have one element per channel, a scale is not positive and finite, a
+    /// product or quotient of scales is not, the bias is not finite, the output zero point is not
+    /// a `u8`, or no output value is left between the limits.
+    pub fn new(parameters: &RequantizationParameters<'_>) -> Result<Self> {
+        let p = parameters;
+        check_scale(p.input_scale)?;
+        p.output.check::<u8>()?;
+        check_range::<u8>(&(p.quant_min..=p.quant_max))?;
+        let low = if p.relu { p.quant_min.max(p.output.zero_point) } else { p.quant_min };
+        check_range::<u8>(&(low..=p.quant_max))?;
+        let scale = accumulator_scales(p)?;
+        let bias = match p.bias {
+            Some(bias) => {
+                length::check("bias", bias, p.channels)?;
+                bias.to_vec()
+            }
+            None => vec![0.0; p.channels],
+        };
+        let per_tensor = matches!(p.weight_scales, WeightScales::PerTensor(_));
+        let inverse_output_scale = p.output.scale.recip();
+        let channels =
+            match p.formula {
+                Formula::Fbgemm => {
+                    Channels::Fbgemm {
+                        bias: zip(&bias, &scale, |bias, scale| {
+                            if per_tensor { bias * scale.recip() } else { bias / scale }
+                        }),
+                        multiplier: scale.iter().map(|&scale| scale / p.output.scale).collect(),
+                    }
+                }
+                Formula::Qnnpack => Channels::Qnnpack {
+                    // `as` saturates, which is the clamp to qint32.
+                    bias: zip(&bias, &scale, |bias, scale| (bias * scale.recip()).round_ties_even() as i32),
+                    multiplier: scale.iter().map(|&scale| scale * inverse_output_scale).collect(),
+                },
+                Formula::Onednn => Channels::Onednn { scale, bias: bias.clone(), inverse_output_scale },
+            };
+        channels.check_finite(&bias)?;
+        Ok(Self { channels, zero_point: p.output.zero_point, low, high: p.quant_max, relu: p.relu })
+    }
+
+    /// Output channels.
+    pub fn channels(&self) -> usize {
+        match &self.channels {
+            Channels::Fbgemm { multiplier, .. } | Channels::Qnnpack { multiplier, .. } => multiplier.len(),
+            Channels::Onednn { scale, .. } => scale.len(),
+        }
+    }
+
+    /// The order of operations.
+    pub fn formula(&self) -> Formula {
+        match self.channels {
+            Channels::Fbgemm { .. } => Formula::Fbgemm,
+            Channels::Qnnpack { .. } => Formula::Qnnpack,
+            Channels::Onednn { .. } => Formula::Onednn,
+        }
+    }
+
+    /// The definition: the output of `channel` for the exact sum `accumulator`.
+    ///
+    /// # Panics
+    /// If there is no such channel.
+    pub fn requantize(&self, accumulator: i32, channel: usize) -> u8 {
+        let zero_point = self.zero_point;
+        let steps = match &self.channels {
+            Channels::Fbgemm { bias, multiplier } => {
+                let value = (accumulator as f32 + bias[channel]) * multiplier[channel];
+                saturate_i16(saturate_i16(value.round_ties_even() as i32) + zero_point)
+            }
+            Channels::Qnnpack { bias, multiplier } => {
+                let sum = accumulator.saturating_add(bias[channel]);
+                let value = sum as f32 * multiplier[channel];
+                saturate_i16(value.round_ties_even() as i32) + zero_point
+            }
+            Channels::Onednn { scale, bias, .. } => {
+                let value = accumulator as f32 * scale[channel] + bias[channel];
+                return self.finish_onednn(value);
+            }
+        };
+        steps.clamp(self.low, self.high) as u8
+    }
+
+    /// The definition of onednn's fused `conv + add (+ relu)`: `addend` is the dequantized value of
+    /// the other operand, `v = f32(f32(f32(acc) * act) + bias) + addend`, then as onednn.
+    ///
+    /// # Errors
+    /// If the formula is another than [`Formula::Onednn`], which alone has this fusion.
+    ///
+    /// # Panics
+    /// If there is no such channel.
+    pub fn requantize_add(&self, accumulator: i32, addend: f32, channel: usize) -> Result<u8> {
+        let Channels::Onednn { scale, bias, .. } = &self.channels else {
+            return Err(no_fused_add());
+        };
+        let value = accumulator as f32 * scale[channel] + bias[channel];
+        Ok(self.finish_onednn(value + addend))
+    }
+
+    fn finish_onednn(&self, value: f32) -> u8 {
+        let Channels::Onednn { inverse_output_scale, .. } = &self.channels else {
+            return 0;
+        };
+        onednn_output(value, *inverse_output_scale, self.zero_point as f32, self.relu, self.low, self.high)
+    }
+
+    /// [`requantize`](Self::requantize) for neighbouring channels, the first being `first_channel`.
+    pub(crate) fn requantize_row(&self, first_channel: usize, accumulators: &[i32], output: &mut [u8]) {
+        let end = first_channel + accumulators.len();
+        let zero_point = self.zero_point;
+        // Limits before the zero point is added: at most 255 in magnitude, so the saturations to
+        // `i16` in the definition change nothing.
+        let (low, high) = (self.low - zero_point, self.high - zero_point);
+        let finish = |value: f32| round_clamped(value, low, high).wrapping_add(zero_point) as u8;
+        match &self.channels {
+            Channels::Fbgemm { bias, multiplier } => {
+                let bias = &bias[first_channel..end];
+                let multiplier = &multiplier[first_channel..end];
+                for (((output, &accumulator), bias), multiplier) in
+                    output.iter_mut().zip(accumulators).zip(bias).zip(multiplier)
+                {
+                    *output = finish((accumulator as f32 + bias) * multiplier);
+                }
+            }
+            Channels::Qnnpack { bias, multiplier } => {
+                let bias = &bias[first_channel..end];
+                let multiplier = &multiplier[first_channel..end];
+                for (((output, accumulator), &bias), multiplier) in
+                    output.iter_mut().zip(accumulators).zip(bias).zip(multiplier)
+                {
+                    *output = finish(accumulator.saturating_add(bias) as f32 * multiplier);
+                }
+            }
+            Channels::Onednn { scale, bias, inverse_output_scale } => {
+                let (scale, bias) = (&scale[first_channel..end], &bias[first_channel..end]);
+                for (((output, &accumulator), scale), bias) in
+                    output.iter_mut().zip(accumulators).zip(scale).zip(bias)
+                {
+                    *output = onednn_output(
+                        accumulator as f32 * scale + bias,
+                        *inverse_output_scale,
+                        zero_point as f32,
+                        self.relu,
+                        self.low,
+                        self.high,
+                    );
+                }
+            }
+        }
+    }
+
+    /// [`requantize_add`](Self::requantize_add) for neighbouring channels.
+    pub(crate) fn requantize_row_add(
+        &self,
+        first_channel: usize,
+        accumulators: &[i32],
+        addend: &[u8],
+        addend_qparams: QParams,
+        output: &mut [u8],
+    ) {
+        let end = first_channel + accumulators.len();
+        let Channels::Onednn { scale, bias, inverse_output_scale } = &self.channels else {
+            return;
+        };
+        let (scale, bias) = (&scale[first_channel..end], &bias[first_channel..end]);
+        for ((((output, &accumulator), scale), bias), &addend) in
+            output.iter_mut().zip(accumulators).zip(scale).zip(bias).zip(addend)
+        {
+            let value = accumulator as f32 * scale + bias;
+            *output = onednn_output(
+                value + addend_qparams.dequantize(addend.to_i32()),
+                *inverse_output_scale,
+                self.zero_point as f32,
+                self.relu,
+                self.low,
+                self.high,
+            );
+        }
+    }
+
+    /// An error unless there are `channels` channels.
+    pub(crate) fn check_channels(&self, channels: usize) -> Result<()> {
+        if self.channels() == channels {
+            Ok(())
+        } else {
+            Err(Error::Length { what: "requantization", expected: channels, actual: self.channels() })
+        }
+    }
+}
+
+impl Channels {
+    /// The constants must be finite, so that no later step can produce NaN.
+    fn check_finite(&self, bias: &[f32]) -> Result<()> {
+        let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+        let constants_are_finite = match self {
+            Self::Fbgemm { bias, multiplier } => finite(bias) && finite(multiplier),
+            Self::Qnnpack { multiplier, .. } => finite(multiplier),
+            Self::Onednn { .. } => true,
+        };
+        if finite(bias) && constants_are_finite {
+            Ok(())
+        } else {
+            Err(Error::parameter("a bias, or a quotient of it and the scales, is not finite"))
+        }
+    }
+}
+
+/// `act[o] = f32(sx * sw[o])`, one for each output channel.
+fn accumulator_scales(p: &RequantizationParameters<'_>) -> Result<Vec<f32>> {
+    let weight_scales = match p.weight_scales {
+        WeightScales::PerTensor(scale) => vec![scale; p.channels],
+        WeightScales::PerChannel(scales) => {
+            length::check("weight scales", scales, p.channels)?;
+            scales.to_vec()
+        }
+    };
+    let scales: Vec<f32> = weight_scales.iter().map(|scale| p.input_scale * scale).collect();
+    for &scale in weight_scales.iter().chain(&scales) {
+        check_scale(scale)?;
+    }
+    Ok(scales)
+}
+
+fn zip<T>(bias: &[f32], scale: &[f32], f: impl Fn(f32, f32) -> T) -> Vec<T> {
+    bias.iter().zip(scale).map(|(&b, &s)| f(b, s)).collect()
+}
+
+fn saturate_i16(value: i32) -> i32 {
+    value.clamp(i32::from(i16::MIN), i32::from(i16::MAX))
+}
+
+#[inline(always)]
+fn onednn_output(
+    value: f32,
+    inverse_output_scale: f32,
+    zero_point: f32,
+    relu: bool,
+    low: i32,
+    high: i32,
+) -> u8 {
+    let value = if relu && value < 0.0 { 0.0 } else { value };
+    round_clamped(value * inverse_output_scale + zero_point, low, high) as u8
+}
+
+pub(crate) fn no_fused_add() -> Error {
+    Error::parameter("a fused addition exists only in the onednn formula")
+}

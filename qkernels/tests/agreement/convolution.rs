@@ -1,0 +1,178 @@
+//! Quantized convolution: dense, grouped, depthwise, pointwise, with and without fused addition.
+
+use proptest::prelude::*;
+use qkernels::QParams;
+use qkernels::conv::{Addend, PackedConv2d};
+use qkernels::geometry::{Conv2dGeometry, Conv2dParameters};
+use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
+
+use crate::problem::{bytes, conv2d, on_any_number_of_threads, signed_bytes, weight_zero_points, zero_point};
+use crate::reference;
+
+#[derive(Clone, Debug)]
+struct Problem {
+    geometry: Conv2dGeometry,
+    input: Vec<u8>,
+    input_zero_point: i32,
+    weight: Vec<i8>,
+    zero_points: Vec<i32>,
+}
+
+fn problem() -> impl Strategy<Value = Problem> {
+    conv2d().prop_flat_map(|geometry| {
+        (
+            bytes(geometry.input_len()),
+            zero_point(),
+            signed_bytes(geometry.weight_len()),
+            weight_zero_points(geometry.out_channels),
+        )
+            .prop_map(move |(input, input_zero_point, weight, zero_points)| Problem {
+                geometry,
+                input,
+                input_zero_point,
+                weight,
+                zero_points,
+            })
+    })
+}
+
+impl Problem {
+    fn sums(&self) -> Vec<i32> {
+        reference::conv2d(&self.geometry, &self.input, self.input_zero_point, &self.weight, &self.zero_points)
+    }
+
+    fn pack(&self) -> PackedConv2d {
+        PackedConv2d::new(&self.weight, &self.zero_points, &self.geometry).unwrap()
+    }
+}
+
+fn requantization(channels: usize, formula: Formula, relu: bool) -> Requantization {
+    let scales: Vec<f32> = (0..channels).map(|o| 0.01 + o as f32 * 0.001).collect();
+    let bias: Vec<f32> = (0..channels).map(|o| o as f32 * 0.3 - 2.0).collect();
+    Requantization::new(&RequantizationParameters {
+        formula,
+        channels,
+        input_scale: 0.03,
+        weight_scales: WeightScales::PerChannel(&scales),
+        bias: Some(&bias),
+        output: QParams::new(0.7, 77),
+        relu,
+        quant_min: 0,
+        quant_max: 255,
+    })
+    .unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn sums_equal_the_definition(problem in problem()) {
+        let packed = problem.pack();
+        let actual = on_any_number_of_threads(|| {
+            let mut output = vec![-1; problem.geometry.output_len()];
+            packed
+                .accumulate(&problem.geometry, &problem.input, problem.input_zero_point, &mut output)
+                .unwrap();
+            output
+        });
+        prop_assert_eq!(actual, problem.sums());
+    }
+
+    #[test]
+    fn output_is_the_requantized_sum(
+        problem in problem(),
+        formula in prop_oneof![Just(Formula::Fbgemm), Just(Formula::Qnnpack), Just(Formula::Onednn)],
+        relu in any::<bool>(),
+    ) {
+        let channels = problem.geometry.out_channels;
+        let requantization = requantization(channels, formula, relu);
+        let packed = problem.pack();
+        let actual = on_any_number_of_threads(|| {
+            let mut output = vec![1; problem.geometry.output_len()];
+            packed
+                .run(
+                    &problem.geometry,
+                    &problem.input,
+                    problem.input_zero_point,
+                    &requantization,
+                    &mut output,
+                )
+                .unwrap();
+            output
+        });
+        let expected: Vec<u8> = problem
+            .sums()
+            .into_iter()
+            .enumerate()
+            .map(|(i, sum)| requantization.requantize(sum, i % channels))
+            .collect();
+        prop_assert_eq!(actual, expected);
+    }
+
+    #[test]
+    fn fused_addition_adds_before_requantizing(problem in problem(), relu in any::<bool>()) {
+        let channels = problem.geometry.out_channels;
+        let requantization = requantization(channels, Formula::Onednn, relu);
+        let values: Vec<u8> = (0..problem.geometry.output_len()).map(|i| (i * 41) as u8).collect();
+        let addend = Addend { values: &values, qparams: QParams::new(0.4, 31) };
+        let packed = problem.pack();
+        let actual = on_any_number_of_threads(|| {
+            let mut output = vec![1; problem.geometry.output_len()];
+            packed
+                .run_add(
+                    &problem.geometry,
+                    &problem.input,
+                    problem.input_zero_point,
+                    &requantization,
+                    addend,
+                    &mut output,
+                )
+                .unwrap();
+            output
+        });
+        let expected: Vec<u8> = problem
+            .sums()
+            .into_iter()
+            .zip(&values)
+            .enumerate()
+            .map(|(i, (sum, &q))| {
+                let addend = reference::dequantize(i32::from(q), 0.4, 31);
+                requantization.requantize_add(sum, addend, i % channels).unwrap()
+            })
+            .collect();
+        prop_assert_eq!(actual, expected);
+    }
+}
+
+#[test]
+fn a_first_layer_and_a_deep_layer_equal_the_definition() {
+    for (in_channels, out_channels, size, kernel, stride) in
+        [(3, 16, 33, 7, 2), (256, 12, 5, 3, 1), (130, 7, 3, 1, 1)]
+    {
+        let geometry = Conv2dGeometry::new(Conv2dParameters {
+            batch: 2,
+            in_channels,
+            height: size,
+            width: size,
+            out_channels,
+            kernel: [kernel; 2],
+            stride: [stride; 2],
+            padding: [kernel / 2; 2],
+            dilation: [1; 2],
+            groups: 1,
+        })
+        .unwrap();
+        let problem = Problem {
+            geometry,
+            input: (0..geometry.input_len()).map(|i| (i * 97) as u8).collect(),
+            input_zero_point: 100,
+            weight: (0..geometry.weight_len()).map(|i| (i * 53) as i8).collect(),
+            zero_points: vec![0],
+        };
+        let mut output = vec![0; geometry.output_len()];
+        let packed = problem.pack();
+        packed.accumulate(&geometry, &problem.input, 100, &mut output).unwrap();
+        assert_eq!(output, problem.sums());
+    }
+}

@@ -1,0 +1,218 @@
+//! Elementwise operations, on both 8-bit types.
+
+use proptest::prelude::*;
+use qkernels::elementwise::{
+    BinaryQParams, LookupTable, add, add_qnnpack, add_scalar, clamp, mul, mul_scalar, relu, requantize, sub,
+};
+use qkernels::{EightBit, QParams, QuantizedInteger, Result};
+
+use crate::problem::{bytes, on_any_number_of_threads};
+use crate::reference::{dequantize, quantize_steps};
+
+type Binary<T> = fn(&BinaryQParams, &[T], &[T], &mut [T]) -> Result<()>;
+
+fn run<T: EightBit + std::fmt::Debug>(f: Binary<T>, qparams: &BinaryQParams, a: &[T], b: &[T]) -> Vec<i32> {
+    on_any_number_of_threads(|| {
+        let mut output = vec![T::from_i32(0); a.len()];
+        f(qparams, a, b, &mut output).unwrap();
+        output.into_iter().map(T::to_i32).collect()
+    })
+}
+
+fn all_pairs<T: EightBit>() -> (Vec<T>, Vec<T>) {
+    T::RANGE.flat_map(|a| T::RANGE.map(move |b| (T::from_i32(a), T::from_i32(b)))).unzip()
+}
+
+fn binary_qparams(zero_points: std::ops::RangeInclusive<i32>) -> impl Strategy<Value = BinaryQParams> {
+    let qparams = (0.003_f32..2.0, zero_points).prop_map(|(s, z)| QParams::new(s, z));
+    (prop::array::uniform3(qparams), any::<bool>()).prop_map(|([a, b, output], relu)| BinaryQParams {
+        a,
+        b,
+        output,
+        relu,
+    })
+}
+
+/// All pairs of values through `add`, `sub` and `mul`.
+fn check_binary<T: EightBit + std::fmt::Debug>(qparams: &BinaryQParams) {
+    let (a, b) = all_pairs::<T>();
+    let BinaryQParams { a: qa, b: qb, output: qy, relu } = *qparams;
+    let (low, high) = T::RANGE.into_inner();
+    let low = if relu { qy.zero_point } else { low };
+    let finish = |v: f32| quantize_steps(v, qy.zero_point, low, high);
+    let sums = run(add::<T>, qparams, &a, &b);
+    let differences = run(sub::<T>, qparams, &a, &b);
+    let products = run(mul::<T>, qparams, &a, &b);
+    let multiplier = qa.scale * qb.scale * (1.0 / qy.scale);
+    for i in 0..a.len() {
+        let (a, b) = (a[i].to_i32(), b[i].to_i32());
+        let da = dequantize(a, qa.scale, qa.zero_point);
+        let db = dequantize(b, qb.scale, qb.zero_point);
+        assert_eq!(sums[i], finish((da + db) * (1.0 / qy.scale)));
+        assert_eq!(differences[i], finish((da - db) * (1.0 / qy.scale)));
+        let product = (a - qa.zero_point) * (b - qb.zero_point);
+        assert_eq!(products[i], finish(product as f32 * multiplier));
+    }
+}
+
+/// qnnpack's integer addition, in `i128` and with `log2`.
+fn qnnpack_add(q: &BinaryQParams, a: u8, b: u8) -> i32 {
+    let (ra, rb) = (q.a.scale / q.output.scale, q.b.scale / q.output.scale);
+    let shift = 21 - f64::from(ra.max(rb)).log2().floor() as i32;
+    let fixed = |ratio: f32| (f64::from(ratio) * 2_f64.powi(shift)).round_ties_even() as i128;
+    let acc = (i128::from(a) - i128::from(q.a.zero_point)) * fixed(ra)
+        + (i128::from(b) - i128::from(q.b.zero_point)) * fixed(rb);
+    // Division by 2^shift, rounded to nearest, ties away from zero.
+    let half = 1_i128 << (shift - 1);
+    let rounded = acc.signum() * ((acc.abs() + half) >> shift);
+    let low = if q.relu { q.output.zero_point } else { 0 };
+    (rounded as i32 + q.output.zero_point).clamp(low, 255)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn unsigned_binary_operations_equal_their_formulas(qparams in binary_qparams(0..=255)) {
+        check_binary::<u8>(&qparams);
+    }
+
+    #[test]
+    fn signed_binary_operations_equal_their_formulas(qparams in binary_qparams(-128..=127)) {
+        check_binary::<i8>(&qparams);
+    }
+
+    #[test]
+    fn qnnpack_addition_rounds_ties_away_from_zero(mut qparams in binary_qparams(0..=254)) {
+        qparams.output.scale = qparams.output.scale.max(0.01);
+        let (a, b) = all_pairs::<u8>();
+        let actual = run(add_qnnpack, &qparams, &a, &b);
+        for i in 0..a.len() {
+            prop_assert_eq!(actual[i], qnnpack_add(&qparams, a[i], b[i]));
+        }
+    }
+
+    #[test]
+    fn a_short_second_operand_is_repeated(input in bytes(24), row in bytes(6), scalar in any::<u8>()) {
+        let qparams = BinaryQParams {
+            a: QParams::new(0.1, 3),
+            b: QParams::new(0.2, 9),
+            output: QParams::new(0.3, 20),
+            relu: false,
+        };
+        let repeated: Vec<u8> = row.iter().copied().cycle().take(24).collect();
+        prop_assert_eq!(
+            run(add, &qparams, &input, &row),
+            run(add, &qparams, &input, &repeated)
+        );
+        prop_assert_eq!(
+            run(mul, &qparams, &input, &[scalar]),
+            run(mul, &qparams, &input, &[scalar; 24])
+        );
+    }
+
+    #[test]
+    fn requantize_copies_or_moves(
+        scale in 0.01_f32..1.0,
+        zero_point in 0..=255_i32,
+        relu_fused in any::<bool>(),
+    ) {
+        let input: Vec<u8> = (0..=255).collect();
+        let from = QParams::new(0.11, 40);
+        let to = QParams::new(scale, zero_point);
+        let mut output = vec![0; 256];
+        requantize(&input, from, to, relu_fused, &mut output).unwrap();
+        let low = if relu_fused { zero_point } else { 0 };
+        for (&q, &y) in input.iter().zip(&output) {
+            let x = dequantize(i32::from(q), 0.11, 40);
+            prop_assert_eq!(i32::from(y), quantize_steps(x * (1.0 / scale), zero_point, low, 255));
+        }
+        requantize(&input, from, from, relu_fused, &mut output).unwrap();
+        let low = if relu_fused { 40 } else { 0 };
+        prop_assert!(input.iter().zip(&output).all(|(&q, &y)| y == q.max(low)));
+    }
+}
+
+proptest! {
+    #[test]
+    fn adding_a_scalar_follows_the_formula(
+        scale in 0.01_f32..1.0,
+        zero_point in 0..=255_i32,
+        c in -300.0_f64..300.0,
+        relu_fused in any::<bool>(),
+    ) {
+        let result = add_scalar::<u8>(QParams::new(scale, zero_point), c, relu_fused).unwrap();
+        let s = f64::from(scale);
+        let shifted = i64::from(zero_point) - (c / s).round_ties_even() as i64;
+        let (new_scale, new_zero_point) = if shifted < 0 {
+            ((255 - shifted) as f64 / 255.0 * s, 0)
+        } else if shifted > 255 {
+            (shifted as f64 / 255.0 * s, 255)
+        } else {
+            (s, shifted as i32)
+        };
+        prop_assert_eq!(result.scale, new_scale);
+        prop_assert_eq!(result.zero_point, new_zero_point);
+        let input: Vec<u8> = (0..=255).collect();
+        let mut output = vec![0; 256];
+        result.apply(&input, &mut output).unwrap();
+        let low = if relu_fused { new_zero_point } else { 0 };
+        for (q, &y) in (0..=255_i64).zip(&output) {
+            let expected = if new_scale == s {
+                (q as i32).max(low)
+            } else {
+                let m = scale * (1.0 / new_scale as f32);
+                quantize_steps((q - shifted) as f32 * m, new_zero_point, low, 255)
+            };
+            prop_assert_eq!(i32::from(y), expected);
+        }
+    }
+}
+
+#[test]
+fn multiplying_by_a_scalar_changes_scale_and_mirrors() {
+    let input: Vec<i8> = vec![-128, -3, 0, 127];
+    let qparams = QParams::new(0.5, 7);
+    let mut output = vec![0; 4];
+
+    let positive = mul_scalar::<i8>(qparams, 3.0, false).unwrap();
+    assert_eq!((positive.scale, positive.zero_point), (1.5, 7));
+    assert!(positive.table.is_none());
+
+    let negative = mul_scalar::<i8>(qparams, -2.0, false).unwrap();
+    assert_eq!((negative.scale, negative.zero_point), (1.0, -8));
+    negative.apply(&input, &mut output).unwrap();
+    assert_eq!(output, [127, 2, -1, -128]);
+
+    let rectified = mul_scalar::<i8>(qparams, -2.0, true).unwrap();
+    rectified.apply(&input, &mut output).unwrap();
+    assert_eq!(output, [127, 2, -1, -8]);
+
+    let zero = mul_scalar::<i8>(qparams, 0.0, false).unwrap();
+    assert_eq!(zero.qparams(), QParams::new(1.0, 0));
+    zero.apply(&input, &mut output).unwrap();
+    assert_eq!(output, [0; 4]);
+}
+
+#[test]
+fn relu_and_clamp_work_on_integers() {
+    let input: Vec<u8> = (0..=255).collect();
+    let mut output = vec![0; 256];
+    relu(&input, 100, &mut output).unwrap();
+    assert!(input.iter().zip(&output).all(|(&q, &y)| y == q.max(100)));
+    // 6 / 0.1 above the zero point.
+    clamp(&input, QParams::new(0.1, 100), 0.0, 6.0, &mut output).unwrap();
+    assert!(input.iter().zip(&output).all(|(&q, &y)| y == q.clamp(100, 160)));
+}
+
+#[test]
+fn a_float_table_is_quantize_of_f_of_dequantize() {
+    let (from, to) = (QParams::new(0.05, 10), QParams::new(1.0 / 256.0, -128));
+    let table = LookupTable::<i8>::from_float(from, to, |x| x * x).unwrap();
+    for q in i8::MIN..=i8::MAX {
+        let x = dequantize(i32::from(q), 0.05, 10);
+        let expected = quantize_steps(x * x * (1.0 / to.scale), -128, -128, 127);
+        assert_eq!(i32::from(table.get(q)), expected);
+    }
+    assert_eq!(i8::RANGE.count(), 256);
+}

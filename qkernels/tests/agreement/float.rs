@@ -1,0 +1,172 @@
+//! Float kernels agree with sums in double.
+
+use proptest::prelude::*;
+use qkernels::float::{BatchNorm, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear, max_pool2d};
+use qkernels::geometry::{AdaptivePool2dGeometry, Pool2dGeometry};
+
+use crate::problem::{self, floats, on_any_number_of_threads, pool2d};
+use crate::reference;
+
+fn close(actual: &[f32], expected: &[f32]) -> bool {
+    actual.len() == expected.len()
+        && actual.iter().zip(expected).all(|(a, e)| (a - e).abs() <= 1e-4 * e.abs().max(1.0))
+}
+
+/// The taps of one window, clipped to the image.
+fn window(g: &Pool2dGeometry, plane: &[f32], y: usize, x: usize) -> Vec<f32> {
+    let mut values = Vec::new();
+    for ky in 0..g.kernel[0] {
+        for kx in 0..g.kernel[1] {
+            let iy = (y * g.stride[0] + ky * g.dilation[0]).wrapping_sub(g.padding[0]);
+            let ix = (x * g.stride[1] + kx * g.dilation[1]).wrapping_sub(g.padding[1]);
+            if iy < g.height && ix < g.width {
+                values.push(plane[iy * g.width + ix]);
+            }
+        }
+    }
+    values
+}
+
+fn for_each_window(g: &Pool2dGeometry, input: &[f32], mut f: impl FnMut(usize, &[f32], [usize; 2])) {
+    let planes = input.chunks_exact(g.height * g.width);
+    let mut index = 0;
+    for plane in planes {
+        for y in 0..g.output_height() {
+            for x in 0..g.output_width() {
+                f(index, &window(g, plane, y, x), [y, x]);
+                index += 1;
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn conv2d_agrees_with_the_definition(
+        (geometry, input, weight, bias) in problem::conv2d().prop_flat_map(|g| (
+            Just(g),
+            floats(g.input_len()),
+            floats(g.weight_len()),
+            prop::option::of(floats(g.out_channels)),
+        )),
+    ) {
+        let expected = reference::conv2d_float(&geometry, &input, &weight, bias.as_deref());
+        for threads in [1, 3] {
+            qkernels::threads::set_num_threads(threads);
+            qkernels::threads::set_work_threshold(0);
+            let mut output = vec![9.0; geometry.output_len()];
+            conv2d(&geometry, &input, &weight, bias.as_deref(), &mut output).unwrap();
+            prop_assert!(close(&output, &expected));
+        }
+    }
+
+    #[test]
+    fn linear_agrees_with_the_definition(
+        (rows, inputs, outputs, input, weight, bias) in
+            (1..=9_usize, 1..=40_usize, 1..=20_usize).prop_flat_map(|(r, i, o)| (
+                Just(r), Just(i), Just(o), floats(r * i), floats(o * i), prop::option::of(floats(o)),
+            )),
+    ) {
+        let mut output = vec![9.0; rows * outputs];
+        linear(rows, &input, &weight, bias.as_deref(), &mut output).unwrap();
+        let mut expected = Vec::new();
+        for r in 0..rows {
+            for o in 0..outputs {
+                let bias = bias.as_ref().map_or(0.0, |bias| f64::from(bias[o]));
+                let sum: f64 = (0..inputs)
+                    .map(|k| f64::from(input[r * inputs + k]) * f64::from(weight[o * inputs + k]))
+                    .sum();
+                expected.push((sum + bias) as f32);
+            }
+        }
+        prop_assert!(close(&output, &expected));
+    }
+
+    #[test]
+    fn max_pool_agrees_with_the_definition(
+        (geometry, input) in pool2d(3).prop_flat_map(|g| (Just(g), floats(g.input_len()))),
+    ) {
+        let output = on_any_number_of_threads(|| {
+            let mut output = vec![9.0; geometry.output_len()];
+            max_pool2d(&geometry, &input, &mut output).unwrap();
+            output
+        });
+        for_each_window(&geometry, &input, |i, window, _| {
+            let max = window.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            assert_eq!(output[i], max);
+        });
+    }
+
+    #[test]
+    fn average_pool_agrees_with_the_definition(
+        (geometry, input) in pool2d(1).prop_flat_map(|g| (Just(g), floats(g.input_len()))),
+        count_include_pad in any::<bool>(),
+    ) {
+        let output = on_any_number_of_threads(|| {
+            let mut output = vec![9.0; geometry.output_len()];
+            avg_pool2d(&geometry, count_include_pad, &input, &mut output).unwrap();
+            output
+        });
+        let g = &geometry;
+        for_each_window(g, &input, |i, window, [y, x]| {
+            let padded = |axis: usize, position: usize, size: usize| {
+                let start = position * g.stride[axis];
+                (start + g.kernel[axis]).min(size + 2 * g.padding[axis]) - start
+            };
+            let divisor = if count_include_pad {
+                padded(0, y, g.height) * padded(1, x, g.width)
+            } else {
+                window.len()
+            };
+            let expected = window.iter().sum::<f32>() / divisor as f32;
+            assert!(close(&[output[i]], &[expected]));
+        });
+    }
+}
+
+#[test]
+fn adaptive_pool_to_one_pixel_is_the_mean() {
+    let geometry = AdaptivePool2dGeometry::new(1, 2, [2, 3], [1, 1]).unwrap();
+    let input: Vec<f32> = (0..12).map(|i| i as f32).collect();
+    let mut output = [0.0; 2];
+    adaptive_avg_pool2d(&geometry, &input, &mut output).unwrap();
+    assert_eq!(output, [2.5, 8.5]);
+}
+
+#[test]
+fn batch_norm_normalizes_each_channel() {
+    let parameters = BatchNorm {
+        mean: &[1.0, -2.0],
+        variance: &[4.0, 0.25],
+        weight: Some(&[3.0, 1.0]),
+        bias: Some(&[0.5, 0.0]),
+        eps: 0.0,
+    };
+    let input = [1.0, 3.0, -2.0, -1.5];
+    let mut output = [0.0; 4];
+    batch_norm(&parameters, 2, &input, &mut output).unwrap();
+    assert_eq!(output, [0.5, 3.5, 0.0, 1.0]);
+}
+
+#[test]
+fn max_pool_propagates_nan() {
+    let geometry = pool_of_two();
+    let mut output = [0.0; 1];
+    max_pool2d(&geometry, &[1.0, f32::NAN, 3.0, 2.0], &mut output).unwrap();
+    assert!(output[0].is_nan());
+}
+
+fn pool_of_two() -> Pool2dGeometry {
+    Pool2dGeometry::new(qkernels::geometry::Pool2dParameters {
+        batch: 1,
+        channels: 1,
+        height: 2,
+        width: 2,
+        kernel: [2; 2],
+        stride: [2; 2],
+        padding: [0; 2],
+        dilation: [1; 2],
+        ceil_mode: false,
+    })
+    .unwrap()
+}

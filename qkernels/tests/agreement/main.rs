@@ -1,0 +1,13 @@
+//! Every kernel equals its definition, written as plain loops, at odd sizes and extreme values.
+
+mod convolution;
+mod elementwise;
+mod errors;
+mod float;
+mod linear;
+mod mapped_file;
+mod pooling;
+mod problem;
+mod quantization;
+mod reference;
+mod requantization;

@@ -1,0 +1,133 @@
+//! Random problems: geometries that fit together, and values that include the extremes.
+
+use proptest::prelude::*;
+use qkernels::geometry::{Conv2dGeometry, Conv2dParameters, Pool2dGeometry, Pool2dParameters};
+use qkernels::threads;
+
+/// Bytes of `len` elements: random, or one value throughout.
+pub fn bytes(len: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        6 => prop::collection::vec(any::<u8>(), len..=len),
+        1 => Just(vec![0; len]),
+        1 => Just(vec![255; len]),
+    ]
+}
+
+/// The same for signed bytes.
+pub fn signed_bytes(len: usize) -> impl Strategy<Value = Vec<i8>> {
+    prop_oneof![
+        6 => prop::collection::vec(any::<i8>(), len..=len),
+        1 => Just(vec![-128; len]),
+        1 => Just(vec![127; len]),
+    ]
+}
+
+pub fn floats(len: usize) -> impl Strategy<Value = Vec<f32>> {
+    prop::collection::vec(-4.0_f32..4.0, len..=len)
+}
+
+pub fn zero_point() -> impl Strategy<Value = i32> {
+    prop_oneof![Just(0), Just(255), Just(128), 0..=255_i32]
+}
+
+/// No zero point for the weight, one for all channels, or one for each.
+pub fn weight_zero_points(channels: usize) -> impl Strategy<Value = Vec<i32>> {
+    prop_oneof![
+        3 => Just(vec![0]),
+        1 => Just(vec![-128]),
+        1 => Just(vec![127]),
+        2 => prop::collection::vec(-128..=127_i32, channels..=channels),
+    ]
+}
+
+fn pair(range: std::ops::RangeInclusive<usize>) -> impl Strategy<Value = [usize; 2]> {
+    prop::array::uniform2(range)
+}
+
+/// Channels of input and output, and groups: dense, grouped, or depthwise.
+fn channels() -> impl Strategy<Value = (usize, usize, usize)> {
+    prop_oneof![
+        3 => (1..=24_usize, 1..=24_usize).prop_map(|(c, o)| (c, o, 1)),
+        1 => (prop_oneof![1..=130_usize, Just(64), Just(65)], 1..=6_usize)
+            .prop_map(|(c, o)| (c, o, 1)),
+        1 => (1..=5_usize, 60..=130_usize).prop_map(|(c, o)| (c, o, 1)),
+        2 => (1..=6_usize, 1..=6_usize, 2..=4_usize).prop_map(|(c, o, g)| (c * g, o * g, g)),
+        2 => (prop_oneof![2..=40_usize, Just(128), Just(130)], 1..=3_usize)
+            .prop_map(|(c, multiplier)| (c, c * multiplier, c)),
+    ]
+}
+
+pub fn conv2d() -> impl Strategy<Value = Conv2dGeometry> {
+    (
+        1..=2_usize,
+        channels(),
+        pair(1..=9),
+        prop_oneof![2 => Just([1, 1]), 2 => Just([3, 3]), 3 => pair(1..=4)],
+        pair(1..=3),
+        pair(0..=3),
+        pair(1..=3),
+    )
+        .prop_filter_map(
+            "the filter is larger than the image",
+            |(batch, (in_channels, out_channels, groups), size, kernel, stride, padding, dilation)| {
+                Conv2dGeometry::new(Conv2dParameters {
+                    batch,
+                    in_channels,
+                    height: size[0],
+                    width: size[1],
+                    out_channels,
+                    kernel,
+                    stride,
+                    padding,
+                    dilation,
+                    groups,
+                })
+                .ok()
+            },
+        )
+}
+
+pub fn pool2d(max_dilation: usize) -> impl Strategy<Value = Pool2dGeometry> {
+    (
+        1..=2_usize,
+        prop_oneof![1..=20_usize, Just(64), Just(130)],
+        pair(1..=9),
+        pair(1..=4),
+        pair(1..=4),
+        pair(0..=2),
+        pair(1..=max_dilation),
+        any::<bool>(),
+    )
+        .prop_filter_map(
+            "the window does not fit",
+            |(batch, channels, size, kernel, stride, padding, dilation, ceil_mode)| {
+                Pool2dGeometry::new(Pool2dParameters {
+                    batch,
+                    channels,
+                    height: size[0],
+                    width: size[1],
+                    kernel,
+                    stride,
+                    padding: [padding[0].min(kernel[0] / 2), padding[1].min(kernel[1] / 2)],
+                    dilation,
+                    ceil_mode,
+                })
+                .ok()
+            },
+        )
+}
+
+/// The result of `run` on one thread, after checking that two and five threads give the same.
+pub fn on_any_number_of_threads<T: PartialEq + std::fmt::Debug>(run: impl Fn() -> T) -> T {
+    // The setting is global and other tests change it too; that only mixes which numbers are
+    // compared, the result may depend on none.
+    let at = |threads: usize, threshold: usize| {
+        threads::set_num_threads(threads);
+        threads::set_work_threshold(threshold);
+        run()
+    };
+    let one = at(1, usize::MAX);
+    assert_eq!(one, at(2, 0));
+    assert_eq!(one, at(5, 0));
+    one
+}

@@ -1,0 +1,146 @@
+//! The model as written: `forward`, and what runs behind it.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote, quote_spanned};
+
+use super::Context;
+use super::names::{Names, index};
+use super::operation::{constructor, place_name, site_name};
+use super::walk::{BranchHead, Variant, Walker};
+use crate::ir::{BranchNode, Callee, Condition, ForNode, ModelNode, OpNode, Place};
+use crate::runtime::{LAYER, OP, QUANTIZABLE, RESULT, TENSOR};
+
+/// A call runs in place on the user's struct, so that there is no way to keep track of.
+struct Float;
+
+impl Variant for Float {
+    type Here = ();
+
+    fn op(&self, (): &(), op: &OpNode, inputs: &[TokenStream], sizes: bool) -> TokenStream {
+        let member = &op.members[0];
+        let name = site_name(op);
+        match &member.callee {
+            Callee::Layer(layer) => {
+                let Place { ty, float_expr, .. } = &layer.place;
+                quote_spanned! {member.span=>
+                    <#ty as #LAYER>::forward(&#float_expr, #(#inputs),*).map_err(|error| error.in_layer(#name))?
+                }
+            }
+            Callee::Function(call) => {
+                let constructor = constructor(op, call);
+                let op = super::names::local("op");
+                let run = if sizes {
+                    let sizes = super::names::local("sizes");
+                    quote!(#op.forward_sized(#(#inputs),*, &#sizes))
+                } else {
+                    quote!(#OP::forward(&#op, &mut [#(#inputs),*]))
+                };
+                quote_spanned! {member.span=>
+                    #constructor.and_then(|#op| #run).map_err(|error| error.in_layer(#name))?
+                }
+            }
+        }
+    }
+
+    fn model(&self, (): &(), model: &ModelNode, input: TokenStream) -> TokenStream {
+        let Place { ty, float_expr, .. } = &model.place;
+        let name = place_name(&model.place);
+        quote!(<#ty as #QUANTIZABLE>::run(&#float_expr, #input).map_err(|error| error.in_layer(#name))?)
+    }
+
+    fn repeat(&self, (): &(), repeat: &ForNode) -> (TokenStream, ()) {
+        (float_loop(repeat), ())
+    }
+
+    fn branch(&self, (): &(), branch: &BranchNode) -> BranchHead<()> {
+        let (scrutinee, [then_pattern, else_pattern]) = float_branch(branch);
+        BranchHead { scrutinee, then_pattern, then_here: (), else_pattern, else_here: () }
+    }
+}
+
+/// `for (index_0, block) in self.layers.iter().enumerate()`.
+pub fn float_loop(repeat: &ForNode) -> TokenStream {
+    let ForNode { iterable, binding, .. } = repeat;
+    let index = index(repeat.id);
+    quote!(for (#index, #binding) in ::core::iter::Iterator::enumerate(#iterable.iter()))
+}
+
+/// What is matched, and the patterns of the two arms.
+pub fn float_branch(branch: &BranchNode) -> (TokenStream, [TokenStream; 2]) {
+    match &branch.condition {
+        Condition::Flag(flag) => (flag.clone(), [quote!(true), quote!(false)]),
+        Condition::IsSome { option, binding } => {
+            let some = quote!(::core::option::Option::Some(#binding));
+            (quote!(&#option), [some, quote!(::core::option::Option::None)])
+        }
+    }
+}
+
+impl Context<'_> {
+    /// `forward` as users call it, and the dump.
+    pub fn inherent(&self) -> TokenStream {
+        let (parameters, _, clause) = self.generics.split_for_impl();
+        let Self { self_ty, this, forward, .. } = self;
+        let attributes = &forward.attributes;
+        let vis = &forward.vis;
+        let name = proc_macro2::Ident::new("forward", forward.span);
+        let (inputs, tensor) = (&forward.inputs, TENSOR);
+        let output = self.result(&self.output_type(&TENSOR));
+        let converted: Vec<TokenStream> =
+            inputs.iter().map(|input| quote!(::core::convert::Into::<#TENSOR>::into(#input))).collect();
+        let input = super::pattern(&converted, converted.len() != 1);
+        let dump = self.planned.dump.as_ref().map(|dump| {
+            quote! {
+                /// The graph after each pass of the macro.
+                pub const DUMP: &'static str = #dump;
+            }
+        });
+        quote! {
+            #[automatically_derived]
+            impl #parameters #self_ty #clause {
+                #(#attributes)*
+                #[allow(clippy::missing_errors_doc)]
+                #vis fn #name(&#this, #(#inputs: impl ::core::convert::Into<#tensor>),*) -> #output {
+                    <Self as #QUANTIZABLE>::run(#this, #input)
+                }
+
+                #dump
+            }
+        }
+    }
+
+    pub fn implement_quantizable(&self) -> TokenStream {
+        let (parameters, arguments, clause) = self.generics.split_for_impl();
+        let Self { self_ty, this, .. } = self;
+        let prepared = format_ident!("{}Prepared", self.model.ident);
+        let converted = format_ident!("{}Converted", self.model.ident);
+        let (input, output) = (self.input_type(&TENSOR), self.output_type(&TENSOR));
+        let graph = self.graph_const();
+        let fusions = self.fusions_const();
+        let bound = self.input_pattern(&self.float_names);
+        let body = self.walk_float().function_body(&self.planned.float, &());
+        let trace = self.trace();
+        quote! {
+            #[automatically_derived]
+            #[allow(unused, clippy::all, clippy::pedantic)]
+            impl #parameters #QUANTIZABLE for #self_ty #clause {
+                type Input = #input;
+                type Output = #output;
+                type Prepared = #prepared #arguments;
+                type Converted = #converted #arguments;
+
+                #graph
+                #fusions
+
+                fn run(&#this, #bound: #input) -> #RESULT<#output> { #body }
+
+                #trace
+            }
+        }
+    }
+
+    fn walk_float(&self) -> Walker<'_, Float> {
+        let names: &Names = &self.float_names;
+        Walker { names, liveness: &self.planned.float_liveness, variant: Float }
+    }
+}

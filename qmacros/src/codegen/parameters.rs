@@ -1,0 +1,93 @@
+//! `impl Parameters`: the tensors of a state dict, by PyTorch's names.
+
+use std::collections::HashSet;
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+
+use super::Context;
+use super::names::local;
+use crate::ir::{Block, Callee, NodeKind};
+use crate::parse::{Field, FieldKind};
+use crate::runtime::{JOIN, PARAMETERS, TENSOR};
+
+impl Context<'_> {
+    pub fn implement_parameters(&self) -> TokenStream {
+        let (parameters, _, clause) = self.generics.split_for_impl();
+        let self_ty = &self.self_ty;
+        let (this, path, visit) = (local("self"), local("path"), local("visit"));
+        let mut called = HashSet::new();
+        collect_called(&self.planned.float.body, &mut called);
+        let fields: Vec<&Field> =
+            self.model.fields.iter().filter(|field| has_parameters(field, &called)).collect();
+        let shared = fields.iter().map(|field| {
+            let Field { ident, ty, .. } = field;
+            let name = field.state_name();
+            quote_spanned!(ty.span()=> #PARAMETERS::parameters(&#this.#ident, &#JOIN(#path, #name), #visit);)
+        });
+        let exclusive = fields.iter().map(|field| {
+            let Field { ident, ty, .. } = field;
+            let name = field.state_name();
+            quote_spanned!(ty.span()=> #PARAMETERS::parameters_mut(&mut #this.#ident, &#JOIN(#path, #name), #visit);)
+        });
+        quote! {
+            #[automatically_derived]
+            #[allow(unused, clippy::all, clippy::pedantic)]
+            impl #parameters #PARAMETERS for #self_ty #clause {
+                fn parameters(
+                    &#this,
+                    #path: &::core::primitive::str,
+                    #visit: &mut dyn ::core::ops::FnMut(::std::string::String, &#TENSOR),
+                ) {
+                    #(#shared)*
+                }
+
+                fn parameters_mut(
+                    &mut #this,
+                    #path: &::core::primitive::str,
+                    #visit: &mut dyn ::core::ops::FnMut(::std::string::String, &mut #TENSOR),
+                ) {
+                    #(#exclusive)*
+                }
+            }
+        }
+    }
+}
+
+/// A layer has parameters whether it is called or not; another type is a model if it is called or said to be one.
+fn has_parameters(field: &Field, called: &HashSet<String>) -> bool {
+    let is_called = called.contains(&field.ident.to_string()) || field.attributes.model;
+    may_hold_parameters(&field.kind, is_called)
+}
+
+fn may_hold_parameters(kind: &FieldKind, is_called: bool) -> bool {
+    match kind {
+        FieldKind::Layer(_) => true,
+        FieldKind::Sequential(elements) => {
+            elements.iter().all(|(_, kind)| may_hold_parameters(kind, is_called))
+        }
+        FieldKind::Vec(element) | FieldKind::Option(element) => may_hold_parameters(&element.1, is_called),
+        FieldKind::Other => is_called,
+        FieldKind::Flag | FieldKind::Config => false,
+    }
+}
+
+fn collect_called(block: &Block, called: &mut HashSet<String>) {
+    for node in &block.nodes {
+        match &node.kind {
+            NodeKind::Op(op) => called.extend(op.members.iter().filter_map(|member| match &member.callee {
+                Callee::Layer(layer) => Some(layer.place.root_field.to_string()),
+                Callee::Function(_) => None,
+            })),
+            NodeKind::Model(model) => {
+                called.insert(model.place.root_field.to_string());
+            }
+            NodeKind::For(repeat) => collect_called(&repeat.body, called),
+            NodeKind::Branch(branch) => {
+                collect_called(&branch.then_block, called);
+                collect_called(&branch.else_block, called);
+            }
+        }
+    }
+}

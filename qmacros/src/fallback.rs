@@ -1,0 +1,145 @@
+//! On error: the user's items with stub bodies, so that one mistake does not set off a hail of others.
+
+use proc_macro2::TokenStream;
+use quote::{format_ident, quote};
+use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, ItemStruct, ReturnType, Type};
+
+use crate::parse::is_ours;
+
+/// The struct as the user wants it to be.
+pub fn without_our_attributes(item: &ItemStruct) -> ItemStruct {
+    let mut item = item.clone();
+    for field in &mut item.fields {
+        field.attrs.retain(|attribute| !is_ours(attribute));
+    }
+    item
+}
+
+/// The impl block, with a `forward` that type-checks and traits that are implemented.
+pub fn implementation(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStream {
+    let mut rest = source.clone();
+    let mut forwards = rest.items.extract_if(.., is_forward).collect::<Vec<_>>().into_iter();
+    let signature = match forwards.next() {
+        Some(ImplItem::Fn(function)) => signature(&function),
+        _ => Signature { visibility: quote!(pub), inputs: 1, outputs: 1, is_tuple: false },
+    };
+    let generics = item.map_or(&source.generics, |item| &item.generics);
+    let self_ty = self_type(item, source);
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+
+    let Signature { visibility, inputs, outputs, is_tuple } = signature;
+    let tensor = quote!(::qcore::__private::Tensor);
+    let input_ty = values(inputs, inputs > 1);
+    let output_ty = values(outputs, is_tuple);
+    let names: Vec<_> = (0..inputs).map(|index| format_ident!("_input_{index}")).collect();
+    quote! {
+        #rest
+
+        #[allow(dead_code)]
+        impl #impl_generics #self_ty #where_clause {
+            #visibility fn forward(&self, #(#names: impl ::core::convert::Into<#tensor>),*)
+                -> ::qcore::__private::Result<#output_ty>
+            {
+                ::core::unimplemented!()
+            }
+        }
+
+        const _: () = {
+            #[automatically_derived]
+            impl #impl_generics ::qcore::__private::Parameters for #self_ty #where_clause {
+                fn parameters(
+                    &self,
+                    _: &::core::primitive::str,
+                    _: &mut dyn ::core::ops::FnMut(::std::string::String, &#tensor),
+                ) {
+                }
+
+                fn parameters_mut(
+                    &mut self,
+                    _: &::core::primitive::str,
+                    _: &mut dyn ::core::ops::FnMut(::std::string::String, &mut #tensor),
+                ) {
+                }
+            }
+
+            #[automatically_derived]
+            impl #impl_generics ::qcore::__private::Quantizable for #self_ty #where_clause {
+                type Input = #input_ty;
+                type Output = #output_ty;
+                type Prepared = ::qcore::__private::Unbuildable;
+                type Converted = ::qcore::__private::Unbuildable;
+
+                const GRAPH: &'static ::qcore::__private::Graph = ::qcore::__private::Unbuildable::GRAPH;
+                const FUSIONS: &'static [&'static [&'static ::core::primitive::str]] = &[];
+
+                fn run(
+                    &self,
+                    _: <#input_ty as ::qcore::__private::Values>::Of<#tensor>,
+                ) -> ::qcore::__private::Result<<#output_ty as ::qcore::__private::Values>::Of<#tensor>> {
+                    ::core::unimplemented!()
+                }
+
+                fn trace(
+                    &self,
+                    _: &mut ::qcore::__private::Tracer,
+                    _: <#input_ty as ::qcore::__private::Values>::Of<::qcore::__private::Edge>,
+                ) -> ::qcore::__private::Result<(
+                    Self::Prepared,
+                    <#output_ty as ::qcore::__private::Values>::Of<::qcore::__private::Edge>,
+                )> {
+                    ::core::unimplemented!()
+                }
+            }
+        };
+    }
+}
+
+fn is_forward(item: &mut ImplItem) -> bool {
+    matches!(item, ImplItem::Fn(function) if function.sig.ident == "forward")
+}
+
+/// The path of the impl with the generics of the struct.
+fn self_type(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStream {
+    let own = &source.self_ty;
+    match (item, crate::handoff::self_path(source)) {
+        (Some(item), Some(path)) => {
+            let (_, type_generics, _) = item.generics.split_for_impl();
+            let mut path = path.clone();
+            if let Some(last) = path.segments.last_mut() {
+                last.arguments = syn::PathArguments::None;
+            }
+            quote!(#path #type_generics)
+        }
+        _ => quote!(#own),
+    }
+}
+
+struct Signature {
+    visibility: TokenStream,
+    inputs: usize,
+    outputs: usize,
+    is_tuple: bool,
+}
+
+fn signature(function: &ImplItemFn) -> Signature {
+    let visibility = &function.vis;
+    let inputs = function.sig.inputs.iter().filter(|input| matches!(input, FnArg::Typed(_))).count();
+    let (outputs, is_tuple) = match &function.sig.output {
+        ReturnType::Type(_, ty) => match &**ty {
+            Type::Tuple(tuple) if tuple.elems.len() > 1 => (tuple.elems.len(), true),
+            _ => (1, false),
+        },
+        ReturnType::Default => (1, false),
+    };
+    Signature {
+        visibility: quote!(#visibility),
+        inputs: inputs.clamp(1, 8),
+        outputs: outputs.min(8),
+        is_tuple,
+    }
+}
+
+fn values(count: usize, is_tuple: bool) -> TokenStream {
+    let tensors = std::iter::repeat_n(quote!(::qcore::__private::Tensor), count);
+    if is_tuple { quote!((#(#tensors),*)) } else { quote!(::qcore::__private::Tensor) }
+}

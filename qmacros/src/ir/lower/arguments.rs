@@ -1,0 +1,285 @@
+//! Arguments that are not tensors: how many, of which type, and the extents of `reshape`.
+
+use proc_macro2::TokenStream;
+use quote::{ToTokens, quote};
+use syn::{Expr, Ident};
+
+use super::Lowering;
+use super::callable::{dereferenced, peeled, plain_name};
+use super::numbers::NumberType;
+use super::scope::Bound;
+use crate::catalogue::{Function, Parameter, ParameterKind, Tensors};
+use crate::errors::{Message, count};
+use crate::ir::{Argument, Extent, ValueId};
+
+/// The arguments of one call, and the tensors whose sizes are among them.
+#[derive(Clone, Debug, Default)]
+pub struct GivenArguments {
+    pub arguments: Vec<Argument>,
+    pub shape_operands: Vec<ValueId>,
+}
+
+impl Lowering<'_> {
+    pub(super) fn arguments(
+        &mut self,
+        function: &Function,
+        name: &Ident,
+        given: &[&Expr],
+    ) -> Option<GivenArguments> {
+        let mut read = GivenArguments::default();
+        if let [Parameter { kind: kind @ (ParameterKind::Extents | ParameterKind::Integers), .. }] =
+            function.parameters
+            && given.len() > 1
+        {
+            let list = self.list(function, *kind, given, &mut read)?;
+            read.arguments.push(list);
+            return Some(read);
+        }
+        if given.len() < function.required || given.len() > function.parameters.len() {
+            let tensors = match function.tensors {
+                Tensors::Exactly(number) => number,
+                Tensors::List => 1,
+            };
+            self.refuse_argument_count(function, name, tensors + given.len());
+            return None;
+        }
+        let mut is_complete = true;
+        for (parameter, expr) in function.parameters.iter().zip(given) {
+            match self.argument(function, parameter, expr, &mut read) {
+                Some(argument) => read.arguments.push(argument),
+                None => is_complete = false,
+            }
+        }
+        is_complete.then_some(read)
+    }
+
+    fn argument(
+        &mut self,
+        function: &Function,
+        parameter: &Parameter,
+        expr: &Expr,
+        read: &mut GivenArguments,
+    ) -> Option<Argument> {
+        let role = format!("`{}` of `{}`", parameter.name, function.name);
+        match parameter.kind {
+            ParameterKind::Float => {
+                let is_fine = self.check_number(expr, &role, NumberType::Float);
+                is_fine.then(|| Argument::Expr(self.float(expr)))
+            }
+            ParameterKind::Integer => {
+                let is_fine = self.check_number(expr, &role, NumberType::Integer);
+                is_fine.then(|| Argument::Expr(self.number(expr)))
+            }
+            ParameterKind::Bool => {
+                let is_fine = self.check_number(expr, &role, NumberType::Bool);
+                is_fine.then(|| Argument::Expr(self.number(expr)))
+            }
+            ParameterKind::IntegerOrPair => self.pair(expr, &role).map(Argument::Expr),
+            ParameterKind::Integers | ParameterKind::Extents => {
+                let elements: Vec<&Expr> = match dereferenced(expr) {
+                    Expr::Tuple(tuple) => tuple.elems.iter().collect(),
+                    Expr::Array(array) => array.elems.iter().collect(),
+                    _ => vec![expr],
+                };
+                self.list(function, parameter.kind, &elements, read)
+            }
+        }
+    }
+
+    fn pair(&mut self, expr: &Expr, role: &str) -> Option<TokenStream> {
+        let elements = match peeled(expr) {
+            Expr::Tuple(tuple) => &tuple.elems,
+            Expr::Array(array) => &array.elems,
+            _ => {
+                let is_fine = self.check_number(expr, role, NumberType::Integer);
+                return is_fine.then(|| self.number(expr));
+            }
+        };
+        if elements.len() != 2 {
+            let message = Message::new(format!("{role} has {}", count(elements.len(), "element")))
+                .help("give one number for both directions, or a pair: `(height, width)`");
+            self.errors.error(expr, message);
+            return None;
+        }
+        let are_fine = self.check_integers(elements, role);
+        let numbers: Vec<TokenStream> = elements.iter().map(|element| self.number(element)).collect();
+        are_fine.then(|| quote!((#(#numbers),*)))
+    }
+
+    fn list(
+        &mut self,
+        function: &Function,
+        kind: ParameterKind,
+        elements: &[&Expr],
+        read: &mut GivenArguments,
+    ) -> Option<Argument> {
+        let role = match kind {
+            ParameterKind::Extents => format!("an extent of `{}`", function.name),
+            _ => format!("an axis of `{}`", function.name),
+        };
+        if kind == ParameterKind::Extents {
+            let extents: Vec<Option<Extent>> =
+                elements.iter().map(|element| self.extent(element, &role, read)).collect();
+            return extents.into_iter().collect::<Option<Vec<Extent>>>().map(Argument::Extents);
+        }
+        let are_fine = self.check_integers(elements.iter().copied(), &role);
+        let numbers: Vec<TokenStream> = elements.iter().map(|element| self.number(element)).collect();
+        are_fine.then(|| Argument::Expr(quote!([#(#numbers),*])))
+    }
+
+    fn extent(&mut self, expr: &Expr, role: &str, read: &mut GivenArguments) -> Option<Extent> {
+        let size = match peeled(expr) {
+            Expr::MethodCall(call) if call.method == "size" => {
+                Some(self.expression(expr, super::Wanted::One))
+            }
+            _ => plain_name(expr)
+                .filter(|name| matches!(self.scopes.peek(name), Some(Bound::Size { .. })))
+                .and_then(|name| self.scopes.read(name)),
+        };
+        match size {
+            Some(Bound::Size { tensor, dim }) => {
+                let position = read.shape_operands.iter().position(|known| *known == tensor);
+                let shape_operand = position.unwrap_or_else(|| {
+                    read.shape_operands.push(tensor);
+                    read.shape_operands.len() - 1
+                });
+                Some(Extent::SizeOf { shape_operand, dim })
+            }
+            Some(_) => None,
+            None => {
+                let is_fine = self.check_number(expr, role, NumberType::Integer);
+                is_fine.then(|| Extent::Expr(self.number(expr)))
+            }
+        }
+    }
+
+    /// As [`Self::check_number`] for each, all of them.
+    fn check_integers<'e>(&mut self, elements: impl IntoIterator<Item = &'e Expr>, role: &str) -> bool {
+        let mut are_fine = true;
+        for element in elements {
+            are_fine &= self.check_number(element, role, NumberType::Integer);
+        }
+        are_fine
+    }
+
+    /// Reports an argument that is no number, or of the wrong type as far as one can see.
+    fn check_number(&mut self, expr: &Expr, role: &str, expected: NumberType) -> bool {
+        if !self.is_number(expr) {
+            self.refuse_as_number(expr, role);
+            return false;
+        }
+        let found = self.number_type(expr);
+        let help = match (expected, found) {
+            (_, NumberType::Unknown) => return true,
+            (expected, found) if expected == found => return true,
+            (NumberType::Float, NumberType::Integer) if is_literal(expr) => return true,
+            (NumberType::Float, NumberType::Integer) => format!("write `{} as f32`", source(expr)),
+            (NumberType::Integer, NumberType::Float) => "write a whole number".to_owned(),
+            (NumberType::Bool, _) => "write `true` or `false`".to_owned(),
+            _ => "write a number".to_owned(),
+        };
+        let message =
+            Message::new(format!("{role} must be {}, this is {}", article(expected), article(found)))
+                .help(help);
+        self.errors.error(expr, message);
+        false
+    }
+
+    /// For operators: whether the number is no float, and was reported.
+    pub(super) fn refuse_wrong_number(&mut self, expr: &Expr, role: &str) -> bool {
+        !self.check_number(expr, role, NumberType::Float)
+    }
+
+    fn refuse_as_number(&mut self, expr: &Expr, role: &str) {
+        let inner = dereferenced(expr);
+        if let Expr::Assign(assign) = inner {
+            let value = source(&assign.right);
+            let message = Message::new("Rust has no named arguments")
+                .help(format!("give the arguments in order, this one as `{value}`"));
+            return self.errors.error(expr, message);
+        }
+        if plain_name(inner).is_some_and(|name| name == "None") {
+            let message = Message::new(format!("{role} is left out by `None`"))
+                .help("write its default, or leave out all arguments from here on");
+            return self.errors.error(expr, message);
+        }
+        if matches!(inner, Expr::MethodCall(call) if call.method == "size")
+            || plain_name(inner)
+                .is_some_and(|name| matches!(self.scopes.peek(name), Some(Bound::Size { .. })))
+        {
+            let message = Message::new(format!("{role} depends on the size of a tensor"))
+                .help("write a literal or a config field: `self.size`")
+                .note("sizes are known only when the model runs; `reshape` alone may take them over");
+            return self.errors.error(expr, message);
+        }
+        let errors_before = self.errors.count();
+        let found = match inner {
+            Expr::Tuple(_) | Expr::Array(_) => "a list".to_owned(),
+            Expr::Path(_) | Expr::Field(_) => self.expression(inner, super::Wanted::One).describe(),
+            Expr::Call(_) | Expr::MethodCall(_) | Expr::Binary(_) => {
+                let message = Message::new(format!("{role} must be known when the model is prepared"))
+                    .help("write a literal, a constant or a config field: `self.size`");
+                return self.errors.error(expr, message);
+            }
+            _ => "something else".to_owned(),
+        };
+        if self.errors.count() == errors_before {
+            let message = Message::new(format!("{role} must be a number, this is {found}"))
+                .help("write a literal, a constant or a config field: `self.size`");
+            self.errors.error(expr, message);
+        }
+    }
+
+    /// `found` counts the tensors too.
+    pub(super) fn refuse_argument_count(&mut self, function: &Function, name: &Ident, found: usize) {
+        let (tensors, shown) = match function.tensors {
+            Tensors::List => (1, "[a, b]".to_owned()),
+            Tensors::Exactly(1) => (1, "x".to_owned()),
+            Tensors::Exactly(number) => (number, ["a", "b", "c"][..number.min(3)].join(", ")),
+        };
+        let least = tensors + function.required;
+        let most = tensors + function.parameters.len();
+        let expected =
+            if least == most { count(most, "argument") } else { format!("{least} to {most} arguments") };
+        let parameters: String = function
+            .parameters
+            .iter()
+            .enumerate()
+            .map(|(index, parameter)| {
+                let optional = if index < function.required { "" } else { "?" };
+                format!(", {}{optional}", parameter.name)
+            })
+            .collect();
+        let given = if found == 1 { "1 is given".to_owned() } else { format!("{found} are given") };
+        let message = Message::new(format!("`{}` takes {expected}, {given}", function.name))
+            .help(format!("it is called as `{}({shown}{parameters})`", function.name));
+        self.errors.error(name, message);
+    }
+}
+
+fn article(number_type: NumberType) -> &'static str {
+    match number_type {
+        NumberType::Integer => "an integer",
+        NumberType::Float => "a float",
+        NumberType::Bool => "a bool",
+        NumberType::Unknown => "a number",
+    }
+}
+
+fn is_literal(expr: &Expr) -> bool {
+    match peeled(expr) {
+        Expr::Lit(_) => true,
+        Expr::Unary(unary) => is_literal(&unary.expr),
+        _ => false,
+    }
+}
+
+/// Roughly what the user wrote.
+pub fn source(expr: &Expr) -> String {
+    let tokens = expr.to_token_stream().to_string();
+    [" . ", " (", "( ", " )", " ,", "& ", " [", "[ ", " ]", "- "]
+        .iter()
+        .fold(tokens, |text, spaced| text.replace(spaced, spaced.trim()))
+        .replace(",", ", ")
+        .replace(",  ", ", ")
+}

@@ -1,0 +1,297 @@
+//! Functions of the catalogue: finding them, and what a call of one adds to the graph.
+
+use proc_macro2::Span;
+use syn::punctuated::Punctuated;
+use syn::{Expr, ExprPath, Ident, Token};
+
+use super::arguments::GivenArguments;
+use super::callable::{dereferenced, peeled};
+use super::naming::joined;
+use super::scope::Bound;
+use super::{Lowering, Operation, Wanted};
+use crate::catalogue::{self, FUNCTIONS, Function, Results, Tensors};
+use crate::errors::{Message, did_you_mean, list};
+use crate::ir::{Argument, Callee, FunctionCall, ValueId};
+
+/// Modules under which the functions are known.
+const MODULES: &[&str] = &["functional", "F", "qcore", "prelude"];
+
+/// Operations of PyTorch without an int8 form, and what to write instead if there is anything.
+const UNSUPPORTED: &[(&str, &str)] = &[
+    ("gelu", "use `relu`"),
+    ("hardswish", "use `relu6`"),
+    ("layer_norm", "use a `BatchNorm2d` field, which folds into the convolution before it"),
+    ("leaky_relu", "use `relu`"),
+    ("log_softmax", "return the logits and apply `log_softmax` to them outside of the model"),
+    ("matmul", "use a `Linear` field if one side is a weight"),
+    ("max", "use `max_pool2d`, or `relu` for the maximum with zero"),
+    ("sigmoid", "return the logits and apply `sigmoid` to them outside of the model"),
+    ("silu", "use `relu6`"),
+    ("softmax", "return the logits and apply `softmax` to them outside of the model"),
+    ("squeeze", "use `flatten` or `reshape`"),
+    ("stack", "use `reshape`, then `cat`"),
+    ("sum", "use `mean`, then multiply by the count"),
+    ("tanh", "use `clamp(x, -1.0, 1.0)`"),
+    ("unsqueeze", "use `reshape`"),
+];
+
+impl Lowering<'_> {
+    pub(super) fn function_named<'p>(
+        &mut self,
+        path: &'p ExprPath,
+    ) -> Option<(&'static Function, &'p Ident)> {
+        let mut segments = path.path.segments.iter().rev();
+        let name = &segments.next()?.ident;
+        let is_ours = segments.next().is_none_or(|module| MODULES.iter().any(|known| module.ident == known));
+        if is_ours && let Some(function) = catalogue::function(&name.to_string()) {
+            return Some((function, name));
+        }
+        if is_ours && path.path.get_ident().is_some() && self.field(name).is_some() {
+            let message = Message::new(format!("no function or layer `{name}` in scope"))
+                .help(format!("fields are reached through `self`: `self.{name}(x)`"));
+            self.errors.error(name, message);
+            return None;
+        }
+        if is_ours {
+            self.refuse_function(name);
+        } else {
+            self.refuse_foreign_function(path);
+        }
+        None
+    }
+
+    pub(super) fn method_named(&mut self, name: &Ident) -> Option<&'static Function> {
+        let function = catalogue::function(&name.to_string());
+        if function.is_none() {
+            self.refuse_function(name);
+        }
+        function
+    }
+
+    fn refuse_function(&mut self, ident: &Ident) {
+        let name = ident.to_string();
+        let message = if let Some((_, instead)) = UNSUPPORTED.iter().find(|(known, _)| *known == name) {
+            Message::new(format!("`{name}` has no quantized form here")).help(*instead)
+        } else if matches!(name.as_str(), "Ok" | "Some" | "Err") {
+            Message::new(format!("`{name}(..)` around a value")).help("write the value alone").note(
+                "the body is written as if nothing could fail; the generated `forward` returns a `Result`",
+            )
+        } else if matches!(name.as_str(), "shape" | "dim" | "numel" | "len" | "to_vec" | "item") {
+            Message::new(format!("`{name}` reads a tensor at run time"))
+                .help(
+                    "inside `reshape`, the extent of an axis may be taken over: `x.reshape((x.size(0), -1))`",
+                )
+                .note("a static graph cannot depend on what a tensor holds")
+        } else if let Some(meant) = similar(&name) {
+            Message::new(format!("unknown operation `{name}`")).help(format!("did you mean `{meant}`?"))
+        } else {
+            Message::new(format!("call of `{name}`, which is not an operation of the graph"))
+                .help(format!("the operations are {}", list(FUNCTIONS.iter().map(|function| function.name))))
+                .note("the graph is read from this body alone; it cannot look into other functions")
+        };
+        self.errors.error(ident, message);
+    }
+
+    fn refuse_foreign_function(&mut self, path: &ExprPath) {
+        let name = path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
+        let known = catalogue::function(&name).is_some();
+        let help = if known {
+            format!("if you mean `qcore::functional::{name}`, write `{name}(..)`")
+        } else {
+            "write what it computes with layers and operations, or make it a `#[quantizable]` model of its own"
+                .to_owned()
+        };
+        let message = Message::new("call of a function that is not an operation of the graph")
+            .help(help)
+            .note("the graph is read from this body alone; it cannot look into other functions");
+        self.errors.error(path, message);
+    }
+
+    pub(super) fn call_function(
+        &mut self,
+        function: &'static Function,
+        name: &Ident,
+        receiver: Option<&Expr>,
+        args: &Punctuated<Expr, Token![,]>,
+        wanted: Wanted<'_>,
+    ) -> Bound {
+        let span = name.span();
+        let given: Vec<&Expr> = receiver.into_iter().chain(args).collect();
+        let tensors = match function.tensors {
+            Tensors::Exactly(number) => number,
+            Tensors::List => 1,
+        };
+        let Some((tensors, rest)) = given.split_at_checked(tensors) else {
+            self.refuse_argument_count(function, name, given.len());
+            return Bound::Poison;
+        };
+        let errors_before = self.errors.count();
+        let operands = match function.tensors {
+            Tensors::Exactly(_) => self.tensor_arguments(function, tensors),
+            Tensors::List => tensors.first().and_then(|list| self.tensor_list(function, list)),
+        };
+        let arguments = self.arguments(function, name, rest);
+        let (Some(operands), Some(arguments)) = (operands, arguments) else { return Bound::Poison };
+        if self.errors.count() > errors_before {
+            return Bound::Poison;
+        }
+        if function.results == Results::Pieces {
+            return self.pieces(function, name, &operands, &arguments, (rest, wanted));
+        }
+        let label = self.function_label(function, tensors, &operands, rest);
+        Bound::Tensor(self.push_function(function, &label, operands, arguments, span))
+    }
+
+    fn push_function(
+        &mut self,
+        function: &'static Function,
+        label: &str,
+        operands: Vec<ValueId>,
+        given: GivenArguments,
+        span: Span,
+    ) -> ValueId {
+        let field = self.names.operation(label, span);
+        let callee = Callee::Function(FunctionCall { function, arguments: given.arguments });
+        self.push_op(Operation { callee, operands, shape_operands: given.shape_operands, field }, span)
+    }
+
+    fn function_label(
+        &self,
+        function: &Function,
+        tensors: &[&Expr],
+        operands: &[ValueId],
+        rest: &[&Expr],
+    ) -> String {
+        let elements = match tensors.first().copied().map(dereferenced) {
+            Some(Expr::Array(array)) if function.tensors == Tensors::List => array.elems.iter().collect(),
+            Some(Expr::Tuple(tuple)) if function.tensors == Tensors::List => tuple.elems.iter().collect(),
+            _ => tensors.to_vec(),
+        };
+        let label = |index: usize| match (elements.get(index), operands.get(index)) {
+            (Some(expr), Some(value)) => self.label_of(expr, *value),
+            _ => String::new(),
+        };
+        let number = || rest.first().map(|expr| self.number_label(expr)).unwrap_or_default();
+        match (function.name, operands.len()) {
+            ("add", _) => joined(&label(0), "plus", &label(1), "add"),
+            ("sub", _) => joined(&label(0), "minus", &label(1), "sub"),
+            ("mul", _) => joined(&label(0), "times", &label(1), "mul"),
+            ("add_scalar", _) => joined(&label(0), "plus", &number(), "add_scalar"),
+            ("mul_scalar", _) => joined(&label(0), "times", &number(), "mul_scalar"),
+            ("cat", 2) => joined(&label(0), "cat", &label(1), "cat"),
+            ("cat", 3) => joined(&joined(&label(0), "cat", &label(1), ""), "cat", &label(2), "cat"),
+            (name, _) => name.to_owned(),
+        }
+    }
+
+    fn tensor_arguments(&mut self, function: &Function, exprs: &[&Expr]) -> Option<Vec<ValueId>> {
+        let mut operands = Vec::new();
+        for (index, expr) in exprs.iter().enumerate() {
+            let role = match exprs.len() {
+                1 => format!("the argument of `{}`", function.name),
+                _ => format!("argument {} of `{}`", index + 1, function.name),
+            };
+            operands.push(self.tensor(expr, &role));
+        }
+        operands.into_iter().collect()
+    }
+
+    fn tensor_list(&mut self, function: &Function, list: &Expr) -> Option<Vec<ValueId>> {
+        let name = function.name;
+        let elements: Vec<&Expr> = match dereferenced(list) {
+            Expr::Array(array) => array.elems.iter().collect(),
+            Expr::Tuple(tuple) => tuple.elems.iter().collect(),
+            other => {
+                if let Expr::Path(_) = other
+                    && let Bound::Tuple(elements) = self.expression(other, Wanted::One)
+                {
+                    let role = format!("an element of the list of `{name}`");
+                    return elements
+                        .into_iter()
+                        .map(|element| self.as_tensor(element, other, &role))
+                        .collect();
+                }
+                let message = Message::new(format!("`{name}` takes a list of tensors"))
+                    .help(format!("write `{name}([a, b], 1)`"))
+                    .note("how many tensors there are must be visible in the source");
+                self.errors.error(list, message);
+                return None;
+            }
+        };
+        if elements.is_empty() {
+            let message =
+                Message::new(format!("`{name}` of nothing")).help(format!("write `{name}([a, b], 1)`"));
+            self.errors.error(list, message);
+            return None;
+        }
+        let role = format!("an element of the list of `{name}`");
+        let operands: Vec<Option<ValueId>> =
+            elements.iter().map(|element| self.tensor(element, &role)).collect();
+        operands.into_iter().collect()
+    }
+
+    /// One node for each name that the pattern binds.
+    fn pieces(
+        &mut self,
+        function: &'static Function,
+        name: &Ident,
+        operands: &[ValueId],
+        given: &GivenArguments,
+        (rest, wanted): (&[&Expr], Wanted<'_>),
+    ) -> Bound {
+        let Wanted::Tuple(kept) = wanted else {
+            let call = match function.name {
+                "chunk" => "x.chunk(2, 1)",
+                _ => "x.split(8, 1)",
+            };
+            let message = Message::new(format!("`{name}` makes several tensors"))
+                .help(format!("bind them by a tuple pattern: `let (a, b) = {call};`"))
+                .note("how many there are must be visible in the source");
+            self.errors.error(name, message);
+            return Bound::Poison;
+        };
+        if function.name == "chunk"
+            && let Some(chunks) = rest.first().copied().and_then(literal_integer)
+            && chunks != kept.len()
+        {
+            let message =
+                Message::new(format!("`chunk` makes {chunks} tensors, the pattern has {}", kept.len()))
+                    .help("name each piece; `_` for those that are not needed");
+            self.errors.error(rest.first(), message);
+            return Bound::Poison;
+        }
+        let pieces = kept.iter().enumerate().map(|(index, kept)| {
+            if !kept {
+                return Bound::Poison;
+            }
+            let mut given = given.clone();
+            given.arguments.push(Argument::Piece(index));
+            let label = format!("{}_{index}", function.name);
+            Bound::Tensor(self.push_function(function, &label, operands.to_vec(), given, name.span()))
+        });
+        Bound::Tuple(pieces.collect())
+    }
+}
+
+fn literal_integer(expr: &Expr) -> Option<usize> {
+    match peeled(expr) {
+        Expr::Lit(syn::ExprLit { lit: syn::Lit::Int(integer), .. }) => integer.base10_parse().ok(),
+        _ => None,
+    }
+}
+
+/// The operation that a wrong name is most likely meant for: `relu_`, `MaxPool2d`, `max_pol2d`.
+fn similar(name: &str) -> Option<String> {
+    let in_place = name.strip_suffix('_').filter(|name| catalogue::function(name).is_some());
+    let known = FUNCTIONS.iter().map(|function| function.name);
+    let meant = in_place.or_else(|| did_you_mean(name, known)).map(str::to_owned);
+    let as_pool = || {
+        ["max_pool2d", "avg_pool2d", "adaptive_avg_pool2d"]
+            .into_iter()
+            .find(|known| {
+                known.replace(['_', '2', 'd'], "") == name.to_lowercase().replace(['_', '2', 'd'], "")
+            })
+            .map(str::to_owned)
+    };
+    meant.or_else(as_pool)
+}

@@ -1,0 +1,97 @@
+//! The fields of the generated structs: `conv1`, `downsample_0`, `y_plus_identity`.
+
+use std::collections::HashSet;
+
+use proc_macro2::Span;
+use syn::Ident;
+use syn::ext::IdentExt;
+
+use crate::parse::Model;
+
+/// Names made of two operands stay readable up to here; longer ones give way to the operation's.
+const LONGEST: usize = 40;
+
+#[derive(Debug)]
+pub struct Names {
+    user_fields: HashSet<String>,
+    /// Operations of all blocks, so that each has a name of its own in reports.
+    operations: HashSet<String>,
+    /// Branches and loops of all blocks: their names become names of types.
+    control: HashSet<String>,
+    /// The fields of each open block.
+    blocks: Vec<HashSet<String>>,
+}
+
+impl Names {
+    pub fn new(model: &Model) -> Self {
+        let user_fields = model.fields.iter().map(|field| field.ident.unraw().to_string()).collect();
+        Self {
+            user_fields,
+            operations: HashSet::new(),
+            control: HashSet::new(),
+            blocks: vec![HashSet::new()],
+        }
+    }
+
+    pub fn enter(&mut self) {
+        self.blocks.push(HashSet::new());
+    }
+
+    pub fn leave(&mut self) {
+        self.blocks.pop();
+    }
+
+    /// For a layer or a model: its path in the struct, counted if it is called again.
+    pub fn layer(&mut self, label: &str, span: Span) -> Ident {
+        let name = numbered(label, |name| self.is_free_here(name));
+        self.claim(name, span)
+    }
+
+    /// For a function or an operator.
+    pub fn operation(&mut self, label: &str, span: Span) -> Ident {
+        let name = numbered(label, |name| {
+            self.is_free_here(name) && !self.user_fields.contains(name) && !self.operations.contains(name)
+        });
+        self.operations.insert(name.clone());
+        self.claim(name, span)
+    }
+
+    /// For a loop or a branch: the field that it goes by.
+    pub fn control(&mut self, label: &str, span: Span) -> Ident {
+        let name = numbered(label, |name| self.is_free_here(name) && !self.control.contains(name));
+        self.control.insert(name.clone());
+        self.claim(name, span)
+    }
+
+    fn is_free_here(&self, name: &str) -> bool {
+        self.blocks.last().is_none_or(|block| !block.contains(name))
+    }
+
+    fn claim(&mut self, name: String, span: Span) -> Ident {
+        let ident = identifier(&name, span);
+        if let Some(block) = self.blocks.last_mut() {
+            block.insert(name);
+        }
+        ident
+    }
+}
+
+fn numbered(label: &str, is_free: impl Fn(&str) -> bool) -> String {
+    let counted = (1..).map(|number| format!("{label}_{number}"));
+    std::iter::once(label.to_owned()).chain(counted).find(|name| is_free(name)).unwrap_or_default()
+}
+
+fn identifier(name: &str, span: Span) -> Ident {
+    match syn::parse_str::<Ident>(name) {
+        Ok(_) => Ident::new(name, span),
+        Err(_) => Ident::new_raw(name, span),
+    }
+}
+
+/// `a_plus_b`, or `fallback` when that says too little or too much.
+pub fn joined(left: &str, word: &str, right: &str, fallback: &str) -> String {
+    let left = left.trim_start_matches('_');
+    let right = right.trim_start_matches('_');
+    let name = format!("{left}_{word}_{right}");
+    if left.is_empty() || right.is_empty() || name.len() > LONGEST { fallback.to_owned() } else { name }
+}

@@ -1,0 +1,252 @@
+//! The graph between parsing and code generation: definitions only.
+//!
+//! A [`Graph`] is in single-assignment form. Control flow is structured: a [`Node`] may own [`Block`]s (the
+//! body of a `for`, the arms of an `if`), which read values of the enclosing blocks freely and hand values
+//! back through explicit lists. Nothing is mutated after lowering; what a pass finds out goes into a side
+//! table or into a new graph.
+
+pub mod lower;
+pub mod print;
+pub mod verify;
+
+use proc_macro2::{Span, TokenStream};
+use syn::Ident;
+
+/// A tensor (or the many tensors that one name stood for, told apart).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub usize);
+
+/// A loop, so that a path inside its body can speak of the current index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LoopId(pub usize);
+
+/// The body of `forward`.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// The model's name.
+    pub name: Ident,
+    /// The parameters of `forward`, in order; each defines a value.
+    pub inputs: Vec<ValueId>,
+    /// Indexed by [`ValueId`].
+    pub values: Vec<Value>,
+    /// The statements.
+    pub body: Block,
+    /// What `forward` returns.
+    pub outputs: Outputs,
+}
+
+/// What is known of a value whatever pass runs.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// The name of the binding that it got, or of the operation that made it.
+    pub name: String,
+    /// Where it was made, for errors and for the hygiene of the binding.
+    pub span: Span,
+}
+
+/// Several values, and whether the user wrote them as a tuple: `-> Tensor` or `-> (Tensor, Tensor)`.
+#[derive(Clone, Debug)]
+pub struct Outputs {
+    pub values: Vec<ValueId>,
+    pub is_tuple: bool,
+    pub span: Span,
+}
+
+/// Nodes in the order in which they run.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    pub nodes: Vec<Node>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Node {
+    pub kind: NodeKind,
+    /// The narrowest piece of the user's source that stands for this node.
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum NodeKind {
+    Op(OpNode),
+    Model(ModelNode),
+    For(ForNode),
+    Branch(BranchNode),
+}
+
+/// One operation, or a fused group of them.
+#[derive(Clone, Debug)]
+pub struct OpNode {
+    /// What runs. Before fusion exactly one; after it the members of the group in the order in which they
+    /// run: the first decides the kind, a batch norm and a ReLU may follow.
+    pub members: Vec<Member>,
+    /// The tensors that the first member reads (fused followers have no other input).
+    pub operands: Vec<ValueId>,
+    /// Tensors of which only a shape is read, `x.size(0)` inside `reshape`; after the operands at run time.
+    pub shape_operands: Vec<ValueId>,
+    pub result: ValueId,
+    /// The field of the generated structs, unique in its block: `conv1`, `y_plus_identity`.
+    pub field: Ident,
+}
+
+#[derive(Clone, Debug)]
+pub struct Member {
+    pub callee: Callee,
+    /// The value of this member alone; the last member's is the node's result.
+    pub result: ValueId,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub enum Callee {
+    /// A layer that lives in a field: `self.conv1`.
+    Layer(LayerPlace),
+    /// A function of `qcore::functional` or an operator.
+    Function(FunctionCall),
+}
+
+/// Where a layer or a submodel lives, and under which name.
+#[derive(Clone, Debug)]
+pub struct LayerPlace {
+    /// What the macro knows it by; for a submodel see [`ModelNode`].
+    pub kind: LayerKind,
+    pub place: Place,
+}
+
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// `self.conv1`, `(*block)` (bound by `for` or `Some(..)`), then one `.0.i` for each level of `Sequential`:
+    /// a place expression, never a reference, so that `&#float_expr` borrows the layer from the float struct.
+    pub float_expr: TokenStream,
+    /// The type as the user wrote it.
+    pub ty: syn::Type,
+    /// The state-dict path, e.g. `downsample` `0`, or `layers` `<index of loop 0>`.
+    pub path: Vec<PathSegment>,
+    /// The field of the user's struct in which it lives.
+    pub root_field: Ident,
+    /// From the attributes of that field.
+    pub skip: bool,
+    /// From the attributes of that field: `qconfig = path`.
+    pub qconfig: Option<syn::Path>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathSegment {
+    Name(String),
+    Index(LoopId),
+}
+
+/// A call of a function with its arguments that are not tensors, as the user wrote them.
+#[derive(Clone, Debug)]
+pub struct FunctionCall {
+    pub function: &'static crate::catalogue::Function,
+    /// Rust expressions over literals and config fields (`self.groups`), in the order of the catalogue: the
+    /// first few parameters, then for `chunk` and `split` one [`Argument::Piece`]. Integer lists (`permute`,
+    /// `mean`) are array expressions. The shape of `reshape` is [`Argument::Extents`].
+    pub arguments: Vec<Argument>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Argument {
+    /// Passed on as it is.
+    Expr(TokenStream),
+    /// The extents of `reshape`: literals and config fields, or the size of one of the shape operands.
+    Extents(Vec<Extent>),
+    /// Which of several results of `chunk` and `split` this node takes (they are lowered to one node each).
+    Piece(usize),
+}
+
+#[derive(Clone, Debug)]
+pub enum Extent {
+    Expr(TokenStream),
+    /// `x.size(dim)`: index into `shape_operands`, and the axis.
+    SizeOf { shape_operand: usize, dim: TokenStream },
+}
+
+/// A call of a nested `#[quantizable]` model.
+#[derive(Clone, Debug)]
+pub struct ModelNode {
+    pub place: Place,
+    pub operands: Vec<ValueId>,
+    pub results: Vec<ValueId>,
+    /// Whether the results were bound as a tuple.
+    pub results_are_tuple: bool,
+    pub field: Ident,
+}
+
+/// `for binding in &self.field { … }`, or a direct call of a `Vec` field.
+#[derive(Clone, Debug)]
+pub struct ForNode {
+    pub id: LoopId,
+    /// The `Vec` in the float struct, a place expression: `self.layers`, `(*stage)`.
+    pub iterable: TokenStream,
+    /// The user's loop variable.
+    pub binding: Ident,
+    /// Variables that the body re-assigns.
+    pub carried: Vec<Carried>,
+    pub body: Block,
+    /// The field of the generated structs: a `Vec` with one entry an iteration.
+    pub field: Ident,
+}
+
+/// A variable that lives across iterations.
+#[derive(Clone, Debug)]
+pub struct Carried {
+    /// Its value before the loop.
+    pub initial: ValueId,
+    /// Its value when an iteration begins.
+    pub entry: ValueId,
+    /// Its value when an iteration ends.
+    pub next: ValueId,
+    /// Its value after the loop.
+    pub result: ValueId,
+}
+
+/// `if self.flag`, `if let Some(layer) = &self.field`, `match &self.field`.
+#[derive(Clone, Debug)]
+pub struct BranchNode {
+    pub condition: Condition,
+    pub then_block: Block,
+    pub else_block: Block,
+    /// Values that come out of both arms.
+    pub merged: Vec<Merged>,
+    /// The field of the generated structs: which arm this instance takes, and that arm's operations.
+    pub field: Ident,
+}
+
+#[derive(Clone, Debug)]
+pub enum Condition {
+    /// A `bool` config expression: `self.use_shortcut`, `!self.use_shortcut`.
+    Flag(TokenStream),
+    /// An `Option` field, a place expression, and the name that its content gets in the then-block.
+    IsSome { option: TokenStream, binding: Ident },
+}
+
+#[derive(Clone, Debug)]
+pub struct Merged {
+    pub then_value: ValueId,
+    pub else_value: ValueId,
+    pub result: ValueId,
+}
+
+/// The layers that the macro knows by name. All other field types that are called are submodels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LayerKind {
+    Conv1d,
+    Conv2d,
+    Conv3d,
+    ConvTranspose1d,
+    ConvTranspose2d,
+    ConvTranspose3d,
+    Linear,
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    ReLU,
+    ReLU6,
+    MaxPool2d,
+    AvgPool2d,
+    AdaptiveAvgPool2d,
+    Flatten,
+    Dropout,
+    Identity,
+}

@@ -1,0 +1,321 @@
+//! Which operations of the default plan run in int8 and which stay in float, and why.
+//!
+//! Everything that can be int8 is: an operation with its own observer unless it is marked `skip` or lies
+//! between a `dequant` and the next `quant`; an operation that keeps its input's scale when its input is int8
+//! or something int8 reads its result. Loops and branches are followed to a fixpoint.
+
+use std::collections::HashMap;
+
+use crate::catalogue::OutputRule;
+use crate::ir::{Block, Callee, Carried, Graph, Merged, ModelNode, NodeKind, OpNode, ValueId};
+
+/// Where a value lives or an operation runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    Float,
+    Int8,
+}
+
+/// Why an operation stays in float.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloatReason {
+    Skipped,
+    Island,
+    NothingQuantizedAround,
+}
+
+impl FloatReason {
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::Skipped => "its field is marked `#[quantizable(skip)]`",
+            Self::Island => "its input was computed from a `dequant(…)`",
+            Self::NothingQuantizedAround => "its input is float and nothing quantized reads its result",
+        }
+    }
+}
+
+/// How the domain of an operation follows from those around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// Int8 by itself.
+    Quantizes,
+    /// As its input, or as the reader of its result.
+    Follows,
+    Quant,
+    Dequant,
+}
+
+/// The domain of each value as its producer makes it, and of each operation.
+#[derive(Debug, Default)]
+pub struct Domains {
+    values: HashMap<ValueId, Domain>,
+    float_ops: HashMap<ValueId, FloatReason>,
+}
+
+impl Domains {
+    pub fn of(&self, value: ValueId) -> Domain {
+        self.values.get(&value).copied().unwrap_or(Domain::Float)
+    }
+
+    /// Why the operation that makes `result` runs in float, if it does.
+    pub fn float_reason(&self, result: ValueId) -> Option<FloatReason> {
+        self.float_ops.get(&result).copied()
+    }
+
+    /// What an operation that makes `result` asks of its operands; a stub asks nothing.
+    pub fn operands_of(&self, op: &OpNode) -> Option<Domain> {
+        match nature(op) {
+            Nature::Quant | Nature::Dequant => None,
+            Nature::Quantizes | Nature::Follows => Some(self.ran(op.result)),
+        }
+    }
+
+    pub fn operands_of_model(&self, model: &ModelNode) -> Domain {
+        model.results.first().map_or(Domain::Int8, |&result| self.ran(result))
+    }
+
+    fn ran(&self, result: ValueId) -> Domain {
+        if self.float_ops.contains_key(&result) { Domain::Float } else { Domain::Int8 }
+    }
+
+    pub fn set(&mut self, value: ValueId, domain: Domain) {
+        self.values.insert(value, domain);
+    }
+
+    pub fn set_float_op(&mut self, result: ValueId, reason: FloatReason) {
+        self.float_ops.insert(result, reason);
+    }
+}
+
+pub fn nature(op: &OpNode) -> Nature {
+    let rule = match &op.members[0].callee {
+        Callee::Layer(layer) => layer.kind.output_rule(),
+        Callee::Function(call) => call.function.output,
+    };
+    match rule {
+        OutputRule::Observed => Nature::Quantizes,
+        OutputRule::SameAsInput | OutputRule::ShapeOnly | OutputRule::Derived => Nature::Follows,
+        OutputRule::Boundary if calls(op, "quant") => Nature::Quant,
+        OutputRule::Boundary => Nature::Dequant,
+    }
+}
+
+fn calls(op: &OpNode, name: &str) -> bool {
+    matches!(&op.members[0].callee, Callee::Function(call) if call.function.name == name)
+}
+
+pub fn is_skipped(op: &OpNode) -> bool {
+    op.members.iter().any(|member| matches!(&member.callee, Callee::Layer(layer) if layer.place.skip))
+}
+
+/// The plan for a graph whose stubs are placed automatically.
+pub fn infer(graph: &Graph) -> Domains {
+    let mut steps = Vec::new();
+    collect_steps(&graph.body, &mut steps);
+    let count = graph.values.len();
+    let island = islands(&steps, count);
+    let soft = soft(graph, &steps, &island);
+    let int8 = spread(&steps, &island, &soft);
+
+    let mut domains = Domains::default();
+    for value in (0..count).map(ValueId).filter(|value| int8[value.0]) {
+        domains.set(value, Domain::Int8);
+    }
+    for step in &steps {
+        match step {
+            Step::Op(op)
+                if matches!(nature(op), Nature::Quantizes | Nature::Follows) && !int8[op.result.0] =>
+            {
+                domains.set_float_op(op.result, reason(is_skipped(op), &op.operands, &island));
+            }
+            Step::Model(model) => {
+                for &result in model.results.iter().filter(|result| !int8[result.0]) {
+                    domains.set_float_op(result, reason(model.place.skip, &model.operands, &island));
+                }
+            }
+            Step::Op(_) | Step::Carried(_) | Step::Merged(_) => {}
+        }
+    }
+    domains
+}
+
+fn reason(is_skipped: bool, operands: &[ValueId], island: &[bool]) -> FloatReason {
+    if is_skipped {
+        FloatReason::Skipped
+    } else if operands.iter().any(|operand| island[operand.0]) {
+        FloatReason::Island
+    } else {
+        FloatReason::NothingQuantizedAround
+    }
+}
+
+enum Step<'a> {
+    Op(&'a OpNode),
+    Model(&'a ModelNode),
+    Carried(&'a Carried),
+    Merged(&'a Merged),
+}
+
+fn collect_steps<'a>(block: &'a Block, steps: &mut Vec<Step<'a>>) {
+    for node in &block.nodes {
+        match &node.kind {
+            NodeKind::Op(op) => steps.push(Step::Op(op)),
+            NodeKind::Model(model) => steps.push(Step::Model(model)),
+            NodeKind::For(repeat) => {
+                collect_steps(&repeat.body, steps);
+                steps.extend(repeat.carried.iter().map(Step::Carried));
+            }
+            NodeKind::Branch(branch) => {
+                collect_steps(&branch.then_block, steps);
+                collect_steps(&branch.else_block, steps);
+                steps.extend(branch.merged.iter().map(Step::Merged));
+            }
+        }
+    }
+}
+
+/// Flags of values that only ever go from false to true.
+struct Flags {
+    set: Vec<bool>,
+    changed: bool,
+}
+
+impl Flags {
+    fn new(count: usize) -> Self {
+        Self { set: vec![false; count], changed: true }
+    }
+
+    fn raise(&mut self, value: ValueId, condition: bool) {
+        if condition && !self.set[value.0] {
+            self.set[value.0] = true;
+            self.changed = true;
+        }
+    }
+
+    fn any(&self, values: &[ValueId]) -> bool {
+        values.iter().any(|value| self.set[value.0])
+    }
+}
+
+/// The values that were computed from a `dequant` with no `quant` since.
+fn islands(steps: &[Step<'_>], count: usize) -> Vec<bool> {
+    let mut island = Flags::new(count);
+    while std::mem::take(&mut island.changed) {
+        for step in steps {
+            match step {
+                Step::Op(op) => {
+                    let is_island = match nature(op) {
+                        Nature::Quant => false,
+                        Nature::Dequant => true,
+                        Nature::Quantizes | Nature::Follows => island.any(&op.operands),
+                    };
+                    island.raise(op.result, is_island);
+                }
+                Step::Model(model) => {
+                    let is_island = island.any(&model.operands);
+                    model.results.iter().for_each(|&result| island.raise(result, is_island));
+                }
+                Step::Carried(carried) => {
+                    let is_island = island.any(&[carried.initial, carried.next]);
+                    island.raise(carried.entry, is_island);
+                    island.raise(carried.result, is_island);
+                }
+                Step::Merged(merged) => {
+                    let is_island = island.any(&[merged.then_value, merged.else_value]);
+                    island.raise(merged.result, is_island);
+                }
+            }
+        }
+    }
+    island.set
+}
+
+/// The values that can be had in int8 with no quantize step behind an operation that must run in float.
+fn soft(graph: &Graph, steps: &[Step<'_>], island: &[bool]) -> Vec<bool> {
+    let mut soft = Flags::new(island.len());
+    graph.inputs.iter().for_each(|&input| soft.raise(input, true));
+    for step in steps {
+        if let Step::Carried(carried) = step {
+            soft.raise(carried.entry, !island[carried.entry.0]);
+        }
+    }
+    while std::mem::take(&mut soft.changed) {
+        for step in steps {
+            match step {
+                Step::Op(op) => {
+                    let is_free = !is_skipped(op) && !island[op.result.0];
+                    let is_soft = match nature(op) {
+                        Nature::Quant => true,
+                        Nature::Dequant => false,
+                        Nature::Quantizes => is_free,
+                        Nature::Follows => is_free && soft.any(&op.operands),
+                    };
+                    soft.raise(op.result, is_soft);
+                }
+                Step::Model(model) => {
+                    let results = model.results.iter();
+                    results.for_each(|&result| soft.raise(result, !model.place.skip && !island[result.0]));
+                }
+                Step::Carried(carried) => {
+                    let is_soft = soft.set[carried.next.0] && !island[carried.entry.0];
+                    soft.raise(carried.result, is_soft);
+                }
+                Step::Merged(merged) => {
+                    let is_soft = soft.set[merged.then_value.0] && soft.set[merged.else_value.0];
+                    soft.raise(merged.result, is_soft);
+                }
+            }
+        }
+    }
+    soft.set
+}
+
+/// The values that are int8: demand runs backwards and supply forwards until neither moves.
+fn spread(steps: &[Step<'_>], island: &[bool], soft: &[bool]) -> Vec<bool> {
+    let mut int8 = Flags::new(island.len());
+    let mut wanted = Flags::new(island.len());
+    while std::mem::take(&mut int8.changed) | std::mem::take(&mut wanted.changed) {
+        for step in steps {
+            match step {
+                Step::Op(op) => {
+                    let is_free = !is_skipped(op) && !island[op.result.0];
+                    let is_int8 = match nature(op) {
+                        Nature::Quant => true,
+                        Nature::Dequant => false,
+                        Nature::Quantizes => is_free,
+                        Nature::Follows => is_free && (int8.any(&op.operands) || wanted.set[op.result.0]),
+                    };
+                    int8.raise(op.result, is_int8);
+                    if nature(op) != Nature::Quant {
+                        op.operands.iter().for_each(|&operand| wanted.raise(operand, is_int8));
+                    }
+                }
+                Step::Model(model) => {
+                    for &result in &model.results {
+                        int8.raise(result, !model.place.skip && !island[result.0]);
+                    }
+                    let is_int8 = int8.any(&model.results);
+                    model.operands.iter().for_each(|&operand| wanted.raise(operand, is_int8));
+                }
+                Step::Carried(carried) => {
+                    let both = int8.set[carried.initial.0] && int8.set[carried.next.0];
+                    let invited = int8.set[carried.initial.0] || wanted.any(&[carried.entry, carried.result]);
+                    let is_int8 = !island[carried.entry.0] && (both || soft[carried.next.0] && invited);
+                    int8.raise(carried.entry, is_int8);
+                    int8.raise(carried.result, is_int8);
+                    wanted.raise(carried.initial, is_int8);
+                    wanted.raise(carried.next, is_int8);
+                }
+                Step::Merged(merged) => {
+                    let arms = [merged.then_value, merged.else_value];
+                    let both = arms.iter().all(|value| int8.set[value.0]);
+                    let can = int8.any(&arms) || arms.iter().all(|value| soft[value.0]);
+                    let is_int8 = !island[merged.result.0] && (both || can && wanted.set[merged.result.0]);
+                    int8.raise(merged.result, is_int8);
+                    arms.iter().for_each(|&value| wanted.raise(value, is_int8));
+                }
+            }
+        }
+    }
+    int8.set
+}

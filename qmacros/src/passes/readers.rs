@@ -1,0 +1,90 @@
+//! Who reads each value: counted over the whole graph, nested blocks included.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use syn::ext::IdentExt as _;
+
+use crate::ir::{Block, Graph, NodeKind, ValueId};
+
+/// One read of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// An operation or a nested model, by its field.
+    Node(String),
+    /// `x.size(0)` in an operation's arguments.
+    Shape(String),
+    /// A loop that begins with it, by its field.
+    LoopStart(String),
+    /// The next iteration of a loop, by its field.
+    NextIteration(String),
+    /// A branch of which it is a result, by its field.
+    Branch(String),
+    Output,
+}
+
+impl fmt::Display for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(field) => write!(f, "`{field}` reads it"),
+            Self::Shape(field) => write!(f, "`{field}` asks for its size"),
+            Self::LoopStart(field) => write!(f, "the loop `{field}` begins with it"),
+            Self::NextIteration(field) => write!(f, "the next iteration of `{field}` begins with it"),
+            Self::Branch(field) => write!(f, "it is a result of the branch `{field}`"),
+            Self::Output => write!(f, "`forward` returns it"),
+        }
+    }
+}
+
+/// The readers of each value, in the order in which they run.
+pub type Readers = HashMap<ValueId, Vec<Reader>>;
+
+pub fn readers(graph: &Graph) -> Readers {
+    let mut readers = Readers::new();
+    collect(&graph.body, &mut readers);
+    for &output in &graph.outputs.values {
+        readers.entry(output).or_default().push(Reader::Output);
+    }
+    readers
+}
+
+fn collect(block: &Block, readers: &mut Readers) {
+    let mut read = |value: ValueId, reader: Reader| readers.entry(value).or_default().push(reader);
+    for node in &block.nodes {
+        match &node.kind {
+            NodeKind::Op(op) => {
+                let field = op.field.unraw().to_string();
+                op.shape_operands.iter().for_each(|&value| read(value, Reader::Shape(field.clone())));
+                op.operands.iter().for_each(|&value| read(value, Reader::Node(field.clone())));
+            }
+            NodeKind::Model(model) => {
+                let field = model.field.unraw().to_string();
+                model.operands.iter().for_each(|&value| read(value, Reader::Node(field.clone())));
+            }
+            NodeKind::For(repeat) => {
+                let field = repeat.field.unraw().to_string();
+                for carried in &repeat.carried {
+                    read(carried.initial, Reader::LoopStart(field.clone()));
+                    read(carried.next, Reader::NextIteration(field.clone()));
+                }
+            }
+            NodeKind::Branch(branch) => {
+                let field = branch.field.unraw().to_string();
+                for merged in &branch.merged {
+                    read(merged.then_value, Reader::Branch(field.clone()));
+                    read(merged.else_value, Reader::Branch(field.clone()));
+                }
+            }
+        }
+    }
+    for node in &block.nodes {
+        match &node.kind {
+            NodeKind::For(repeat) => collect(&repeat.body, readers),
+            NodeKind::Branch(branch) => {
+                collect(&branch.then_block, readers);
+                collect(&branch.else_block, readers);
+            }
+            NodeKind::Op(_) | NodeKind::Model(_) => {}
+        }
+    }
+}

@@ -1,0 +1,14 @@
+use qcore::prelude::*;
+
+struct Net {
+    fc: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.fc(x)
+    }
+}
+
+fn main() {}

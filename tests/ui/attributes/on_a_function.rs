@@ -1,0 +1,8 @@
+use qcore::prelude::*;
+
+#[quantizable]
+fn forward(x: Tensor) -> Tensor {
+    x
+}
+
+fn main() {}

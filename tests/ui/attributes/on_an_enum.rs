@@ -1,0 +1,9 @@
+use qcore::prelude::*;
+
+#[quantizable]
+enum Net {
+    Small,
+    Large,
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    #[quantizable(skip)]
+    #[quantizable(skip)]
+    fc: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.fc(x)
+    }
+}
+
+fn main() {}

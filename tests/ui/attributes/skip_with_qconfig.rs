@@ -1,0 +1,16 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    #[quantizable(skip, qconfig = per_tensor)]
+    fc: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.fc(x)
+    }
+}
+
+fn main() {}

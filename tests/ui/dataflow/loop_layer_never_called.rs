@@ -1,0 +1,19 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    layers: Vec<Linear>,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        let mut x = x;
+        for layer in &self.layers {
+            x = relu(x);
+        }
+        x
+    }
+}
+
+fn main() {}

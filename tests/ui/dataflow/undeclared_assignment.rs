@@ -1,0 +1,16 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    fc: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        y = self.fc(x);
+        x
+    }
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    fc: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.head(x)
+    }
+
+    fn head(&self, x: Tensor) -> Tensor {
+        x
+    }
+}
+
+fn main() {}

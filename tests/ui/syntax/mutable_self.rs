@@ -1,0 +1,15 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    fc: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&mut self, x: Tensor) -> Tensor {
+        self.fc(x)
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+use qcore::prelude::*;
+
+struct Linear;
+
+#[quantizable]
+struct Net {
+    fc: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.fc(x)
+    }
+}
+
+fn main() {}
