@@ -100,7 +100,12 @@ impl ArchiveWriter {
             _ => Dtype::U8,
         };
         self.put(&join(path, "qparams"), tensor.qparams())?;
-        self.tensors.push(StoredTensor { name: path.to_owned(), dtype, shape: tensor.shape().to_vec(), bytes });
+        self.tensors.push(StoredTensor {
+            name: path.to_owned(),
+            dtype,
+            shape: tensor.shape().to_vec(),
+            bytes,
+        });
         Ok(())
     }
 
@@ -111,7 +116,9 @@ impl ArchiveWriter {
         let views = self
             .tensors
             .iter()
-            .map(|tensor| Ok((&tensor.name, TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes)?)))
+            .map(|tensor| {
+                Ok((&tensor.name, TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes)?))
+            })
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
             .map_err(|error| failed(error.to_string()))?;
         let metadata = HashMap::from([(HEADER.to_owned(), header)]);
@@ -132,7 +139,10 @@ impl Archive {
         let file = TensorFile::open(path)?;
         let header = file.metadata().metadata().as_ref().and_then(|metadata| metadata.get(HEADER));
         let Some(header) = header else {
-            return Err(Error::file(path, "holds no converted model (a checkpoint is read by `StateDict::open`)"));
+            return Err(Error::file(
+                path,
+                "holds no converted model (a checkpoint is read by `StateDict::open`)",
+            ));
         };
         // The version first: the rest may look different in another one.
         #[derive(Deserialize)]
@@ -142,7 +152,10 @@ impl Archive {
         let broken = |error: serde_json::Error| Error::file(path, format!("its header is broken: {error}"));
         let Version { version } = serde_json::from_str(header).map_err(broken)?;
         if version != VERSION {
-            return Err(Error::file(path, format!("is of format version {version}, this library reads {VERSION}")));
+            return Err(Error::file(
+                path,
+                format!("is of format version {version}, this library reads {VERSION}"),
+            ));
         }
         let Header { records, .. } = serde_json::from_str(header).map_err(broken)?;
         Ok(Self { file, records })
@@ -217,7 +230,9 @@ impl Archive {
 impl<T: Record> Record for Vec<T> {
     fn save(&self, archive: &mut ArchiveWriter, path: &str) -> Result<()> {
         archive.put(path, &self.len())?;
-        self.iter().enumerate().try_for_each(|(index, item)| item.save(archive, &join(path, &index.to_string())))
+        self.iter()
+            .enumerate()
+            .try_for_each(|(index, item)| item.save(archive, &join(path, &index.to_string())))
     }
 
     fn load(archive: &Archive, path: &str) -> Result<Self> {

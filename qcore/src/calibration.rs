@@ -117,7 +117,8 @@ impl<M: Quantizable> Prepared<M> {
 
 fn report(edge: &ObservedEdge, index: usize, plan: &Plan) -> EdgeReport {
     let seen = edge.observer.has_observed() && edge.observer.gives_qparams();
-    let qparams = if seen { edge.observer.calculate_qparams().ok().map(QParams::over_full_range) } else { None };
+    let qparams =
+        if seen { edge.observer.calculate_qparams().ok().map(QParams::over_full_range) } else { None };
     let clipped = qparams.as_ref().map_or(0.0, |qparams| {
         let (scale, zero) = (qparams.tensor_scale(), qparams.tensor_zero_point());
         // What rounds to an integer inside the range is not clipped: half a step on either side.
@@ -154,9 +155,9 @@ impl fmt::Display for CalibrationReport {
             "edge", "values", "range", "scale", "zero", "clipped"
         )?;
         for (edge, name) in self.edges.iter().zip(&names) {
-            let range = edge.range.map_or("never saw data".to_owned(), |(low, high)| {
-                format!("{low:.4} .. {high:.4}")
-            });
+            let range = edge
+                .range
+                .map_or("never saw data".to_owned(), |(low, high)| format!("{low:.4} .. {high:.4}"));
             write!(f, "{name:width$}  {:>12}  {range:>22}", edge.values)?;
             if let Some(qparams) = &edge.qparams {
                 write!(

@@ -55,11 +55,19 @@ pub fn equivalence<M: Quantizable, I: IntoInput<M::Input> + Clone>(
         let found = M::Output::into_vec(prepared.forward(input)?.into_tensors());
         for (expected, found) in expected.iter().zip(&found) {
             if expected.shape() != found.shape() {
-                return Err(Error::shape("equivalence", format!("shape {:?}", expected.shape()), found.shape()));
+                return Err(Error::shape(
+                    "equivalence",
+                    format!("shape {:?}", expected.shape()),
+                    found.shape(),
+                ));
             }
             for (expected, found) in expected.view().iter().zip(found.view().iter()) {
                 if expected.is_nan() != found.is_nan() {
-                    return Err(Error::NotFinite { what: "one of two outputs".into(), value: f32::NAN, index: 0 });
+                    return Err(Error::NotFinite {
+                        what: "one of two outputs".into(),
+                        value: f32::NAN,
+                        index: 0,
+                    });
                 }
                 // NaN on both sides: `max` ignores it.
                 result.largest_difference = result.largest_difference.max((expected - found).abs());

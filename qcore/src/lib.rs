@@ -41,7 +41,9 @@ pub mod __private;
 mod archive;
 mod backend;
 mod calibration;
+mod calibration_state;
 mod converted;
+mod converted_op;
 mod dtype;
 mod equivalence;
 mod error;
@@ -60,6 +62,7 @@ mod parameters;
 mod plan;
 pub mod prelude;
 mod prepared;
+mod prepared_op;
 mod qconfig;
 mod qconfig_mapping;
 mod qparams;
@@ -76,6 +79,7 @@ pub use qmacros::quantizable;
 
 pub use backend::Backend;
 pub use calibration::{CalibrationOptions, CalibrationReport, EdgeReport};
+pub use calibration_state::CalibrationState;
 pub use converted::{Converted, EdgeSummary, ModelSummary};
 pub use dtype::DType;
 pub use equivalence::{Equivalence, equivalence};
@@ -83,6 +87,7 @@ pub use error::{Error, Result, StateDictMismatch};
 pub use graph::{
     Domain, Graph, GraphCarried, GraphMember, GraphMerged, GraphNode, GraphNodeKind, GraphValue, StubAction,
 };
+pub use int_repr::IntRepr;
 pub use layer::Layer;
 pub use layers::*;
 pub use model::Quantizable;
@@ -97,7 +102,6 @@ pub use qparams::{
     FloatQParams, QParams, QScheme, affine_float_qparams, affine_qparams, choose_qparams, symmetric_scale,
     symmetric_zero_point,
 };
-pub use int_repr::IntRepr;
 pub use qtensor::{QTensor, round_to_float16};
 pub use sequential::Sequential;
 pub use state_dict::StateDict;

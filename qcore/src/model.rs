@@ -48,7 +48,7 @@ pub trait Quantizable: Parameters + Sized + 'static {
     ///
     /// # Errors
     /// When a layer's parameters do not fit together.
-    #[allow(clippy::type_complexity)]
+    #[expect(clippy::type_complexity)]
     fn trace(
         &self,
         tracer: &mut Tracer,
@@ -130,7 +130,9 @@ pub trait ConvertedNetwork<M: Quantizable>: Record + Send + Sync + 'static {
 fn refuse_unknown_names(mapping: &QConfigMapping, tracer: &Tracer) -> Result<()> {
     let known = tracer.known_paths();
     let is_known = |name: &str| {
-        known.iter().any(|path| path == name || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
+        known
+            .iter()
+            .any(|path| path == name || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
     };
     let names: Vec<_> = mapping
         .module_names()

@@ -1,5 +1,7 @@
 //! `Observation`: one run of a prepared model, and what its observers see.
 
+use serde::{Deserialize, Serialize};
+
 use crate::observer::ValueGrid;
 use crate::plan::{NodeId, Plan};
 use crate::{Error, Observer, Result, Tensor};
@@ -22,7 +24,7 @@ impl ObservedEdge {
 }
 
 /// What an edge has seen, whatever its observer keeps.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct EdgeStatistics {
     grid: ValueGrid,
     batches: usize,

@@ -3,8 +3,8 @@
 pub use qmacros::quantizable;
 
 pub use crate::layers::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Identity, Linear, MaxPool2d,
-    ReLU, ReLU6,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Identity, Linear,
+    MaxPool2d, ReLU, ReLU6,
 };
 pub use crate::model::Quantizable;
 pub use crate::observer::Observer;

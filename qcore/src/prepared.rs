@@ -3,11 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::converted::{Converted, ConvertedOp};
+use crate::converted::Converted;
 use crate::model::{PreparedNetwork, Quantizable};
 use crate::observation::{Observation, ObservedEdge};
-use crate::op::Op;
-use crate::plan::{Conversion, NodeId, Plan};
+use crate::plan::{Conversion, Plan};
 use crate::values::{IntoInput, Values};
 use crate::{Error, Observer, Result, Tensor};
 
@@ -87,7 +86,9 @@ impl<M: Quantizable> Prepared<M> {
     pub fn set_observer(&mut self, path: &str, observer: impl Observer + 'static) -> Result<()> {
         let Some(index) = self.plan.observer_of(path) else {
             let known = self.plan.observed_paths();
-            return Err(Error::UnknownNames { names: vec![(path.to_owned(), crate::suggest::nearest(path, known))] });
+            return Err(Error::UnknownNames {
+                names: vec![(path.to_owned(), crate::suggest::nearest(path, known))],
+            });
         };
         self.edges[index].observer = Box::new(observer);
         Ok(())
@@ -126,66 +127,4 @@ impl<M: Quantizable> Prepared<M> {
 fn rebuild<V: Values>(values: Vec<Tensor>) -> Result<V::Of<Tensor>> {
     let mut values = values.into_iter();
     V::build(|_| values.next().ok_or_else(|| Error::Unsupported("fewer inputs than the model takes".into())))
-}
-
-/// One call of an operation in a prepared model.
-#[derive(Clone, Debug)]
-pub struct PreparedOp<O> {
-    op: O,
-    node: NodeId,
-    path: Arc<str>,
-}
-
-impl<O: Op> PreparedOp<O> {
-    pub(crate) fn new(op: O, node: NodeId, path: Arc<str>) -> Self {
-        Self { op, node, path }
-    }
-
-    /// Runs in float, and shows the result to its observer.
-    ///
-    /// # Errors
-    /// When a shape does not fit or a value is not finite.
-    pub fn run<const N: usize>(
-        &self,
-        observation: &mut Observation<'_>,
-        mut inputs: [Tensor; N],
-    ) -> Result<Tensor> {
-        self.observed(observation, self.op.forward(&mut inputs))
-    }
-
-    fn observed(&self, observation: &mut Observation<'_>, output: Result<Tensor>) -> Result<Tensor> {
-        let output = output.map_err(|error| error.in_layer(&self.path))?;
-        observation.record(self.node, &output)?;
-        Ok(output)
-    }
-
-    /// The call in a converted model.
-    ///
-    /// # Errors
-    /// As [`Prepared::convert`].
-    pub fn convert(&self, conversion: &Conversion<'_>) -> Result<ConvertedOp<O>> {
-        let quantized =
-            conversion.lower(self.node, &self.op).map_err(|error| error.in_layer(&self.path))?;
-        Ok(ConvertedOp::new(
-            quantized,
-            &self.op,
-            Arc::clone(&self.path),
-            conversion.value(self.node).cloned(),
-        ))
-    }
-}
-
-impl PreparedOp<crate::op::Reshape> {
-    /// [`PreparedOp::run`], with the sizes that the user took from tensors.
-    ///
-    /// # Errors
-    /// When the shape does not fit.
-    pub fn run_sized(
-        &self,
-        observation: &mut Observation<'_>,
-        input: Tensor,
-        sizes: &[usize],
-    ) -> Result<Tensor> {
-        self.observed(observation, self.op.forward_sized(input, sizes))
-    }
 }

@@ -3,7 +3,7 @@
 pub use qmacros::quantizable_expand;
 
 pub use crate::archive::{Archive, ArchiveWriter, Record};
-pub use crate::converted::ConvertedOp;
+pub use crate::converted_op::ConvertedOp;
 pub use crate::error::{Error, Result};
 pub use crate::graph::*;
 pub use crate::layer::Layer;
@@ -12,7 +12,7 @@ pub use crate::observation::Observation;
 pub use crate::op::{self, Extent, FoldBatchNorm, FuseReLU, Op, pair};
 pub use crate::parameters::{Parameters, join};
 pub use crate::plan::{Conversion, Edge, Member, OpSite, Tracer};
-pub use crate::prepared::PreparedOp;
+pub use crate::prepared_op::PreparedOp;
 pub use crate::qconfig::QConfig;
 pub use crate::qtensor::QTensor;
 pub use crate::tensor::Tensor;

@@ -73,9 +73,7 @@ impl StateDict {
     pub fn get(&self, key: &str) -> Result<Option<Tensor>> {
         match &self.source {
             Source::Memory(tensors) => Ok(tensors.get(key).cloned()),
-            Source::File(file) => {
-                file.tensor(key)?.map(|view| to_f32(file.path(), key, &view)).transpose()
-            }
+            Source::File(file) => file.tensor(key)?.map(|view| to_f32(file.path(), key, &view)).transpose(),
         }
     }
 
@@ -88,7 +86,11 @@ impl StateDict {
         let mut bytes: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for (key, shape) in self.shapes() {
             if let Some(tensor) = self.get(&key)? {
-                bytes.push((key, shape, tensor.view().iter().flat_map(|value| value.to_le_bytes()).collect()));
+                bytes.push((
+                    key,
+                    shape,
+                    tensor.view().iter().flat_map(|value| value.to_le_bytes()).collect(),
+                ));
             }
         }
         let views = bytes
@@ -145,7 +147,10 @@ fn to_f32(path: &Path, key: &str, view: &TensorView<'_>) -> Result<Tensor> {
         Dtype::F16 => read(data, |bytes| f16::from_le_bytes(bytes).to_f32()),
         Dtype::BF16 => read(data, |bytes| bf16::from_le_bytes(bytes).to_f32()),
         other => {
-            return Err(Error::file(PathBuf::from(path), format!("tensor `{key}`: {other:?} is not a float type")));
+            return Err(Error::file(
+                PathBuf::from(path),
+                format!("tensor `{key}`: {other:?} is not a float type"),
+            ));
         }
     };
     Tensor::from_vec(view.shape(), values)

@@ -16,7 +16,8 @@ pub enum Unbuildable {}
 
 impl Unbuildable {
     /// A graph of nothing.
-    pub const GRAPH: &'static Graph = &Graph { model: "", inputs: &[], values: &[], nodes: &[], outputs: &[] };
+    pub const GRAPH: &'static Graph =
+        &Graph { model: "", inputs: &[], values: &[], nodes: &[], outputs: &[] };
 }
 
 impl Record for Unbuildable {

@@ -28,7 +28,13 @@ impl Value {
     }
 
     pub(crate) fn quantized(tensor: QTensor) -> Self {
-        Self { forms: Arc::new(Forms { float: OnceLock::new(), quantized: OnceLock::from(tensor), qparams: None }) }
+        Self {
+            forms: Arc::new(Forms {
+                float: OnceLock::new(),
+                quantized: OnceLock::from(tensor),
+                qparams: None,
+            }),
+        }
     }
 
     fn shape(&self) -> &[usize] {
@@ -69,7 +75,9 @@ impl Value {
             && let Some(float) = self.forms.float.get()
         {
             let Some(qparams) = &self.forms.qparams else {
-                return Err(Error::Unsupported("a float value that was never observed in an int8 operation".into()));
+                return Err(Error::Unsupported(
+                    "a float value that was never observed in an int8 operation".into(),
+                ));
             };
             let _ = self.forms.quantized.set(QTensor::quantize(float, qparams)?);
         }

@@ -132,10 +132,7 @@ fn consumers(sites: &[Site]) -> Vec<Vec<NodeId>> {
 /// Operations that only keep a scale run in int8 if they stand next to int8; all others if they may.
 fn domains(sites: &[Site], rules: &[Option<OutputRule>], float_reasons: &[Option<String>]) -> Vec<Domain> {
     let follows = |id: NodeId| {
-        matches!(
-            rules[id],
-            Some(OutputRule::SameAsInput | OutputRule::Shared | OutputRule::Derived)
-        )
+        matches!(rules[id], Some(OutputRule::SameAsInput | OutputRule::Shared | OutputRule::Derived))
     };
     let may = |id: NodeId| rules[id].is_some() && float_reasons[id].is_none();
     let mut domains: Vec<Domain> = (0..sites.len())
@@ -152,8 +149,8 @@ fn domains(sites: &[Site], rules: &[Option<OutputRule>], float_reasons: &[Option
             let wants_int8 = !sites[id].qconfig.as_ref().is_some_and(reuses_input);
             let feeds_int8 = wants_int8
                 && consumers[id]
-                .iter()
-                .any(|&consumer| domains[consumer] == Domain::Int8 && reads_int8(rules[consumer]));
+                    .iter()
+                    .any(|&consumer| domains[consumer] == Domain::Int8 && reads_int8(rules[consumer]));
             if input_is_int8 || feeds_int8 {
                 domains[id] = Domain::Int8;
                 changed = true;

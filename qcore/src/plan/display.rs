@@ -33,7 +33,8 @@ impl fmt::Display for Plan {
             }
             writeln!(f)?;
         }
-        let outputs: Vec<&str> = self.outputs.iter().map(|&node| self.nodes[node].site.path.as_str()).collect();
+        let outputs: Vec<&str> =
+            self.outputs.iter().map(|&node| self.nodes[node].site.path.as_str()).collect();
         write!(f, "returns {}", outputs.join(", "))
     }
 }

@@ -83,9 +83,11 @@ pub(crate) struct Site {
     pub(crate) derive: Option<DeriveOutput>,
 }
 
+type DeriveFn = dyn Fn(&QParams) -> Result<QParams> + Send + Sync;
+
 /// [`crate::op::Op::derive_output`] of one operation, without its type.
 #[derive(Clone)]
-pub(crate) struct DeriveOutput(Arc<dyn Fn(&QParams) -> Result<QParams> + Send + Sync>);
+pub(crate) struct DeriveOutput(Arc<DeriveFn>);
 
 impl DeriveOutput {
     pub(crate) fn of<O: Op>(op: &O) -> Self {

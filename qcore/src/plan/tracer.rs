@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{DeriveOutput, NodeId, Site};
 use crate::op::{Op, OutputRule};
 use crate::parameters::join;
-use crate::prepared::PreparedOp;
+use crate::prepared_op::PreparedOp;
 use crate::qconfig_mapping::NodeKey;
 use crate::{QConfig, QConfigMapping, Result};
 
@@ -167,7 +167,8 @@ impl Tracer {
             None => self.scope.path.clone(),
         };
         let mut key = NodeKey { module_path: &module_path, object_type: first.object_type, index: 0 };
-        let position = self.positions.entry((key.scope().to_owned(), key.object_type.to_owned())).or_insert(0);
+        let position =
+            self.positions.entry((key.scope().to_owned(), key.object_type.to_owned())).or_insert(0);
         key.index = *position;
         *position += 1;
         if let Some(qconfig) = self.mapping.of_call(path) {

@@ -31,6 +31,12 @@ impl Context<'_> {
         });
         quote!(#(#assertions)*)
     }
+
+    /// The types of the user's signature, of which nothing else is left: `use qcore::Tensor` is not unused.
+    pub fn name_types(&self) -> TokenStream {
+        let types = &self.forward.types;
+        quote!(const _: ::core::option::Option<fn(#(#types),*)> = ::core::option::Option::None;)
+    }
 }
 
 fn collect_layers<'a>(ty: &'a Type, kind: &'a FieldKind, layers: &mut Vec<(&'a Type, &'static str)>) {

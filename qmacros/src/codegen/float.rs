@@ -92,7 +92,7 @@ impl Context<'_> {
         let dump = self.planned.dump.as_ref().map(|dump| {
             quote! {
                 /// The graph after each pass of the macro.
-                pub const DUMP: &'static str = #dump;
+                pub const DUMP: &'static ::core::primitive::str = #dump;
             }
         });
         quote! {

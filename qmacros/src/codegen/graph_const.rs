@@ -50,7 +50,7 @@ impl Context<'_> {
             });
             quote!(&[#(#members),*])
         });
-        quote!(const FUSIONS: &'static [&'static [&'static str]] = &[#(#groups),*];)
+        quote!(const FUSIONS: &'static [&'static [&'static ::core::primitive::str]] = &[#(#groups),*];)
     }
 }
 

@@ -57,6 +57,7 @@ pub fn variants(model: &Model, forward: &Forward, planned: &Planned) -> TokenStr
     let inherent = context.inherent();
     let declarations = [Stage::Prepared, Stage::Converted].map(|stage| context.declare(stage, &shape));
     let kinds = context.assert_kinds();
+    let types = context.name_types();
     let parameters = context.implement_parameters();
     let quantizable = context.implement_quantizable();
     let prepared = context.implement_prepared(&shape);
@@ -66,6 +67,7 @@ pub fn variants(model: &Model, forward: &Forward, planned: &Planned) -> TokenStr
         #(#declarations)*
         const _: () = {
             #kinds
+            #types
             #parameters
             #quantizable
             #prepared

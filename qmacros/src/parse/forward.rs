@@ -39,12 +39,25 @@ pub fn forward(errors: &mut Errors, mut item: ItemImpl, options: ForwardOptions)
         self_token: signature.self_token,
         inputs: signature.inputs,
         mutable_inputs: signature.mutable_inputs,
+        types: signature_types(&function.sig),
         output_count: signature.output_count,
         output_is_tuple: signature.output_is_tuple,
         body: function.block,
         span: function.sig.ident.span(),
         options,
     })
+}
+
+fn signature_types(signature: &Signature) -> Vec<Type> {
+    let inputs = signature.inputs.iter().filter_map(|input| match input {
+        FnArg::Typed(input) => Some((*input.ty).clone()),
+        FnArg::Receiver(_) => None,
+    });
+    let output = match &signature.output {
+        ReturnType::Type(_, ty) => Some((**ty).clone()),
+        ReturnType::Default => None,
+    };
+    inputs.chain(output).collect()
 }
 
 fn refuse_missing(errors: &mut Errors, item: &ItemImpl) {

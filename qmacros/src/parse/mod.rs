@@ -87,6 +87,8 @@ pub struct Forward {
     pub mutable_inputs: Vec<bool>,
     /// How many tensors it returns, and whether as a tuple. 0 if the return type was reported.
     pub output_count: usize,
+    /// The types of the signature as written: generated code names them once, so that their imports are used.
+    pub types: Vec<Type>,
     pub output_is_tuple: bool,
     pub body: syn::Block,
     /// `forward`'s name, for errors about the whole of it.

@@ -1,0 +1,23 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    fc: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        relu(self.fc(self.fc.forward(x)))
+    }
+}
+
+fn main() -> qcore::Result<()> {
+    let model = Net { fc: Linear::new(4, 4) };
+    let x = Tensor::zeros(&[2, 4]);
+    assert_eq!(model.forward(&x)?.shape(), [2, 4]);
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+    prepared.calibrate([&x])?;
+    assert_eq!(prepared.convert()?.forward(&x)?.shape(), [2, 4]);
+    Ok(())
+}

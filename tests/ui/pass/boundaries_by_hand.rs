@@ -1,0 +1,26 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    fc: Linear,
+    #[quantizable(skip)]
+    head: Linear,
+}
+
+#[quantizable(stubs = "manual")]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        let y = self.fc(quant(x));
+        self.head(dequant(y))
+    }
+}
+
+fn main() -> qcore::Result<()> {
+    let model = Net { fc: Linear::new(4, 4), head: Linear::new(4, 4) };
+    let x = Tensor::zeros(&[2, 4]);
+    assert_eq!(model.forward(&x)?.shape(), [2, 4]);
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+    prepared.calibrate([&x])?;
+    assert_eq!(prepared.convert()?.forward(&x)?.shape(), [2, 4]);
+    Ok(())
+}

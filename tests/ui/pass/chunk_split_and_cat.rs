@@ -1,0 +1,26 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    fc: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        let (a, b) = self.fc(x).chunk(2, 1);
+        let (_, c) = split(x, 2, 1);
+        let (d, e) = (relu(a), b);
+        cat([c + d, e], 1)
+    }
+}
+
+fn main() -> qcore::Result<()> {
+    let model = Net { fc: Linear::new(4, 4) };
+    let x = Tensor::zeros(&[2, 4]);
+    assert_eq!(model.forward(&x)?.shape(), [2, 4]);
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+    prepared.calibrate([&x])?;
+    assert_eq!(prepared.convert()?.forward(&x)?.shape(), [2, 4]);
+    Ok(())
+}

@@ -1,0 +1,29 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    fc: Linear,
+    r#type: Linear,
+    #[quantizable(rename = "features.0")]
+    first: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.first(self.r#type(self.fc(x)))
+    }
+}
+
+fn main() -> qcore::Result<()> {
+    let model = Net { fc: Linear::new(4, 4), r#type: Linear::new(4, 4), first: Linear::new(4, 4) };
+    let x = Tensor::zeros(&[2, 4]);
+    assert_eq!(model.forward(&x)?.shape(), [2, 4]);
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+    prepared.calibrate([&x])?;
+    assert_eq!(prepared.convert()?.forward(&x)?.shape(), [2, 4]);
+    let keys: Vec<String> = model.state_dict().keys().map(str::to_owned).collect();
+    assert!(keys.contains(&"type.weight".to_owned()), "{keys:?}");
+    assert!(keys.contains(&"features.0.weight".to_owned()), "{keys:?}");
+    Ok(())
+}

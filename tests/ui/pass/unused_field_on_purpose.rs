@@ -1,0 +1,25 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    fc: Linear,
+    #[quantizable(unused)]
+    auxiliary: Linear,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.fc(x)
+    }
+}
+
+fn main() -> qcore::Result<()> {
+    let model = Net { fc: Linear::new(4, 4), auxiliary: Linear::new(4, 2) };
+    let x = Tensor::zeros(&[2, 4]);
+    assert_eq!(model.forward(&x)?.shape(), [2, 4]);
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+    prepared.calibrate([&x])?;
+    assert_eq!(prepared.convert()?.forward(&x)?.shape(), [2, 4]);
+    Ok(())
+}
