@@ -247,21 +247,21 @@ impl fmt::Display for Graph {
     }
 }
 
-/// Whether two names are the same, where constants are evaluated: the macro asserts its guesses with it.
+/// What the macro takes for granted of a field whose type is called like the layer `L`: that it is `L`.
 #[doc(hidden)]
-pub const fn same_kind(found: &str, expected: &str) -> bool {
-    let (found, expected) = (found.as_bytes(), expected.as_bytes());
-    if found.len() != expected.len() {
-        return false;
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is called like a layer of qcore and is not `{L}`",
+    note = "`#[quantizable]` knows layers by their names: import qcore's, or give the other type another name"
+)]
+pub trait IsLayer<L> {
+    /// The layer.
+    fn as_layer(&self) -> &L;
+}
+
+impl<L> IsLayer<L> for L {
+    fn as_layer(&self) -> &L {
+        self
     }
-    let mut index = 0;
-    while index < found.len() {
-        if found[index] != expected[index] {
-            return false;
-        }
-        index += 1;
-    }
-    true
 }
 
 #[cfg(test)]

@@ -25,13 +25,6 @@ pub fn all(errors: &mut Errors, model: &Model, forward: &Forward, graph: &Graph,
 
 /// One impl for all instances of the struct, by the struct's own names: the generated types take them over.
 fn generics(errors: &mut Errors, model: &Model, forward: &Forward) {
-    if let Some(lifetime) = model.generics.lifetimes().next() {
-        let message = Message::new(format!("`{}` borrows something", model.ident))
-            .help("let the model own its layers")
-            .note("what is prepared and converted outlives the float model");
-        errors.error(lifetime, message);
-        return;
-    }
     let (parameters, arguments, _) = model.generics.split_for_impl();
     let expected = arguments.to_token_stream().to_string();
     let last = self_path(&forward.item).and_then(|path| path.segments.last());

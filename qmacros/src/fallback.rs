@@ -2,8 +2,9 @@
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::{FnArg, ImplItem, ImplItemFn, ItemImpl, ItemStruct, ReturnType, Type};
+use syn::{FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, ItemStruct, ReturnType, Type, parse_quote};
 
+use crate::errors::did_you_mean;
 use crate::parse::is_ours;
 
 /// The struct as the user wants it to be.
@@ -25,11 +26,11 @@ pub fn implementation(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStre
     };
     let generics = item.map_or(&source.generics, |item| &item.generics);
     let self_ty = self_type(item, source);
+    let traits = traits(generics, &self_ty, &signature);
     let (impl_generics, _, where_clause) = generics.split_for_impl();
 
     let Signature { visibility, inputs, outputs, is_tuple } = signature;
     let tensor = quote!(::qcore::__private::Tensor);
-    let input_ty = values(inputs, inputs > 1);
     let output_ty = values(outputs, is_tuple);
     let names: Vec<_> = (0..inputs).map(|index| format_ident!("_input_{index}")).collect();
     quote! {
@@ -44,6 +45,25 @@ pub fn implementation(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStre
             }
         }
 
+        #traits
+    }
+}
+
+/// Nothing for a struct that borrows: no such type can implement them.
+fn traits(generics: &Generics, self_ty: &TokenStream, signature: &Signature) -> TokenStream {
+    if generics.lifetimes().next().is_some() {
+        return TokenStream::new();
+    }
+    let mut generics = generics.clone();
+    let parameters: Vec<_> = generics.type_params().map(|parameter| parameter.ident.clone()).collect();
+    for parameter in parameters {
+        generics.make_where_clause().predicates.push(parse_quote!(#parameter: 'static));
+    }
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let tensor = quote!(::qcore::__private::Tensor);
+    let input_ty = values(signature.inputs, signature.inputs > 1);
+    let output_ty = values(signature.outputs, signature.is_tuple);
+    quote! {
         const _: () = {
             #[automatically_derived]
             impl #impl_generics ::qcore::__private::Parameters for #self_ty #where_clause {
@@ -94,8 +114,10 @@ pub fn implementation(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStre
     }
 }
 
+/// `forward`, or what was probably meant to be it: its body is not Rust.
 fn is_forward(item: &mut ImplItem) -> bool {
-    matches!(item, ImplItem::Fn(function) if function.sig.ident == "forward")
+    matches!(item, ImplItem::Fn(function)
+        if did_you_mean(&function.sig.ident.to_string(), ["forward"]).is_some())
 }
 
 /// The path of the impl with the generics of the struct.

@@ -1,8 +1,10 @@
 //! Every `::qcore::__private` path that generated code may name.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::Ident;
+
+use crate::ir::LayerKind;
 
 /// `::qcore::__private::name`.
 #[derive(Clone, Copy)]
@@ -10,9 +12,34 @@ pub struct Private(&'static str);
 
 impl ToTokens for Private {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let segments = self.0.split("::").map(|segment| Ident::new(segment, proc_macro2::Span::call_site()));
+        let segments = self.0.split("::").map(|segment| Ident::new(segment, Span::call_site()));
         quote!(::qcore::__private #(:: #segments)*).to_tokens(tokens);
     }
+}
+
+/// `::qcore::layers::Conv2d`: the layer that a field type of this name must be.
+pub fn layer(kind: LayerKind) -> TokenStream {
+    let name = Ident::new(kind.type_name(), Span::call_site());
+    quote!(::qcore::layers::#name)
+}
+
+/// The same tokens, all at one place: what rustc says of them twice is then said once.
+pub fn at(span: Span, tokens: TokenStream) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|mut token| {
+            if let TokenTree::Group(group) = &token {
+                token = TokenTree::Group(Group::new(group.delimiter(), at(span, group.stream())));
+            }
+            token.set_span(span);
+            token
+        })
+        .collect()
+}
+
+/// Lints that have nothing to say about generated items.
+pub fn allow() -> TokenStream {
+    quote!(#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)])
 }
 
 macro_rules! paths {
@@ -30,7 +57,7 @@ paths! {
 
     RESULT = "Result";
     JOIN = "join";
-    SAME_KIND = "same_kind";
+    IS_LAYER = "IsLayer";
 
     PARAMETERS = "Parameters";
     QUANTIZABLE = "Quantizable";

@@ -1,1 +1,1 @@
-//! Helpers shared by the test files.
+//! Nothing but tests: each file in `tests/` is a reason why the project can be trusted.

@@ -120,10 +120,3 @@ fn a_boundary_stub_is_drawn_for_the_outermost_model_alone() {
     assert!(INNER.to_dot().contains("label=\"quantize\""));
     assert!(!OUTER.to_dot().contains("label=\"quantize\""));
 }
-
-#[test]
-fn kinds_are_compared_where_constants_are_evaluated() {
-    const { assert!(same_kind("Conv2d", "Conv2d")) };
-    const { assert!(!same_kind("Conv2d", "Conv1d")) };
-    const { assert!(!same_kind("Conv2d", "Conv")) };
-}

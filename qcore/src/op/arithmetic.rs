@@ -124,7 +124,9 @@ macro_rules! arithmetic_operation {
             }
 
             fn lower(&self, lowering: &Lowering<'_>) -> Result<QuantizedArithmetic> {
-                self.quantized(lowering.output, lowering.backend)
+                let quantized = self.quantized(lowering.output, lowering.backend)?;
+                quantized.check_inputs(lowering.inputs)?;
+                Ok(quantized)
             }
         }
 
@@ -168,6 +170,17 @@ impl QuantizedArithmetic {
             DType::QUInt8 | DType::QInt8 => Ok(()),
             other => Err(Error::Unsupported(format!("{name} into {}", other.name()))),
         }
+    }
+
+    /// Refuses at conversion the scales that the kernel would refuse at every run: qnnpack's `add` takes only
+    /// some ratios of input to output scale. The kernel looks at the scales first, so no values are needed.
+    fn check_inputs(&self, inputs: &[QParams]) -> Result<()> {
+        let empty = |qparams: &QParams| match qparams.dtype {
+            DType::QInt8 => QTensor::from_int_repr(Array::<i8, IxDyn>::zeros(IxDyn(&[0])), qparams.clone()),
+            _ => QTensor::from_int_repr(Array::<u8, IxDyn>::zeros(IxDyn(&[0])), qparams.clone()),
+        };
+        let mut empty = inputs.iter().map(empty).collect::<Result<Vec<_>>>()?;
+        self.forward(&mut empty).map(drop)
     }
 
     fn run<T: Activation>(&self, a: &QTensor, b: &QTensor, kernel: Kernel<T>) -> Result<QTensor> {

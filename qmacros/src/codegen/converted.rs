@@ -10,7 +10,7 @@ use super::shape::{FieldShapeKind, Shape, Stage, root_type};
 use super::walk::{BranchHead, Variant, Walker};
 use crate::ir::{BranchNode, ForNode, LoopId, ModelNode, OpNode};
 use crate::runtime::{
-    ARCHIVE, ARCHIVE_WRITER, CONVERTED_NETWORK, CONVERTED_OP, JOIN, QTENSOR, RECORD, RESULT, VALUE,
+    ARCHIVE, ARCHIVE_WRITER, CONVERTED_NETWORK, CONVERTED_OP, JOIN, QTENSOR, RECORD, RESULT, VALUE, allow,
 };
 
 struct Converted;
@@ -45,6 +45,7 @@ impl Variant for Converted {
 
 impl Context<'_> {
     pub fn implement_converted(&self, shape: &Shape<'_>) -> TokenStream {
+        let allow = allow();
         let (parameters, arguments, clause) = self.generics.split_for_impl();
         let name = root_type(self, Stage::Converted);
         let text = name.to_string();
@@ -61,7 +62,7 @@ impl Context<'_> {
         let regions = self.record_regions(shape);
         quote! {
             #[automatically_derived]
-            #[allow(unused, clippy::all, clippy::pedantic)]
+            #allow
             impl #parameters #CONVERTED_NETWORK<#self_ty> for #name #arguments #clause {
                 fn run(&#this, #bound: #input) -> #RESULT<#output> { #body }
 
@@ -69,6 +70,7 @@ impl Context<'_> {
             }
 
             #[automatically_derived]
+            #allow
             impl #parameters ::core::fmt::Debug for #name #arguments #clause {
                 fn fmt(&#this, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                     f.debug_struct(#text).finish_non_exhaustive()
@@ -93,11 +95,12 @@ impl Context<'_> {
     }
 
     fn record(&self, ty: &TokenStream, save: &TokenStream, load: &TokenStream) -> TokenStream {
+        let allow = allow();
         let (parameters, arguments, clause) = self.generics.split_for_impl();
         let (this, archive, path) = (local("self"), local("archive"), local("path"));
         quote! {
             #[automatically_derived]
-            #[allow(unused, clippy::all, clippy::pedantic)]
+            #allow
             impl #parameters #RECORD for #ty #arguments #clause {
                 fn save(&#this, #archive: &mut #ARCHIVE_WRITER, #path: &::core::primitive::str) -> #RESULT<()> { #save }
 

@@ -4,11 +4,12 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 
 use super::Context;
+use super::checks::as_layer;
 use super::names::{Names, index};
 use super::operation::{constructor, place_name, site_name};
 use super::walk::{BranchHead, Variant, Walker};
 use crate::ir::{BranchNode, Callee, Condition, ForNode, ModelNode, OpNode, Place};
-use crate::runtime::{LAYER, OP, QUANTIZABLE, RESULT, TENSOR};
+use crate::runtime::{LAYER, OP, QUANTIZABLE, RESULT, TENSOR, allow};
 
 /// A call runs in place on the user's struct, so that there is no way to keep track of.
 struct Float;
@@ -21,9 +22,9 @@ impl Variant for Float {
         let name = site_name(op);
         match &member.callee {
             Callee::Layer(layer) => {
-                let Place { ty, float_expr, .. } = &layer.place;
+                let layer = as_layer(layer);
                 quote_spanned! {member.span=>
-                    <#ty as #LAYER>::forward(&#float_expr, #(#inputs),*).map_err(|error| error.in_layer(#name))?
+                    #LAYER::forward(#layer, #(#inputs),*).map_err(|error| error.in_layer(#name))?
                 }
             }
             Callee::Function(call) => {
@@ -79,6 +80,7 @@ pub fn float_branch(branch: &BranchNode) -> (TokenStream, [TokenStream; 2]) {
 impl Context<'_> {
     /// `forward` as users call it, and the dump.
     pub fn inherent(&self) -> TokenStream {
+        let allow = allow();
         let (parameters, _, clause) = self.generics.split_for_impl();
         let Self { self_ty, this, forward, .. } = self;
         let attributes = &forward.attributes;
@@ -97,9 +99,9 @@ impl Context<'_> {
         });
         quote! {
             #[automatically_derived]
+            #allow
             impl #parameters #self_ty #clause {
                 #(#attributes)*
-                #[allow(clippy::missing_errors_doc)]
                 #vis fn #name(&#this, #(#inputs: impl ::core::convert::Into<#tensor>),*) -> #output {
                     <Self as #QUANTIZABLE>::run(#this, #input)
                 }
@@ -110,6 +112,7 @@ impl Context<'_> {
     }
 
     pub fn implement_quantizable(&self) -> TokenStream {
+        let allow = allow();
         let (parameters, arguments, clause) = self.generics.split_for_impl();
         let Self { self_ty, this, .. } = self;
         let prepared = format_ident!("{}Prepared", self.model.ident);
@@ -122,7 +125,7 @@ impl Context<'_> {
         let trace = self.trace();
         quote! {
             #[automatically_derived]
-            #[allow(unused, clippy::all, clippy::pedantic)]
+            #allow
             impl #parameters #QUANTIZABLE for #self_ty #clause {
                 type Input = #input;
                 type Output = #output;

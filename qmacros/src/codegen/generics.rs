@@ -2,39 +2,42 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::TokenStream;
 use quote::{ToTokens as _, quote};
+use syn::spanned::Spanned as _;
 use syn::{Generics, Type, parse_quote};
 
 use super::io_type;
 use crate::ir::{Block, Graph, ModelNode, NodeKind};
 use crate::parse::{Forward, Model};
-use crate::runtime::{QUANTIZABLE, TENSOR};
+use crate::runtime::{QUANTIZABLE, TENSOR, at};
 
-/// The struct's generics with the bounds that its generic submodels need.
+/// The struct's generics with a bound for each nested model.
 ///
 /// ```text
-/// struct Net<B> { layers: Vec<B> }      where B: Quantizable<Input = Tensor, Output = Tensor>
+/// struct Net<B> { layers: Vec<B>, head: Head }
+///     where B: Quantizable<Input = Tensor, Output = Tensor>, Head: Quantizable<Input = Tensor, Output = Tensor>
 /// ```
+///
+/// Where the type is no parameter the bound is there for the errors: if `Head` is no model, rustc says so once,
+/// at the field, and takes it for one everywhere else.
 pub fn bounded(model: &Model, graph: &Graph) -> Generics {
     let mut generics = model.generics.clone();
-    let parameters: HashSet<String> =
-        model.generics.type_params().map(|each| each.ident.to_string()).collect();
-    if parameters.is_empty() {
-        return generics;
-    }
     let mut models = Vec::new();
     collect_models(&graph.body, &mut models);
+    if models.is_empty() && generics.type_params().next().is_none() {
+        return generics;
+    }
     let mut bound = HashSet::new();
     let clause = generics.make_where_clause();
     for node in models {
         let ty = &node.place.ty;
-        if !mentions(ty.to_token_stream(), &parameters) || !bound.insert(ty.to_token_stream().to_string()) {
-            continue;
+        if bound.insert(ty.to_token_stream().to_string()) {
+            let input = io_type(node.operands.len(), node.operands.len() != 1, &TENSOR);
+            let output = io_type(node.results.len(), node.results_are_tuple, &TENSOR);
+            let bound = at(ty.span(), quote!(#QUANTIZABLE<Input = #input, Output = #output>));
+            clause.predicates.push(parse_quote!(#ty: #bound));
         }
-        let input = io_type(node.operands.len(), node.operands.len() != 1, &TENSOR);
-        let output = io_type(node.results.len(), node.results_are_tuple, &TENSOR);
-        clause.predicates.push(parse_quote!(#ty: #QUANTIZABLE<Input = #input, Output = #output>));
     }
     for parameter in model.generics.type_params() {
         let ident = &parameter.ident;
@@ -55,14 +58,6 @@ fn collect_models<'a>(block: &'a Block, models: &mut Vec<&'a ModelNode>) {
             }
         }
     }
-}
-
-fn mentions(tokens: TokenStream, names: &HashSet<String>) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(ident) => names.contains(&ident.to_string()),
-        TokenTree::Group(group) => mentions(group.stream(), names),
-        TokenTree::Punct(_) | TokenTree::Literal(_) => false,
-    })
 }
 
 /// The user's type as the impl names it, with the struct's own generics: `Net<B>`, `path::Net<B>`.

@@ -56,7 +56,6 @@ pub fn variants(model: &Model, forward: &Forward, planned: &Planned) -> TokenStr
     let shape = root_shape(&context);
     let inherent = context.inherent();
     let declarations = [Stage::Prepared, Stage::Converted].map(|stage| context.declare(stage, &shape));
-    let kinds = context.assert_kinds();
     let types = context.name_types();
     let parameters = context.implement_parameters();
     let quantizable = context.implement_quantizable();
@@ -66,7 +65,6 @@ pub fn variants(model: &Model, forward: &Forward, planned: &Planned) -> TokenStr
         #inherent
         #(#declarations)*
         const _: () = {
-            #kinds
             #types
             #parameters
             #quantizable

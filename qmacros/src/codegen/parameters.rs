@@ -10,10 +10,11 @@ use super::Context;
 use super::names::local;
 use crate::ir::{Block, Callee, NodeKind};
 use crate::parse::{Field, FieldKind};
-use crate::runtime::{JOIN, PARAMETERS, TENSOR};
+use crate::runtime::{JOIN, PARAMETERS, TENSOR, allow};
 
 impl Context<'_> {
     pub fn implement_parameters(&self) -> TokenStream {
+        let allow = allow();
         let (parameters, _, clause) = self.generics.split_for_impl();
         let self_ty = &self.self_ty;
         let (this, path, visit) = (local("self"), local("path"), local("visit"));
@@ -33,7 +34,7 @@ impl Context<'_> {
         });
         quote! {
             #[automatically_derived]
-            #[allow(unused, clippy::all, clippy::pedantic)]
+            #allow
             impl #parameters #PARAMETERS for #self_ty #clause {
                 fn parameters(
                     &#this,

@@ -9,7 +9,7 @@ use super::names::{entry, field_local, local};
 use super::shape::{FieldShapeKind, Shape, Stage, region_type, root_type};
 use super::walk::{BranchHead, Variant, Walker};
 use crate::ir::{Block, BranchNode, ForNode, ModelNode, NodeKind, OpNode};
-use crate::runtime::{CONVERSION, OBSERVATION, PREPARED_NETWORK, PREPARED_OP, RESULT, TENSOR};
+use crate::runtime::{CONVERSION, OBSERVATION, PREPARED_NETWORK, PREPARED_OP, RESULT, TENSOR, allow};
 
 /// The way to the fields of a block of a generated struct.
 #[derive(Clone)]
@@ -108,6 +108,7 @@ impl Variant for Prepared {
 
 impl Context<'_> {
     pub fn implement_prepared(&self, shape: &Shape<'_>) -> TokenStream {
+        let allow = allow();
         let (parameters, arguments, clause) = self.generics.split_for_impl();
         let name = root_type(self, Stage::Prepared);
         let text = name.to_string();
@@ -125,7 +126,7 @@ impl Context<'_> {
         let clone = self.clone_struct(&quote!(Self), shape, &Base::Struct(this.clone()));
         quote! {
             #[automatically_derived]
-            #[allow(unused, clippy::all, clippy::pedantic)]
+            #allow
             impl #parameters #PREPARED_NETWORK<#self_ty> for #name #arguments #clause {
                 fn run(&#this, #observation: &mut #OBSERVATION<'_>, #bound: #input) -> #RESULT<#output> { #body }
 
@@ -135,12 +136,13 @@ impl Context<'_> {
             }
 
             #[automatically_derived]
-            #[allow(unused, clippy::all, clippy::pedantic)]
+            #allow
             impl #parameters ::core::clone::Clone for #name #arguments #clause {
                 fn clone(&#this) -> Self { #clone }
             }
 
             #[automatically_derived]
+            #allow
             impl #parameters ::core::fmt::Debug for #name #arguments #clause {
                 fn fmt(&#this, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                     f.debug_struct(#text).finish_non_exhaustive()
@@ -204,6 +206,7 @@ impl Context<'_> {
     }
 
     fn clone_regions(&self, shape: &Shape<'_>) -> TokenStream {
+        let allow = allow();
         let (parameters, arguments, clause) = self.generics.split_for_impl();
         let this = local("self");
         let regions = shape.fields.iter().map(|field| {
@@ -228,7 +231,7 @@ impl Context<'_> {
             };
             quote! {
                 #[automatically_derived]
-                #[allow(unused, clippy::all, clippy::pedantic)]
+                #allow
                 impl #parameters ::core::clone::Clone for #ty #arguments #clause {
                     fn clone(&#this) -> Self { #body }
                 }

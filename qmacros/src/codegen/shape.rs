@@ -7,7 +7,7 @@ use syn::ext::IdentExt as _;
 
 use super::Context;
 use crate::ir::{Block, Callee, ModelNode, NodeKind, OpNode};
-use crate::runtime::{CONVERTED_OP, LAYER, OP_MODULE, PREPARED_OP, QUANTIZABLE};
+use crate::runtime::{CONVERTED_OP, LAYER, OP_MODULE, PREPARED_OP, QUANTIZABLE, allow, layer};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -147,6 +147,7 @@ impl Context<'_> {
 
     /// The struct of a stage and the types of its loops and branches.
     pub fn declare(&self, stage: Stage, shape: &Shape<'_>) -> TokenStream {
+        let allow = allow();
         let name = root_type(self, stage);
         let vis = &self.model.vis;
         let docs = &self.model.docs;
@@ -164,7 +165,7 @@ impl Context<'_> {
             #(#docs)*
             #separator
             #[doc = #what]
-            #[allow(dead_code, clippy::all, clippy::pedantic)]
+            #allow
             #vis struct #name #parameters #clause { #fields }
             #regions
         }
@@ -181,6 +182,7 @@ impl Context<'_> {
     }
 
     fn declare_regions(&self, stage: Stage, shape: &Shape<'_>) -> TokenStream {
+        let allow = allow();
         let (parameters, _, clause) = self.generics.split_for_impl();
         let regions = shape.fields.iter().map(|field| match &field.kind {
             FieldShapeKind::Op(_) | FieldShapeKind::Model(_) => TokenStream::new(),
@@ -189,7 +191,7 @@ impl Context<'_> {
                 let fields = self.declare_fields(stage, body);
                 let inner = self.declare_regions(stage, body);
                 quote! {
-                    #[allow(dead_code, clippy::all, clippy::pedantic)]
+                    #allow
                     struct #ty #parameters #clause { #fields }
                     #inner
                 }
@@ -201,7 +203,7 @@ impl Context<'_> {
                 let in_then = self.declare_regions(stage, then_shape);
                 let in_else = self.declare_regions(stage, else_shape);
                 quote! {
-                    #[allow(dead_code, clippy::all, clippy::pedantic)]
+                    #allow
                     enum #ty #parameters #clause { Then { #then_fields }, Else { #else_fields } }
                     #in_then
                     #in_else
@@ -243,9 +245,9 @@ impl Context<'_> {
 fn operation_type(op: &OpNode) -> TokenStream {
     let first = &op.members[0];
     match &first.callee {
-        Callee::Layer(layer) => {
-            let ty = &layer.place.ty;
-            quote!(<#ty as #LAYER>::Op)
+        Callee::Layer(place) => {
+            let layer = layer(place.kind);
+            quote!(<#layer as #LAYER>::Op)
         }
         Callee::Function(call) => {
             let name = Ident::new(call.function.op_type, Span::call_site());

@@ -4,9 +4,10 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::Ident;
 
+use super::checks::as_layer;
 use super::float::{float_branch, float_loop};
 use super::names::{entries, field_local, local};
-use super::operation::{constructor, path_text, place_name, site_name};
+use super::operation::{constructor, place_name, site_name};
 use super::shape::{Stage, region_type, root_type};
 use super::{Context, pattern};
 use crate::ir::{
@@ -196,10 +197,9 @@ fn fused_operation(op: &OpNode) -> TokenStream {
         let span = follower.span;
         operation = match &follower.callee {
             Callee::Layer(layer) if layer.kind != LayerKind::ReLU => {
-                let Place { ty, float_expr, path, .. } = &layer.place;
-                let name = path_text(path);
+                let (name, batch_norm) = (place_name(&layer.place), as_layer(layer));
                 quote_spanned! {span=>
-                    #FOLD_BATCH_NORM::<#ty>::fold_batch_norm(#operation, &#float_expr)
+                    #FOLD_BATCH_NORM::fold_batch_norm(#operation, #batch_norm)
                         .map_err(|error| error.in_layer(#name))?
                 }
             }
@@ -215,8 +215,8 @@ fn first_operation(op: &OpNode, first: &Member) -> TokenStream {
     let name = site_name(op);
     let made = match &first.callee {
         Callee::Layer(layer) => {
-            let Place { ty, float_expr, .. } = &layer.place;
-            quote_spanned!(first.span=> <#ty as #LAYER>::op(&#float_expr))
+            let layer = as_layer(layer);
+            quote_spanned!(first.span=> #LAYER::op(#layer))
         }
         Callee::Function(call) => constructor(op, call),
     };

@@ -190,7 +190,9 @@ fn read_inputs(errors: &mut Errors, signature: &Signature) -> (Vec<Ident>, Vec<b
                 continue;
             }
         };
-        check_input_type(errors, input);
+        if signature.generics.params.is_empty() {
+            check_input_type(errors, input);
+        }
         inputs.push(ident);
         mutable.push(is_mutable);
     }

@@ -6,6 +6,7 @@ mod kind;
 mod model;
 
 use proc_macro2::Span;
+use syn::ext::IdentExt;
 use syn::{Attribute, Generics, Ident, ItemImpl, ItemStruct, Token, Type, Visibility};
 
 use crate::ir::LayerKind;
@@ -39,7 +40,7 @@ pub struct Field {
 impl Field {
     /// The first segment of its state-dict keys: the field's name unless `rename` says otherwise.
     pub fn state_name(&self) -> String {
-        self.attributes.rename.clone().unwrap_or_else(|| self.ident.to_string())
+        self.attributes.rename.clone().unwrap_or_else(|| self.ident.unraw().to_string())
     }
 }
 

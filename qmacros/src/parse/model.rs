@@ -28,6 +28,12 @@ pub fn model(errors: &mut Errors, mut item: ItemStruct) -> Option<Model> {
         fields.push(Field { ident, ty: field.ty.clone(), kind, attributes });
     }
     refuse_equal_keys(errors, &fields);
+    if let Some(lifetime) = item.generics.lifetimes().next() {
+        let message = Message::new(format!("`{}` borrows something", item.ident))
+            .help("let the model own its layers")
+            .note("what is prepared and converted outlives the float model");
+        errors.error(lifetime, message);
+    }
     Some(Model {
         ident: item.ident.clone(),
         vis: item.vis.clone(),

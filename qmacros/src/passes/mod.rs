@@ -103,7 +103,9 @@ pub fn run(graph: Graph, options: ForwardOptions) -> Planned {
 
 fn check(after: &str, graph: &Graph, diagnostics: &mut Vec<Diagnostic>) {
     let Err(problem) = verify(graph) else { return };
-    assert!(!cfg!(test), "after {after}: {problem}\n{}", graph_text(graph));
+    if cfg!(test) {
+        panic!("after {after}: {problem}\n{}", graph_text(graph));
+    }
     let text = format!(
         "this is a bug in qmacros: after {after}, {problem}\n\nhelp: please report it with this `forward`"
     );

@@ -71,6 +71,9 @@ pub fn place(graph: &Graph, domains: &Domains) -> StubPlan {
     plan
 }
 
+/// Where a stub stands, and who needs it.
+type Found = ((BlockNumber, usize), Vec<String>);
+
 struct Placer<'a> {
     domains: &'a Domains,
     letters: HashMap<LoopId, String>,
@@ -79,7 +82,7 @@ struct Placer<'a> {
     /// The blocks around the current point, and the node at which each stands.
     open: Vec<(BlockNumber, usize)>,
     blocks: usize,
-    found: BTreeMap<(ValueId, Action), ((BlockNumber, usize), Vec<String>)>,
+    found: BTreeMap<(ValueId, Action), Found>,
 }
 
 impl Placer<'_> {

@@ -28,20 +28,24 @@ fn default_mapping() -> QConfigMapping {
     QConfigMapping::for_backend(Backend::Fbgemm)
 }
 
-/// One test a model: `test name, name in the file, model;`.
-macro_rules! decides_like_pytorch {
-    ($($name:ident: $model:expr;)+) => {$(
-        #[test]
-        fn $name() {
-            let name = stringify!($name);
-            assert_eq!(pytorch::all()[name].qconfig, "get_default_qconfig_mapping('fbgemm')");
-            let [ours, pytorch] = both(name, &$model, &default_mapping());
-            assert_eq!(ours, pytorch);
-        }
-    )+};
+/// One test for each model that decides like PyTorch's of that name, and the list of them.
+macro_rules! decide_like_pytorch {
+    ($($name:ident: $model:expr;)+) => {
+        const DECIDE_ALIKE: &[&str] = &[$(stringify!($name)),+];
+
+        $(
+            #[test]
+            fn $name() {
+                let name = stringify!($name);
+                assert_eq!(pytorch::all()[name].qconfig, "get_default_qconfig_mapping('fbgemm')");
+                let [ours, pytorch] = both(name, &$model, &default_mapping());
+                assert_eq!(ours, pytorch);
+            }
+        )+
+    };
 }
 
-decides_like_pytorch! {
+decide_like_pytorch! {
     linear_relu_functional: LinearReluFunctional::new();
     linear_relu_module: LinearReluModule::new();
     two_linears: TwoLinears::new();
@@ -94,4 +98,38 @@ fn a_dropout_shares_the_observer_of_its_input() {
     assert_eq!(dropout.operation, "dropout");
     dropout.observer = Some(0);
     assert_eq!(ours, pytorch);
+}
+
+/// The groups of `fuse_modules`; functions stand by their names.
+#[test]
+fn fused_groups_are_listed() {
+    assert_eq!(ConvBnRelu::FUSIONS, [["a", "bn", "relu"]]);
+    assert_eq!(LinearReluModule::FUSIONS, [["fc", "act"]]);
+    assert_eq!(LinearBn::FUSIONS, [["fc", "bn"]]);
+    assert_eq!(ResidualAddRelu::FUSIONS, [["add", "relu"]]);
+    assert!(TwoLinears::FUSIONS.is_empty());
+}
+
+#[test]
+fn every_model_of_the_file_is_tested_or_needs_what_is_not_there_yet() {
+    const TESTED_APART: [&str; 4] = ["dropout", "skip_add", "skip_by_name", "skip_by_type"];
+    const NOT_YET: [&str; 14] = [
+        "activations",
+        "conv_transpose_bn",
+        "dynamic_linear",
+        "dynamic_two",
+        "fixed_qparams",
+        "functional_conv",
+        "functional_linear",
+        "interpolate",
+        "layer_norm",
+        "matmul",
+        "qat_conv_bn_relu",
+        "qat_linear_sigmoid",
+        "softmax_module",
+        "unsupported_in_the_middle",
+    ];
+    let mut known: Vec<&str> = [DECIDE_ALIKE, &TESTED_APART, &NOT_YET].concat();
+    known.sort_unstable();
+    assert!(known.iter().copied().eq(pytorch::all().keys().map(String::as_str)), "{known:?}");
 }

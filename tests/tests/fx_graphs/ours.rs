@@ -8,7 +8,8 @@ use crate::decisions::{Decisions, Step, operation_name};
 
 pub fn decisions<M: Quantizable>(prepared: &Prepared<M>) -> Decisions {
     let text = prepared.plan().to_string();
-    let (outputs, values): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("returns "));
+    let (outputs, values): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with("returns "));
     let values: Vec<PlannedValue> = values.into_iter().map(PlannedValue::parse).collect();
     let index_of: HashMap<&str, usize> =
         values.iter().enumerate().map(|(index, value)| (value.path.as_str(), index)).collect();
@@ -51,7 +52,8 @@ struct PlannedValue {
 
 impl PlannedValue {
     fn parse(line: &str) -> Self {
-        let columns: Vec<&str> = line.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect();
+        let columns: Vec<&str> =
+            line.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect();
         let inputs = columns.iter().find_map(|column| column.strip_prefix("of ")).unwrap_or_default();
         Self {
             path: columns[0].to_owned(),

@@ -109,7 +109,11 @@ impl<'a> Findings<'a> {
     fn qparams(&mut self, role: &str, expected: &StoredQuantized, found: &QTensor) {
         let qparams = found.qparams();
         if found.dtype() != expected.dtype {
-            self.failures.push(format!("{role}: {}, expected {}", found.dtype().name(), expected.dtype.name()));
+            self.failures.push(format!(
+                "{role}: {}, expected {}",
+                found.dtype().name(),
+                expected.dtype.name()
+            ));
         }
         if qparams.axis != expected.axis {
             self.failures.push(format!("{role}: axis {:?}, expected {:?}", qparams.axis, expected.axis));
@@ -182,7 +186,13 @@ impl<'a> Findings<'a> {
         self.compared.insert(role.to_owned());
     }
 
-    pub fn compare_integers(&mut self, what: &str, expected: &Stored<i64>, found: &Stored<i64>, limits: Limits) {
+    pub fn compare_integers(
+        &mut self,
+        what: &str,
+        expected: &Stored<i64>,
+        found: &Stored<i64>,
+        limits: Limits,
+    ) {
         if expected.shape != found.shape || expected.values.len() != found.values.len() {
             self.failures.push(format!("{what}: shape {:?}, expected {:?}", found.shape, expected.shape));
             return;
@@ -216,9 +226,11 @@ impl<'a> Findings<'a> {
         };
         let pairs = || expected.iter().copied().zip(found.iter().copied());
         // NaN against a number counts as infinitely far.
-        let distances = pairs().map(|(e, f)| Some(difference(e, f)).filter(|d| !d.is_nan()).unwrap_or(f64::INFINITY));
+        let distances =
+            pairs().map(|(e, f)| Some(difference(e, f)).filter(|d| !d.is_nan()).unwrap_or(f64::INFINITY));
         let largest = distances.fold(0.0, f64::max);
-        let magnitude = expected.iter().filter(|e| e.is_finite()).fold(0.0, |m: f64, e| m.max(f64::from(e.abs())));
+        let magnitude =
+            expected.iter().filter(|e| e.is_finite()).fold(0.0, |m: f64, e| m.max(f64::from(e.abs())));
         self.largest_float_difference = self.largest_float_difference.max(largest);
         if largest <= limits.abs || largest <= limits.rel * magnitude {
             return;
@@ -236,4 +248,3 @@ pub fn integers_of(tensor: &QTensor) -> Stored<i64> {
     let values = tensor.int_repr().to_i32().iter().map(|&q| i64::from(q)).collect();
     Stored { shape: tensor.shape().to_vec(), values }
 }
-

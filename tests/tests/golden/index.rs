@@ -281,7 +281,11 @@ fn read<const N: usize, T>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T>
 fn unpack_nibbles(packed: &Stored<i64>, shape: &[usize]) -> Result<Stored<i64>> {
     let row = *shape.last().context("a packed tensor without axes")?;
     let rows: usize = shape[..shape.len() - 1].iter().product();
-    ensure!(packed.values.len() == rows * row.div_ceil(2), "{} bytes for {shape:?} nibbles", packed.values.len());
+    ensure!(
+        packed.values.len() == rows * row.div_ceil(2),
+        "{} bytes for {shape:?} nibbles",
+        packed.values.len()
+    );
     let unpacked = |bytes: &[i64]| -> Vec<i64> {
         bytes.iter().flat_map(|byte| [byte & 15, byte >> 4]).take(row).collect()
     };

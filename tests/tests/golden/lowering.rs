@@ -25,7 +25,10 @@ pub fn output_qparams(case: &Case<'_>, dtype: DType) -> Result<QParams> {
 
 /// Runs an operation whose output has the scale that the case gives.
 pub fn run_observed<O: Op>(case: &Case<'_>, op: &O, inputs: &[QTensor]) -> Result<QTensor> {
-    ensure!(matches!(op.output_rule(), OutputRule::Observed | OutputRule::Shared), "{op:?} chooses its own scale");
+    ensure!(
+        matches!(op.output_rule(), OutputRule::Observed | OutputRule::Shared),
+        "{op:?} chooses its own scale"
+    );
     let dtype = inputs.first().context("no inputs")?.dtype();
     run(op, backend(case)?, inputs, &output_qparams(case, dtype)?)
 }
@@ -107,7 +110,9 @@ pub fn in_layout(case: &Case<'_>, tensor: QTensor) -> Result<QTensor> {
 fn channels_last(tensor: &QTensor) -> Result<QTensor> {
     let qparams = tensor.qparams().clone();
     Ok(match tensor.int_repr() {
-        IntRepr::QUInt8(integers) => QTensor::from_int_repr(with_channels_last(integers.to_owned()), qparams)?,
+        IntRepr::QUInt8(integers) => {
+            QTensor::from_int_repr(with_channels_last(integers.to_owned()), qparams)?
+        }
         IntRepr::QInt8(integers) => QTensor::from_int_repr(with_channels_last(integers.to_owned()), qparams)?,
         other => anyhow::bail!("a {} image", other.dtype().name()),
     })

@@ -108,7 +108,8 @@ fn every_operation_agrees_with_pytorch() {
         tally.cases += 1;
         tally.exact += usize::from(findings.is_exact());
         tally.largest_step = tally.largest_step.max(findings.largest_step);
-        tally.largest_float_difference = tally.largest_float_difference.max(findings.largest_float_difference);
+        tally.largest_float_difference =
+            tally.largest_float_difference.max(findings.largest_float_difference);
         failures.extend(findings.failures.iter().map(|failure| format!("{}: {failure}", case.label())));
     }
     for (position, tally) in &tallies {

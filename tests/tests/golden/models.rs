@@ -71,8 +71,12 @@ const FC: &str = "fc";
 pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
     let mapping = QConfigMapping::for_backend(backend(case)?);
     match case.op() {
-        "eager_ptq" => Network::new(case, mapping.with_mode(Mode::Eager), eager_observers())?.eager(findings)?,
-        "fx_ptq" => Network::new(case, mapping.module(CONV2, None), graph_observers(case)?)?.graph(findings)?,
+        "eager_ptq" => {
+            Network::new(case, mapping.with_mode(Mode::Eager), eager_observers())?.eager(findings)?
+        }
+        "fx_ptq" => {
+            Network::new(case, mapping.module(CONV2, None), graph_observers(case)?)?.graph(findings)?
+        }
         _ => return Ok(Ran::NotInTheProject),
     }
     Ok(Ran::Yes)
@@ -90,10 +94,9 @@ fn eager_observers() -> Observers {
 fn graph_observers(case: &Case<'_>) -> Result<Observers> {
     let rows: Vec<(String, String, String, Vec<String>)> = case.param("prepared_graph")?;
     let observer_of = |producer: &str| {
-        let observes =
-            |(_, name, _, arguments): &&(String, String, String, Vec<String>)| {
-                name.starts_with("activation_post_process") && arguments == &[producer]
-            };
+        let observes = |(_, name, _, arguments): &&(String, String, String, Vec<String>)| {
+            name.starts_with("activation_post_process") && arguments == &[producer]
+        };
         let row = rows.iter().find(observes).with_context(|| format!("nothing observes `{producer}`"))?;
         Ok::<_, anyhow::Error>(row.1.clone())
     };
@@ -119,14 +122,17 @@ impl<'a> Network<'a> {
     fn eager(mut self, findings: &mut Findings<'_>) -> Result<()> {
         self.calibration(findings)?;
         let outputs = self.outputs_with_given_scales(findings, &[CONV1, CONV2, FC])?;
-        for (name, conv, bn) in [("conv1", &self.model.conv1, &self.model.bn1), ("conv2", &self.model.conv2, &self.model.bn2)] {
+        for (name, conv, bn) in
+            [("conv1", &self.model.conv1, &self.model.bn1), ("conv2", &self.model.conv2, &self.model.bn2)]
+        {
             let folded = conv.op()?.fold_batch_norm(bn)?;
             findings.floats(&format!("fused.{name}.weight"), folded.weight().view().iter())?;
             findings.floats(&format!("fused.{name}.bias"), bias(&folded)?.view().iter())?;
             findings.floats(&format!("{name}.bias"), bias(&folded)?.view().iter())?;
         }
         findings.floats("fc.bias", self.case.tensor("fc.bias")?.view().iter())?;
-        findings.quantized("out.quant", &QTensor::quantize(&self.case.tensor("x")?, &self.qparams(INPUT)?)?)?;
+        findings
+            .quantized("out.quant", &QTensor::quantize(&self.case.tensor("x")?, &self.qparams(INPUT)?)?)?;
         findings.quantized("out.conv1", &self.on_scale(&outputs.first, CONV1)?)?;
         findings.quantized("out.pool", &self.on_scale(&outputs.pool, CONV1)?)?;
         findings.quantized("out.conv2", &self.on_scale(&outputs.second, CONV2)?)?;
@@ -197,7 +203,8 @@ impl<'a> Network<'a> {
         let (scale, zero_point) = (qparams.tensor_scale(), qparams.tensor_zero_point());
         let is_input = path == INPUT;
         let noise = if is_input { 0.0 } else { RELATIVE * (max - min) };
-        let bin = if is_input { 0.0 } else { (max - min) / BINS / (qparams.quant_max - qparams.quant_min) as f32 };
+        let bin =
+            if is_input { 0.0 } else { (max - min) / BINS / (qparams.quant_max - qparams.quant_min) as f32 };
         findings.calibrated(&role("min"), min, noise)?;
         findings.calibrated(&role("max"), max, noise)?;
         findings.calibrated(&role("scale"), scale, bin)?;
@@ -207,7 +214,11 @@ impl<'a> Network<'a> {
     }
 
     /// Converts with PyTorch's scales instead of the calibrated ones, from which everything follows exactly.
-    fn outputs_with_given_scales(&mut self, findings: &mut Findings<'_>, quantized: &[&str]) -> Result<Outputs> {
+    fn outputs_with_given_scales(
+        &mut self,
+        findings: &mut Findings<'_>,
+        quantized: &[&str],
+    ) -> Result<Outputs> {
         for &path in self.observers.keys() {
             let qparams = self.qparams(path)?;
             let observer = FixedQParamsObserver::new(qparams.tensor_scale(), qparams.tensor_zero_point());

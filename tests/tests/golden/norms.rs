@@ -1,8 +1,8 @@
 //! Topic `norms`: batch norm that no convolution took in.
 
 use anyhow::{Context, Result};
-use qcore::op::FuseReLU;
 use qcore::layers::BatchNorm2d;
+use qcore::op::FuseReLU;
 use qcore::{Layer, Tensor};
 
 use crate::Ran;

@@ -33,9 +33,7 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
             )?;
             run_following(case, &pool, &x()?)?
         }
-        "adaptive_avg_pool2d" => {
-            run_following(case, &op::adaptive_avg_pool2d(pair("output_size")?)?, &x()?)?
-        }
+        "adaptive_avg_pool2d" => run_following(case, &op::adaptive_avg_pool2d(pair("output_size")?)?, &x()?)?,
         "mean" => {
             let dims: Vec<isize> = case.param("dim")?;
             run_following(case, &op::mean(dims, Some(case.param("keepdim")?))?, &x()?)?

@@ -1,9 +1,9 @@
 //! Topics `linear` and `conv`: integer weights, float bias, the requantization of each backend.
 
 use anyhow::{Result, ensure};
-use qcore::op::{FuseReLU, Op};
 use qcore::__private::Parameters;
 use qcore::layers::{Conv2d, Linear};
+use qcore::op::{FuseReLU, Op};
 use qcore::{Layer, QTensor, Tensor};
 
 use crate::Ran;
@@ -29,9 +29,14 @@ fn run_layer(case: &Case<'_>, op: impl Op) -> Result<QTensor> {
 }
 
 fn linear(case: &Case<'_>, weight: &QTensor) -> Result<Linear> {
-    let &[out_features, in_features] = weight.shape() else { anyhow::bail!("a weight of {:?}", weight.shape()) };
+    let &[out_features, in_features] = weight.shape() else {
+        anyhow::bail!("a weight of {:?}", weight.shape())
+    };
     let mut layer = Linear::new(in_features, out_features).bias(case.has_input("b"));
-    set_parameters(&mut layer, &[("weight", Some(weight.dequantize())), ("bias", case.optional_tensor("b")?)])?;
+    set_parameters(
+        &mut layer,
+        &[("weight", Some(weight.dequantize())), ("bias", case.optional_tensor("b")?)],
+    )?;
     Ok(layer)
 }
 
@@ -46,7 +51,10 @@ fn conv2d(case: &Case<'_>, weight: &QTensor) -> Result<Conv2d> {
         .dilation(case.param::<[usize; 2]>("dilation")?)
         .groups(groups)
         .bias(case.has_input("b"));
-    set_parameters(&mut layer, &[("weight", Some(weight.dequantize())), ("bias", case.optional_tensor("b")?)])?;
+    set_parameters(
+        &mut layer,
+        &[("weight", Some(weight.dequantize())), ("bias", case.optional_tensor("b")?)],
+    )?;
     Ok(layer)
 }
 

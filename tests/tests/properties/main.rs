@@ -12,5 +12,10 @@ use proptest::test_runner::{Config, RngSeed};
 
 /// So many cases, always the same.
 fn cases(count: u32) -> Config {
-    Config { cases: count, rng_seed: RngSeed::Fixed(20_240_229), failure_persistence: None, ..Config::default() }
+    Config {
+        cases: count,
+        rng_seed: RngSeed::Fixed(20_240_229),
+        failure_persistence: None,
+        ..Config::default()
+    }
 }

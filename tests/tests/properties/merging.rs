@@ -18,9 +18,13 @@ struct Split {
 }
 
 fn splits() -> impl Strategy<Value = Split> {
-    (any::<u64>(), 1_usize..5, prop::collection::vec(any::<usize>(), 1..9)).prop_map(|(seed, parts, batches)| {
-        Split { seed, parts, part_of_batch: batches.into_iter().map(|part| part % parts).collect() }
-    })
+    (any::<u64>(), 1_usize..5, prop::collection::vec(any::<usize>(), 1..9)).prop_map(
+        |(seed, parts, batches)| Split {
+            seed,
+            parts,
+            part_of_batch: batches.into_iter().map(|part| part % parts).collect(),
+        },
+    )
 }
 
 impl Split {
@@ -29,7 +33,8 @@ impl Split {
         let mut random = Random(self.seed);
         let batch = |_: &usize| {
             let magnitude = random.between(-8.0, 8.0).exp2();
-            let extents: Vec<usize> = [1 + (random.next() % 3) as usize].iter().chain(shape).copied().collect();
+            let extents: Vec<usize> =
+                [1 + (random.next() % 3) as usize].iter().chain(shape).copied().collect();
             random.tensor(&extents, -magnitude, 0.7 * magnitude)
         };
         self.part_of_batch.iter().map(batch).collect()

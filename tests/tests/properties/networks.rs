@@ -255,7 +255,7 @@ impl Shuffle {
 }
 
 proptest! {
-    #![proptest_config(cases(24))]
+    #![proptest_config(cases(48))]
 
     #[test]
     fn a_residual_block_computes_its_operations_one_by_one(setup in setups()) {

@@ -30,9 +30,11 @@ impl Random {
             let (low, high) = match name.rsplit('.').next() {
                 Some("running_var") => (0.5, 2.0),
                 Some("weight") if tensor.rank() == 1 => (0.5, 1.5),
+                // Rather above 0, so that no ReLU gives nothing but zeros, whose scale qnnpack may refuse.
+                Some("bias") => (-0.2, 0.6),
                 _ => (-0.6, 0.5),
             };
-            *tensor = self.tensor(&tensor.shape().to_vec(), low, high);
+            *tensor = self.tensor(tensor.shape(), low, high);
         });
     }
 

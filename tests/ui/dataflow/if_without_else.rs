@@ -10,7 +10,9 @@ struct Net {
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
         let y = self.fc(x);
-        let y = if self.activate { relu(y) };
+        let y = if self.activate {
+            relu(y)
+        };
         y
     }
 }

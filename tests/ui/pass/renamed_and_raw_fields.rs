@@ -22,8 +22,11 @@ fn main() -> qcore::Result<()> {
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
     prepared.calibrate([&x])?;
     assert_eq!(prepared.convert()?.forward(&x)?.shape(), [2, 4]);
-    let keys: Vec<String> = model.state_dict().keys().map(str::to_owned).collect();
-    assert!(keys.contains(&"type.weight".to_owned()), "{keys:?}");
-    assert!(keys.contains(&"features.0.weight".to_owned()), "{keys:?}");
+    let shapes = model.state_dict().shapes();
+    let keys: Vec<&str> = shapes.keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        ["fc.bias", "fc.weight", "features.0.bias", "features.0.weight", "type.bias", "type.weight"]
+    );
     Ok(())
 }

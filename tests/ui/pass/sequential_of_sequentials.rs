@@ -14,7 +14,10 @@ impl Net {
 }
 
 fn main() -> qcore::Result<()> {
-    let model = Net { fc: Linear::new(4, 4), body: Sequential((Linear::new(4, 4), Sequential((Linear::new(4, 4), ReLU)))) };
+    let model = Net {
+        fc: Linear::new(4, 4),
+        body: Sequential((Linear::new(4, 4), Sequential((Linear::new(4, 4), ReLU)))),
+    };
     let x = Tensor::zeros(&[2, 4]);
     assert_eq!(model.forward(&x)?.shape(), [2, 4]);
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;

@@ -21,7 +21,11 @@ impl Net {
 }
 
 fn main() -> qcore::Result<()> {
-    let model = Net { fc: Linear::new(4, 4), layers: vec![Sequential((Linear::new(4, 4), ReLU))], stages: vec![vec![Linear::new(4, 4)], vec![]] };
+    let model = Net {
+        fc: Linear::new(4, 4),
+        layers: vec![Sequential((Linear::new(4, 4), ReLU))],
+        stages: vec![vec![Linear::new(4, 4)], vec![]],
+    };
     let x = Tensor::zeros(&[2, 4]);
     assert_eq!(model.forward(&x)?.shape(), [2, 4]);
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;

@@ -8,7 +8,7 @@ struct Net {
 #[quantizable]
 impl Net {
     fn forward<T: Into<Tensor>>(&self, x: T) -> Tensor {
-        self.fc(x.into())
+        self.fc(x)
     }
 }
 

@@ -8,11 +8,7 @@ struct Net {
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        if x.mean(1) > 0.5 {
-            self.fc(x)
-        } else {
-            x
-        }
+        if x.mean(1) > 0.5 { self.fc(x) } else { x }
     }
 }
 

@@ -8,7 +8,7 @@ struct Net {
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        self.head(x)
+        self.head(self.fc(x))
     }
 
     fn head(&self, x: Tensor) -> Tensor {

@@ -2,6 +2,7 @@
 
 use proc_macro2::Span;
 use quote::ToTokens;
+use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Block as Source, Expr, ExprAssign, ExprBinary, ExprForLoop, Ident, Pat, Type};
 
@@ -115,7 +116,9 @@ impl Lowering<'_> {
                 Some((layers, ty, kind))
             }
             FieldKind::Vec(_) => {
-                self.refuse_elements(&layers, syn::spanned::Spanned::span(inner));
+                let span =
+                    own_field(dereferenced(inner)).map_or_else(|| inner.span(), |(_, ident)| ident.span());
+                self.refuse_elements(&layers, span);
                 None
             }
             FieldKind::Sequential(_) => {

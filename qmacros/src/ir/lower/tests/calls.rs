@@ -311,7 +311,7 @@ fn a_vec_of_numbers_cannot_be_looped_over() {
     refused(
         "struct Net { sizes: Vec<usize> } impl Net { fn forward(&self, x: Tensor) -> Tensor { let mut y = x; for s in &self.sizes { y = relu(y); } y } }",
         &[(
-            "&self.sizes",
+            "sizes",
             "`self.sizes` is a `Vec<usize>`, which holds no layers",
             "loop over a `Vec` of layers or models",
         )],
