@@ -37,7 +37,11 @@ enum Pixels {
 impl Pictures {
     /// Bytes to be normalised.
     pub fn from_bytes(shape: [usize; 4], bytes: Vec<u8>, normalization: Normalization) -> Result<Self> {
-        ensure!(shape.iter().product::<usize>() == bytes.len(), "{} bytes for pictures {shape:?}", bytes.len());
+        ensure!(
+            shape.iter().product::<usize>() == bytes.len(),
+            "{} bytes for pictures {shape:?}",
+            bytes.len()
+        );
         let channels = shape[1];
         ensure!(
             normalization.mean.len() == channels && normalization.std.len() == channels,
@@ -51,10 +55,9 @@ impl Pictures {
     pub fn open(path: &Path, normalization: &Normalization) -> Result<Self> {
         let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
         let view = tensor(&bytes, path, "x")?;
-        let shape: [usize; 4] = view
-            .shape()
-            .try_into()
-            .map_err(|_| anyhow::anyhow!("{}: `x` has shape {:?}, expected [N, C, H, W]", path.display(), view.shape()))?;
+        let shape: [usize; 4] = view.shape().try_into().map_err(|_| {
+            anyhow::anyhow!("{}: `x` has shape {:?}, expected [N, C, H, W]", path.display(), view.shape())
+        })?;
         ensure!(
             shape.iter().all(|&extent| extent > 0),
             "{}: `x` has shape {shape:?}, expected no zero extent",

@@ -247,22 +247,5 @@ impl fmt::Display for Graph {
     }
 }
 
-/// What the macro takes for granted of a field whose type is called like the layer `L`: that it is `L`.
-#[doc(hidden)]
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is called like a layer of qcore and is not `{L}`",
-    note = "`#[quantizable]` knows layers by their names: import qcore's, or give the other type another name"
-)]
-pub trait IsLayer<L> {
-    /// The layer.
-    fn as_layer(&self) -> &L;
-}
-
-impl<L> IsLayer<L> for L {
-    fn as_layer(&self) -> &L {
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests;

@@ -30,3 +30,26 @@ pub trait Layer {
         self.op()?.forward(&mut [x])
     }
 }
+
+/// What the macro takes for granted of a field whose type is called like the layer `L`: that it is `L`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is called like a layer of qcore and is not `{L}`",
+    note = "`#[quantizable]` knows layers by their names: import qcore's, or give the other type another name"
+)]
+pub trait IsLayer<L> {
+    /// The layer.
+    fn as_layer(&self) -> &L;
+
+    /// The layer, to change it.
+    fn as_layer_mut(&mut self) -> &mut L;
+}
+
+impl<L> IsLayer<L> for L {
+    fn as_layer(&self) -> &L {
+        self
+    }
+
+    fn as_layer_mut(&mut self) -> &mut L {
+        self
+    }
+}

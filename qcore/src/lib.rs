@@ -94,7 +94,7 @@ pub use model::Quantizable;
 pub use observer::Observer;
 pub use op::Pair;
 pub use parameters::Parameters;
-pub use plan::Plan;
+pub use plan::{Plan, PlanNode};
 pub use prepared::Prepared;
 pub use qconfig::QConfig;
 pub use qconfig_mapping::{Mode, NodeKey, ObjectType, QConfigMapping};

@@ -6,7 +6,7 @@ pub use crate::archive::{Archive, ArchiveWriter, Record};
 pub use crate::converted_op::ConvertedOp;
 pub use crate::error::{Error, Result};
 pub use crate::graph::*;
-pub use crate::layer::Layer;
+pub use crate::layer::{IsLayer, Layer};
 pub use crate::model::{ConvertedNetwork, PreparedNetwork, Quantizable};
 pub use crate::observation::Observation;
 pub use crate::op::{self, Extent, FoldBatchNorm, FuseReLU, Op, pair};

@@ -16,7 +16,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         let package = Package::new(&workspace, &source)?;
         let with = package.median_expansion_ms()?;
         let without = Package::new(&workspace, "use qcore::prelude::*;")?.median_expansion_ms()?;
-        println!("{{\"model\": \"{name}\", \"expansion_ms\": {:.1}, \"empty_crate_ms\": {without:.1}}}", with - without);
+        println!(
+            "{{\"model\": \"{name}\", \"expansion_ms\": {:.1}, \"empty_crate_ms\": {without:.1}}}",
+            with - without
+        );
     }
     Ok(())
 }
@@ -24,9 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// A chain of 67 times convolution, batch norm, ReLU; one more layer at its end.
 fn two_hundred_layers() -> String {
     let blocks = 66;
-    let fields: String = (0..blocks)
-        .map(|i| format!("conv{i}: Conv2d, bn{i}: BatchNorm2d, relu{i}: ReLU,\n"))
-        .collect();
+    let fields: String =
+        (0..blocks).map(|i| format!("conv{i}: Conv2d, bn{i}: BatchNorm2d, relu{i}: ReLU,\n")).collect();
     let calls: String =
         (0..blocks).map(|i| format!("let x = self.relu{i}(self.bn{i}(self.conv{i}(x)));\n")).collect();
     format!(
@@ -74,7 +76,8 @@ impl Package {
             .env("CARGO_TARGET_DIR", &self.target)
             .env("RUSTC_BOOTSTRAP", "1") // `-Ztime-passes` on a stable compiler; only this benchmark needs it
             .output()?;
-        let text = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+        let text =
+            String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
         if !output.status.success() {
             return Err(text.into());
         }

@@ -1,1 +1,4 @@
-//! Nothing but tests: each file in `tests/` is a reason why the project can be trusted.
+//! Helpers shared by the test files.
+
+pub mod networks;
+pub mod tensors;

@@ -283,3 +283,113 @@ mod shadowed {
 fn shadowed_names_do_no_harm() {
     assert_eq!(shadowed::Net::FUSIONS, [["conv", "relu"]]);
 }
+
+/// A nested model that stays in float.
+#[quantizable]
+#[derive(Debug)]
+pub struct Skipping {
+    conv: Conv2d,
+    #[quantizable(skip)]
+    block: BasicBlock,
+}
+
+#[quantizable]
+impl Skipping {
+    /// The block on a convolution.
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        self.block(self.conv(x))
+    }
+}
+
+#[test]
+fn a_skipped_model_stays_in_float() -> Result<()> {
+    let model = Skipping { conv: Conv2d::new(3, 8, 1), block: BasicBlock::new(8, true) };
+    let x = image(&[1, 3, 8, 8]);
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+    prepared.observe(x.clone())?;
+    let mut weights = Vec::new();
+    prepared.convert()?.visit_weights(&mut |path, _| weights.push(path.to_owned()));
+    assert_eq!(weights, ["conv"]);
+    Ok(())
+}
+
+#[quantizable]
+#[derive(Debug)]
+struct Private {
+    fc: Linear,
+}
+
+#[quantizable(stubs = "manual")]
+impl Private {
+    fn forward(&self, x: Tensor) -> Tensor {
+        dequant(relu(self.fc(quant(x))))
+    }
+}
+
+fn fbgemm() -> QConfig {
+    QConfig::get_default_qconfig(Backend::Fbgemm)
+}
+
+/// A public model of private parts, with every attribute and control flow inside control flow.
+#[quantizable]
+#[derive(Debug)]
+pub struct Corners {
+    #[quantizable(rename = "features.0")]
+    r#type: Linear,
+    #[quantizable(qconfig = fbgemm)]
+    dynamic: Linear,
+    stack: Vec<Sequential<(Linear, ReLU)>>,
+    inner: Option<Private>,
+    swap: bool,
+    #[quantizable(unused)]
+    spare: Linear,
+}
+
+#[quantizable]
+impl Corners {
+    /// Variables that change places, a branch in a loop, a loop in a branch.
+    pub fn forward(&self, tracer: Tensor, conversion: Tensor) -> Tensor {
+        let mut a = self.r#type(tracer);
+        let mut b = conversion;
+        for layer in &self.stack {
+            let c = if self.swap { layer(a) } else { a + b };
+            a = b;
+            b = c;
+        }
+        let d = if !self.swap {
+            let mut x = b;
+            for layer in &self.stack {
+                x = layer(x);
+            }
+            x
+        } else {
+            self.stack(a)
+        };
+        let e = if let Some(inner) = &self.inner { inner(d) } else { d };
+        self.dynamic(e.view((-1, 8)))
+    }
+}
+
+#[test]
+fn control_flow_in_control_flow() -> Result<()> {
+    let linear = || Linear::new(8, 8);
+    for swap in [false, true] {
+        let model = Corners {
+            r#type: linear(),
+            dynamic: linear(),
+            stack: vec![Sequential((linear(), ReLU)), Sequential((linear(), ReLU))],
+            inner: swap.then(|| Private { fc: linear() }),
+            swap,
+            spare: linear(),
+        };
+        assert!(model.state_dict().shapes().contains_key("features.0.weight"));
+        assert!(model.state_dict().shapes().contains_key("spare.weight"));
+        let (a, b) = (image(&[2, 8]), image(&[2, 8]));
+        let y = model.forward(a.clone(), b.clone())?;
+        let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+        prepared.observe((a.clone(), b.clone()))?;
+        let int8 = prepared.convert()?.forward((a, b))?;
+        assert!(largest_difference(&y, &int8) < 0.1);
+    }
+    Ok(())
+}

@@ -72,8 +72,14 @@ fn configurations() -> Vec<(String, QConfigMapping)> {
     let weight = default_per_channel_weight_observer;
     let native = || QConfigMapping::for_backend(Backend::Native);
     configurations.extend([
-        ("int8 native, MinMax".to_owned(), native().global(QConfig::new(MinMaxObserver::default(), weight()))),
-        ("int8 native, Histogram".to_owned(), native().global(QConfig::new(HistogramObserver::default(), weight()))),
+        (
+            "int8 native, MinMax".to_owned(),
+            native().global(QConfig::new(MinMaxObserver::default(), weight())),
+        ),
+        (
+            "int8 native, Histogram".to_owned(),
+            native().global(QConfig::new(HistogramObserver::default(), weight())),
+        ),
     ]);
     configurations
 }

@@ -226,7 +226,8 @@ fn open_model(choice: &ModelChoice) -> Result<Predict> {
     if let Some(path) = &choice.model {
         return open_int8(path);
     }
-    let (Some(arch), Some(num_classes), Some(path)) = (choice.arch, choice.num_classes, &choice.weights) else {
+    let (Some(arch), Some(num_classes), Some(path)) = (choice.arch, choice.num_classes, &choice.weights)
+    else {
         bail!("pass --model, or --arch with --num-classes and --weights");
     };
     let weights = StateDict::open(path)?;
@@ -254,8 +255,11 @@ fn load_int8<M: Quantizable<Input = Tensor, Output = Tensor>>(path: &Path) -> Re
 
 /// The logits of all pictures, row after row, and the number of classes.
 fn predict(predict: &Predict, pictures: &Pictures, batch_size: usize) -> Result<(Vec<Tensor>, usize)> {
-    let logits =
-        pictures.batches(batch_size).progress().map(|batch| predict(batch?)).collect::<qcore::Result<Vec<_>>>()?;
+    let logits = pictures
+        .batches(batch_size)
+        .progress()
+        .map(|batch| predict(batch?))
+        .collect::<qcore::Result<Vec<_>>>()?;
     let num_classes = logits.first().map_or(0, |logits| logits.shape()[1]);
     Ok((logits, num_classes))
 }

@@ -37,6 +37,8 @@ struct Writer {
     depth: usize,
     boxes: Id,
     frames: usize,
+    /// Inside a nested model that stays in float, whatever its own plan says.
+    all_float: bool,
 }
 
 impl Writer {
@@ -49,8 +51,8 @@ impl Writer {
         let id = self.boxes;
         self.boxes += 1;
         let color = match domain {
-            Domain::Int8 => "lightblue",
-            Domain::Float => "white",
+            Domain::Int8 if !self.all_float => "lightblue",
+            Domain::Int8 | Domain::Float => "white",
         };
         let separator = if extra.is_empty() { "" } else { ", " };
         self.line(&format!("n{id} [label={}, fillcolor={color}{separator}{extra}]", quoted(label)));
@@ -94,6 +96,7 @@ impl Writer {
                 }
             }
             GraphNodeKind::Stub { at_boundary: true, .. } if is_nested => {}
+            GraphNodeKind::Stub { .. } if self.all_float => {}
             GraphNodeKind::Stub { action, .. } => {
                 let (label, from, to) = match action {
                     StubAction::Quantize => ("quantize", Domain::Float, Domain::Int8),
@@ -105,7 +108,9 @@ impl Writer {
                     sources.insert((input, to), id);
                 }
             }
-            GraphNodeKind::Model { model, graph: inner, .. } => {
+            GraphNodeKind::Model { model, graph: inner, float_reason } => {
+                let around = self.all_float;
+                self.all_float |= float_reason.is_some();
                 self.frame(&format!("{} ({model})", node.path), |writer| {
                     let mut inside = Sources::new();
                     for (input, &outer) in node.inputs.iter().enumerate() {
@@ -121,6 +126,7 @@ impl Writer {
                         sources.extend(from.map(|from| ((outer, domain), from)));
                     }
                 });
+                self.all_float = around;
             }
             GraphNodeKind::Loop { iterable, carried, body } => {
                 self.frame(&format!("for {iterable}"), |writer| {

@@ -120,3 +120,13 @@ fn a_boundary_stub_is_drawn_for_the_outermost_model_alone() {
     assert!(INNER.to_dot().contains("label=\"quantize\""));
     assert!(!OUTER.to_dot().contains("label=\"quantize\""));
 }
+
+#[test]
+fn a_nested_model_that_stays_in_float_is_drawn_in_float() {
+    const NODE: GraphNode = GraphNode {
+        kind: GraphNodeKind::Model { model: "Stack", graph: &INNER, float_reason: Some("skip") },
+        ..OUTER.nodes[0]
+    };
+    let dot = Graph { nodes: &[NODE], ..OUTER }.to_dot();
+    assert!(!dot.contains("lightblue"), "{dot}");
+}

@@ -34,6 +34,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Every value, in the order in which they are made: the parameters of `forward`, then one for each call of
+    /// an operation.
+    pub fn nodes(&self) -> &[PlanNode] {
+        &self.nodes
+    }
+
+    /// The values that the model returns, as indices into [`Plan::nodes`].
+    pub fn outputs(&self) -> &[usize] {
+        &self.outputs
+    }
+
+    /// Of each observer the values that it serves, as indices into [`Plan::nodes`].
+    pub fn observers(&self) -> impl Iterator<Item = &[usize]> {
+        self.observers.iter().map(|observer| observer.nodes.as_slice())
+    }
+
     /// The observer that serves the edge `path`.
     pub(crate) fn observer_of(&self, path: &str) -> Option<usize> {
         self.nodes.iter().find(|node| node.site.path == path).and_then(|node| node.observer)
@@ -47,7 +63,7 @@ impl Plan {
 
 /// One value and the operation that makes it.
 #[derive(Clone, Debug)]
-pub(crate) struct PlanNode {
+pub struct PlanNode {
     pub(crate) site: Site,
     pub(crate) domain: Domain,
     /// Why the operation stays in float, if it does.
@@ -56,6 +72,38 @@ pub(crate) struct PlanNode {
     pub(crate) observer: Option<usize>,
     /// Whether the value is shown to that observer when it is made.
     pub(crate) observes: bool,
+}
+
+impl PlanNode {
+    /// Unique: `layers.0.conv2`, of a second call `layers.0.conv2#1`.
+    pub fn path(&self) -> &str {
+        &self.site.path
+    }
+
+    /// PyTorch's name of the operation, `ConvReLU2d`; `input` for a parameter of `forward`.
+    pub fn operation(&self) -> &str {
+        &self.site.operation
+    }
+
+    /// The state-dict paths of the layers that run as one.
+    pub fn members(&self) -> &[String] {
+        &self.site.members
+    }
+
+    /// The values that the operation reads, as indices into [`Plan::nodes`].
+    pub fn inputs(&self) -> &[usize] {
+        &self.site.inputs
+    }
+
+    /// Where the operation runs.
+    pub fn domain(&self) -> Domain {
+        self.domain
+    }
+
+    /// Why the operation stays in float, if it does.
+    pub fn float_reason(&self) -> Option<&str> {
+        self.float_reason.as_deref()
+    }
 }
 
 /// One observer and whom it serves.

@@ -2,10 +2,11 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::Type;
 use syn::spanned::Spanned as _;
 
 use super::Context;
-use crate::ir::LayerPlace;
+use crate::ir::{LayerKind, LayerPlace};
 use crate::runtime::{IS_LAYER, at, layer};
 
 impl Context<'_> {
@@ -20,8 +21,14 @@ impl Context<'_> {
 /// same tokens at the same place for each use, so that rustc reports it once.
 pub fn as_layer(place: &LayerPlace) -> TokenStream {
     let (ty, float_expr) = (&place.place.ty, &place.place.float_expr);
+    let is_layer = is_layer(ty, place.kind);
+    quote_spanned!(ty.span()=> #is_layer::as_layer(&#float_expr))
+}
+
+/// `<Conv2d as IsLayer<::qcore::layers::Conv2d>>`.
+pub fn is_layer(ty: &Type, kind: LayerKind) -> TokenStream {
     let span = ty.span();
     let is_layer = at(span, quote!(#IS_LAYER));
-    let layer = at(span, layer(place.kind));
-    quote_spanned!(span=> <#ty as #is_layer<#layer>>::as_layer(&#float_expr))
+    let layer = at(span, layer(kind));
+    quote_spanned!(span=> <#ty as #is_layer<#layer>>)
 }

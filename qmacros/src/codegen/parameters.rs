@@ -7,10 +7,11 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 
 use super::Context;
+use super::checks::is_layer;
 use super::names::local;
 use crate::ir::{Block, Callee, NodeKind};
 use crate::parse::{Field, FieldKind};
-use crate::runtime::{JOIN, PARAMETERS, TENSOR, allow};
+use crate::runtime::{JOIN, PARAMETERS, TENSOR, allow, at};
 
 impl Context<'_> {
     pub fn implement_parameters(&self) -> TokenStream {
@@ -23,14 +24,16 @@ impl Context<'_> {
         let fields: Vec<&Field> =
             self.model.fields.iter().filter(|field| has_parameters(field, &called)).collect();
         let shared = fields.iter().map(|field| {
-            let Field { ident, ty, .. } = field;
             let name = field.state_name();
-            quote_spanned!(ty.span()=> #PARAMETERS::parameters(&#this.#ident, &#JOIN(#path, #name), #visit);)
+            let tensors = at(field.ty.span(), quote!(#PARAMETERS::parameters));
+            let place = borrow(field, &quote!(&), &quote!(as_layer), &quote!(#this));
+            quote!(#tensors(#place, &#JOIN(#path, #name), #visit);)
         });
         let exclusive = fields.iter().map(|field| {
-            let Field { ident, ty, .. } = field;
             let name = field.state_name();
-            quote_spanned!(ty.span()=> #PARAMETERS::parameters_mut(&mut #this.#ident, &#JOIN(#path, #name), #visit);)
+            let tensors = at(field.ty.span(), quote!(#PARAMETERS::parameters_mut));
+            let place = borrow(field, &quote!(&mut), &quote!(as_layer_mut), &quote!(#this));
+            quote!(#tensors(#place, &#JOIN(#path, #name), #visit);)
         });
         quote! {
             #[automatically_derived]
@@ -53,6 +56,17 @@ impl Context<'_> {
                 }
             }
         }
+    }
+}
+
+fn borrow(field: &Field, how: &TokenStream, as_layer: &TokenStream, this: &TokenStream) -> TokenStream {
+    let Field { ident, ty, kind, .. } = field;
+    match kind {
+        FieldKind::Layer(kind) => {
+            let is_layer = is_layer(ty, *kind);
+            quote_spanned!(ty.span()=> #is_layer::#as_layer(#how #this.#ident))
+        }
+        _ => quote!(#how #this.#ident),
     }
 }
 

@@ -1,4 +1,6 @@
 //! Snapshots: `snapshots/x.rs` is what a user writes, `snapshots/x.expanded.rs` what is generated for it.
+//! `qp` stands for `::qcore::__private`.
+//!
 //! `BLESS=1 cargo test -p qmacros` writes them anew; read the difference.
 
 use std::path::{Path, PathBuf};
@@ -13,7 +15,8 @@ fn expanded(source: &str) -> String {
     let planned = passes::run(lowered.graph, lowered.forward.options);
     assert!(planned.diagnostics.is_empty(), "{:?}", planned.diagnostics);
     let tokens = variants(&lowered.model, &lowered.forward, &planned);
-    let file = syn::parse2(tokens.clone()).unwrap_or_else(|error| panic!("{error} in\n{tokens}"));
+    let text = tokens.to_string().replace(":: qcore :: __private ::", "qp ::");
+    let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{error} in\n{text}"));
     prettyplease::unparse(&file)
 }
 

@@ -164,6 +164,13 @@ impl Lowering<'_> {
         ValueId(self.values.len() - 1)
     }
 
+    /// For a value that ends a chain: what is made of it speaks of the chain, not of its last link.
+    fn rename(&mut self, value: ValueId, name: &str) {
+        if let Some(value) = self.values.get_mut(value.0) {
+            value.name = name.to_owned();
+        }
+    }
+
     fn name_of(&self, value: ValueId) -> &str {
         self.values.get(value.0).map_or("", |value| &value.name)
     }

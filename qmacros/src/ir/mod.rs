@@ -159,7 +159,10 @@ pub enum Argument {
 pub enum Extent {
     Expr(TokenStream),
     /// `x.size(dim)`: index into `shape_operands`, and the axis.
-    SizeOf { shape_operand: usize, dim: TokenStream },
+    SizeOf {
+        shape_operand: usize,
+        dim: TokenStream,
+    },
 }
 
 /// A call of a nested `#[quantizable]` model.

@@ -1,302 +1,284 @@
 #[automatically_derived]
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
 impl<B> Pair<B>
 where
-    B: ::qcore::__private::Quantizable<
-        Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-        Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+    B: qp::Quantizable<
+        Input = (qp::Tensor, qp::Tensor),
+        Output = (qp::Tensor, qp::Tensor),
     >,
     B: 'static,
 {
-    #[allow(clippy::missing_errors_doc)]
     pub fn forward(
         &self,
-        a: impl ::core::convert::Into<::qcore::__private::Tensor>,
-        b: impl ::core::convert::Into<::qcore::__private::Tensor>,
-    ) -> ::qcore::__private::Result<
-        (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-    > {
-        <Self as ::qcore::__private::Quantizable>::run(
+        a: impl ::core::convert::Into<qp::Tensor>,
+        b: impl ::core::convert::Into<qp::Tensor>,
+    ) -> qp::Result<(qp::Tensor, qp::Tensor)> {
+        <Self as qp::Quantizable>::run(
             self,
             (
-                ::core::convert::Into::<::qcore::__private::Tensor>::into(a),
-                ::core::convert::Into::<::qcore::__private::Tensor>::into(b),
+                ::core::convert::Into::<qp::Tensor>::into(a),
+                ::core::convert::Into::<qp::Tensor>::into(b),
             ),
         )
     }
 }
 /// [`Pair`] with fused operations and observers: made by `prepare`.
-#[allow(dead_code, clippy::all, clippy::pedantic)]
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
 pub struct PairPrepared<B>
 where
-    B: ::qcore::__private::Quantizable<
-        Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-        Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+    B: qp::Quantizable<
+        Input = (qp::Tensor, qp::Tensor),
+        Output = (qp::Tensor, qp::Tensor),
     >,
     B: 'static,
 {
-    left: <B as ::qcore::__private::Quantizable>::Prepared,
-    fc: ::qcore::__private::PreparedOp<<Linear as ::qcore::__private::Layer>::Op>,
-    fc_1: ::qcore::__private::PreparedOp<<Linear as ::qcore::__private::Layer>::Op>,
+    left: <B as qp::Quantizable>::Prepared,
+    fc: qp::PreparedOp<<::qcore::layers::Linear as qp::Layer>::Op>,
+    fc_1: qp::PreparedOp<<::qcore::layers::Linear as qp::Layer>::Op>,
     swap: PairPreparedSwap<B>,
-    dequant: ::qcore::__private::PreparedOp<::qcore::__private::op::Dequant>,
+    dequant: qp::PreparedOp<qp::op::Dequant>,
     generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>>,
 }
-#[allow(dead_code, clippy::all, clippy::pedantic)]
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
 enum PairPreparedSwap<B>
 where
-    B: ::qcore::__private::Quantizable<
-        Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-        Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+    B: qp::Quantizable<
+        Input = (qp::Tensor, qp::Tensor),
+        Output = (qp::Tensor, qp::Tensor),
     >,
     B: 'static,
 {
     Then {
-        c_times_scalar: ::qcore::__private::PreparedOp<
-            ::qcore::__private::op::MulScalar,
-        >,
+        c_times_scalar: qp::PreparedOp<qp::op::MulScalar>,
         generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>>,
     },
     Else { generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>> },
 }
 /// [`Pair`] in int8: made by `convert`.
-#[allow(dead_code, clippy::all, clippy::pedantic)]
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
 pub struct PairConverted<B>
 where
-    B: ::qcore::__private::Quantizable<
-        Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-        Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+    B: qp::Quantizable<
+        Input = (qp::Tensor, qp::Tensor),
+        Output = (qp::Tensor, qp::Tensor),
     >,
     B: 'static,
 {
-    left: <B as ::qcore::__private::Quantizable>::Converted,
-    fc: ::qcore::__private::ConvertedOp<<Linear as ::qcore::__private::Layer>::Op>,
-    fc_1: ::qcore::__private::ConvertedOp<<Linear as ::qcore::__private::Layer>::Op>,
+    left: <B as qp::Quantizable>::Converted,
+    fc: qp::ConvertedOp<<::qcore::layers::Linear as qp::Layer>::Op>,
+    fc_1: qp::ConvertedOp<<::qcore::layers::Linear as qp::Layer>::Op>,
     swap: PairConvertedSwap<B>,
-    dequant: ::qcore::__private::ConvertedOp<::qcore::__private::op::Dequant>,
+    dequant: qp::ConvertedOp<qp::op::Dequant>,
     generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>>,
 }
-#[allow(dead_code, clippy::all, clippy::pedantic)]
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
 enum PairConvertedSwap<B>
 where
-    B: ::qcore::__private::Quantizable<
-        Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-        Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+    B: qp::Quantizable<
+        Input = (qp::Tensor, qp::Tensor),
+        Output = (qp::Tensor, qp::Tensor),
     >,
     B: 'static,
 {
     Then {
-        c_times_scalar: ::qcore::__private::ConvertedOp<
-            ::qcore::__private::op::MulScalar,
-        >,
+        c_times_scalar: qp::ConvertedOp<qp::op::MulScalar>,
         generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>>,
     },
     Else { generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>> },
 }
 const _: () = {
-    const _: () = ::core::assert!(
-        ::qcore::__private::same_kind(< Linear as ::qcore::__private::Layer > ::KIND,
-        "Linear"),
-        "this `Linear` is not `qcore::Linear`: `#[quantizable]` knows layers by their names, so a type of another crate needs another name here"
-    );
+    const _: ::core::option::Option<fn(Tensor, Tensor, (Tensor, Tensor))> = ::core::option::Option::None;
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl<B> ::qcore::__private::Parameters for Pair<B>
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl<B> qp::Parameters for Pair<B>
     where
-        B: ::qcore::__private::Quantizable<
-            Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-            Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+        B: qp::Quantizable<
+            Input = (qp::Tensor, qp::Tensor),
+            Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
         fn parameters(
             &self,
-            path: &str,
-            visit: &mut dyn ::core::ops::FnMut(
-                ::std::string::String,
-                &::qcore::__private::Tensor,
-            ),
+            path: &::core::primitive::str,
+            visit: &mut dyn ::core::ops::FnMut(::std::string::String, &qp::Tensor),
         ) {
-            ::qcore::__private::Parameters::parameters(
-                &self.left,
-                &::qcore::__private::join(path, "left"),
-                visit,
-            );
-            ::qcore::__private::Parameters::parameters(
-                &self.fc,
-                &::qcore::__private::join(path, "fc"),
+            qp::Parameters::parameters(&self.left, &qp::join(path, "left"), visit);
+            qp::Parameters::parameters(
+                <Linear as qp::IsLayer<::qcore::layers::Linear>>::as_layer(&self.fc),
+                &qp::join(path, "fc"),
                 visit,
             );
         }
         fn parameters_mut(
             &mut self,
-            path: &str,
-            visit: &mut dyn ::core::ops::FnMut(
-                ::std::string::String,
-                &mut ::qcore::__private::Tensor,
-            ),
+            path: &::core::primitive::str,
+            visit: &mut dyn ::core::ops::FnMut(::std::string::String, &mut qp::Tensor),
         ) {
-            ::qcore::__private::Parameters::parameters_mut(
+            qp::Parameters::parameters_mut(
                 &mut self.left,
-                &::qcore::__private::join(path, "left"),
+                &qp::join(path, "left"),
                 visit,
             );
-            ::qcore::__private::Parameters::parameters_mut(
-                &mut self.fc,
-                &::qcore::__private::join(path, "fc"),
+            qp::Parameters::parameters_mut(
+                <Linear as qp::IsLayer<
+                    ::qcore::layers::Linear,
+                >>::as_layer_mut(&mut self.fc),
+                &qp::join(path, "fc"),
                 visit,
             );
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl<B> ::qcore::__private::Quantizable for Pair<B>
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl<B> qp::Quantizable for Pair<B>
     where
-        B: ::qcore::__private::Quantizable<
-            Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-            Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+        B: qp::Quantizable<
+            Input = (qp::Tensor, qp::Tensor),
+            Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
-        type Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor);
-        type Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor);
+        type Input = (qp::Tensor, qp::Tensor);
+        type Output = (qp::Tensor, qp::Tensor);
         type Prepared = PairPrepared<B>;
         type Converted = PairConverted<B>;
-        const GRAPH: &'static ::qcore::__private::Graph = &::qcore::__private::Graph {
+        const GRAPH: &'static qp::Graph = &qp::Graph {
             model: "Pair",
             inputs: &["a", "b"],
             values: &[
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "a",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "b",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "c",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "d",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "c",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "d",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "c_times_scalar",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "e",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "dequant",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
             ],
             nodes: &[
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "",
                     inputs: &[0usize],
                     outputs: &[],
-                    kind: ::qcore::__private::GraphNodeKind::Stub {
-                        action: ::qcore::__private::StubAction::Quantize,
+                    kind: qp::GraphNodeKind::Stub {
+                        action: qp::StubAction::Quantize,
                         readers: &["left"],
                         at_boundary: true,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "",
                     inputs: &[1usize],
                     outputs: &[],
-                    kind: ::qcore::__private::GraphNodeKind::Stub {
-                        action: ::qcore::__private::StubAction::Quantize,
+                    kind: qp::GraphNodeKind::Stub {
+                        action: qp::StubAction::Quantize,
                         readers: &["left"],
                         at_boundary: true,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "left",
                     inputs: &[0usize, 1usize],
                     outputs: &[2usize, 3usize],
-                    kind: ::qcore::__private::GraphNodeKind::Model {
+                    kind: qp::GraphNodeKind::Model {
                         model: "B",
-                        graph: <B as ::qcore::__private::Quantizable>::GRAPH,
+                        graph: <B as qp::Quantizable>::GRAPH,
                         float_reason: ::core::option::Option::None,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "fc",
                     inputs: &[2usize],
                     outputs: &[4usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "linear",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::Some("fc"),
                                 object_type: "Linear",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Int8,
-                        domain_out: ::qcore::__private::Domain::Int8,
+                        domain_in: qp::Domain::Int8,
+                        domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "fc",
                     inputs: &[3usize],
                     outputs: &[5usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "linear",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::Some("fc"),
                                 object_type: "Linear",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Int8,
-                        domain_out: ::qcore::__private::Domain::Int8,
+                        domain_in: qp::Domain::Int8,
+                        domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "swap",
                     inputs: &[],
                     outputs: &[7usize],
-                    kind: ::qcore::__private::GraphNodeKind::Branch {
+                    kind: qp::GraphNodeKind::Branch {
                         condition: "self.swap",
                         merged: &[
-                            ::qcore::__private::GraphMerged {
+                            qp::GraphMerged {
                                 then_value: 6usize,
                                 else_value: 5usize,
                                 result: 7usize,
                             },
                         ],
                         then_nodes: &[
-                            ::qcore::__private::GraphNode {
+                            qp::GraphNode {
                                 path: "c_times_scalar",
                                 inputs: &[4usize],
                                 outputs: &[6usize],
-                                kind: ::qcore::__private::GraphNodeKind::Operation {
+                                kind: qp::GraphNodeKind::Operation {
                                     operation: "mul_scalar",
                                     members: &[
-                                        ::qcore::__private::GraphMember {
+                                        qp::GraphMember {
                                             path: ::core::option::Option::None,
                                             object_type: "mul_scalar",
                                         },
                                     ],
-                                    domain_in: ::qcore::__private::Domain::Int8,
-                                    domain_out: ::qcore::__private::Domain::Int8,
+                                    domain_in: qp::Domain::Int8,
+                                    domain_out: qp::Domain::Int8,
                                     float_reason: ::core::option::Option::None,
                                     not_fused: ::core::option::Option::None,
                                 },
@@ -305,30 +287,30 @@ const _: () = {
                         else_nodes: &[],
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "dequant",
                     inputs: &[4usize],
                     outputs: &[8usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "dequant",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::None,
                                 object_type: "dequant",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Int8,
-                        domain_out: ::qcore::__private::Domain::Float,
+                        domain_in: qp::Domain::Int8,
+                        domain_out: qp::Domain::Float,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "",
                     inputs: &[7usize],
                     outputs: &[],
-                    kind: ::qcore::__private::GraphNodeKind::Stub {
-                        action: ::qcore::__private::StubAction::Dequantize,
+                    kind: qp::GraphNodeKind::Stub {
+                        action: qp::StubAction::Dequantize,
                         readers: &["return"],
                         at_boundary: true,
                     },
@@ -336,23 +318,27 @@ const _: () = {
             ],
             outputs: &[7usize, 8usize],
         };
-        const FUSIONS: &'static [&'static [&'static str]] = &[];
+        const FUSIONS: &'static [&'static [&'static ::core::primitive::str]] = &[];
         fn run(
             &self,
-            (a, b): (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-        ) -> ::qcore::__private::Result<
-            (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-        > {
-            let (c, d) = <B as ::qcore::__private::Quantizable>::run(&self.left, (a, b))
+            (a, b): (qp::Tensor, qp::Tensor),
+        ) -> qp::Result<(qp::Tensor, qp::Tensor)> {
+            let (c, d) = <B as qp::Quantizable>::run(&self.left, (a, b))
                 .map_err(|error| error.in_layer("left"))?;
-            let c_1 = <Linear as ::qcore::__private::Layer>::forward(&self.fc, c)
+            let c_1 = qp::Layer::forward(
+                    <Linear as qp::IsLayer<::qcore::layers::Linear>>::as_layer(&self.fc),
+                    c,
+                )
                 .map_err(|error| error.in_layer("fc"))?;
-            let d_1 = <Linear as ::qcore::__private::Layer>::forward(&self.fc, d)
+            let d_1 = qp::Layer::forward(
+                    <Linear as qp::IsLayer<::qcore::layers::Linear>>::as_layer(&self.fc),
+                    d,
+                )
                 .map_err(|error| error.in_layer("fc"))?;
             let e = match self.swap {
                 true => {
-                    let c_times_scalar_out = ::qcore::__private::op::mul_scalar(2.0)
-                        .and_then(|op| ::qcore::__private::Op::forward(
+                    let c_times_scalar_out = qp::op::mul_scalar(2.0)
+                        .and_then(|op| qp::Op::forward(
                             &op,
                             &mut [::core::clone::Clone::clone(&c_1)],
                         ))
@@ -361,34 +347,28 @@ const _: () = {
                 }
                 false => d_1,
             };
-            let dequant_out = ::qcore::__private::op::dequant()
-                .and_then(|op| ::qcore::__private::Op::forward(&op, &mut [c_1]))
+            let dequant_out = qp::op::dequant()
+                .and_then(|op| qp::Op::forward(&op, &mut [c_1]))
                 .map_err(|error| error.in_layer("dequant"))?;
             ::core::result::Result::Ok((e, dequant_out))
         }
         fn trace(
             &self,
-            tracer: &mut ::qcore::__private::Tracer,
-            (a, b): (::qcore::__private::Edge, ::qcore::__private::Edge),
-        ) -> ::qcore::__private::Result<
-            (Self::Prepared, (::qcore::__private::Edge, ::qcore::__private::Edge)),
-        > {
+            tracer: &mut qp::Tracer,
+            (a, b): (qp::Edge, qp::Edge),
+        ) -> qp::Result<(Self::Prepared, (qp::Edge, qp::Edge))> {
             let (left, (c, d)) = tracer
                 .scope(
                     "left",
-                    |tracer| <B as ::qcore::__private::Quantizable>::trace(
-                        &self.left,
-                        tracer,
-                        (a, b),
-                    ),
+                    |tracer| <B as qp::Quantizable>::trace(&self.left, tracer, (a, b)),
                 )
                 .map_err(|error| error.in_layer("left"))?;
             let (fc, c_1) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "fc",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::Some("fc"),
                                 object_type: "Linear",
                             },
@@ -396,16 +376,20 @@ const _: () = {
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    <Linear as ::qcore::__private::Layer>::op(&self.fc)
+                    qp::Layer::op(
+                            <Linear as qp::IsLayer<
+                                ::qcore::layers::Linear,
+                            >>::as_layer(&self.fc),
+                        )
                         .map_err(|error| error.in_layer("fc"))?,
                     &[c],
                 )?;
             let (fc_1, d_1) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "fc",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::Some("fc"),
                                 object_type: "Linear",
                             },
@@ -413,7 +397,11 @@ const _: () = {
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    <Linear as ::qcore::__private::Layer>::op(&self.fc)
+                    qp::Layer::op(
+                            <Linear as qp::IsLayer<
+                                ::qcore::layers::Linear,
+                            >>::as_layer(&self.fc),
+                        )
                         .map_err(|error| error.in_layer("fc"))?,
                     &[d],
                 )?;
@@ -421,10 +409,10 @@ const _: () = {
                 true => {
                     let (c_times_scalar, c_times_scalar_out) = tracer
                         .op(
-                            ::qcore::__private::OpSite {
+                            qp::OpSite {
                                 name: "c_times_scalar",
                                 members: &[
-                                    ::qcore::__private::Member {
+                                    qp::Member {
                                         path: ::core::option::Option::None,
                                         object_type: "mul_scalar",
                                     },
@@ -432,7 +420,7 @@ const _: () = {
                                 skip: false,
                                 qconfig: ::core::option::Option::None,
                             },
-                            ::qcore::__private::op::mul_scalar(2.0)
+                            qp::op::mul_scalar(2.0)
                                 .map_err(|error| error.in_layer("c_times_scalar"))?,
                             &[c_1],
                         )?;
@@ -455,10 +443,10 @@ const _: () = {
             };
             let (dequant, dequant_out) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "dequant",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::None,
                                 object_type: "dequant",
                             },
@@ -466,8 +454,7 @@ const _: () = {
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    ::qcore::__private::op::dequant()
-                        .map_err(|error| error.in_layer("dequant"))?,
+                    qp::op::dequant().map_err(|error| error.in_layer("dequant"))?,
                     &[c_1],
                 )?;
             ::core::result::Result::Ok((
@@ -484,30 +471,26 @@ const _: () = {
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl<B> ::qcore::__private::PreparedNetwork<Pair<B>> for PairPrepared<B>
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl<B> qp::PreparedNetwork<Pair<B>> for PairPrepared<B>
     where
-        B: ::qcore::__private::Quantizable<
-            Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-            Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+        B: qp::Quantizable<
+            Input = (qp::Tensor, qp::Tensor),
+            Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
         fn run(
             &self,
-            observation: &mut ::qcore::__private::Observation<'_>,
-            (a, b): (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-        ) -> ::qcore::__private::Result<
-            (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-        > {
-            let (c, d) = ::qcore::__private::PreparedNetwork::<
-                B,
-            >::run(&self.left, observation, (a, b))?;
-            let c_1 = ::qcore::__private::PreparedOp::run(&self.fc, observation, [c])?;
-            let d_1 = ::qcore::__private::PreparedOp::run(&self.fc_1, observation, [d])?;
+            observation: &mut qp::Observation<'_>,
+            (a, b): (qp::Tensor, qp::Tensor),
+        ) -> qp::Result<(qp::Tensor, qp::Tensor)> {
+            let (c, d) = qp::PreparedNetwork::<B>::run(&self.left, observation, (a, b))?;
+            let c_1 = qp::PreparedOp::run(&self.fc, observation, [c])?;
+            let d_1 = qp::PreparedOp::run(&self.fc_1, observation, [d])?;
             let e = match &self.swap {
                 PairPreparedSwap::Then { c_times_scalar: c_times_scalar, .. } => {
-                    let c_times_scalar_out = ::qcore::__private::PreparedOp::run(
+                    let c_times_scalar_out = qp::PreparedOp::run(
                         c_times_scalar,
                         observation,
                         [::core::clone::Clone::clone(&c_1)],
@@ -516,27 +499,21 @@ const _: () = {
                 }
                 PairPreparedSwap::Else { .. } => d_1,
             };
-            let dequant_out = ::qcore::__private::PreparedOp::run(
-                &self.dequant,
-                observation,
-                [c_1],
-            )?;
+            let dequant_out = qp::PreparedOp::run(&self.dequant, observation, [c_1])?;
             ::core::result::Result::Ok((e, dequant_out))
         }
         fn convert(
             &self,
-            conversion: &::qcore::__private::Conversion<'_>,
-        ) -> ::qcore::__private::Result<PairConverted<B>> {
+            conversion: &qp::Conversion<'_>,
+        ) -> qp::Result<PairConverted<B>> {
             ::core::result::Result::Ok(PairConverted {
-                left: ::qcore::__private::PreparedNetwork::<
-                    B,
-                >::convert(&self.left, conversion)?,
-                fc: ::qcore::__private::PreparedOp::convert(&self.fc, conversion)?,
-                fc_1: ::qcore::__private::PreparedOp::convert(&self.fc_1, conversion)?,
+                left: qp::PreparedNetwork::<B>::convert(&self.left, conversion)?,
+                fc: qp::PreparedOp::convert(&self.fc, conversion)?,
+                fc_1: qp::PreparedOp::convert(&self.fc_1, conversion)?,
                 swap: match &self.swap {
                     PairPreparedSwap::Then { c_times_scalar: c_times_scalar, .. } => {
                         PairConvertedSwap::Then {
-                            c_times_scalar: ::qcore::__private::PreparedOp::convert(
+                            c_times_scalar: qp::PreparedOp::convert(
                                 c_times_scalar,
                                 conversion,
                             )?,
@@ -549,21 +526,18 @@ const _: () = {
                         }
                     }
                 },
-                dequant: ::qcore::__private::PreparedOp::convert(
-                    &self.dequant,
-                    conversion,
-                )?,
+                dequant: qp::PreparedOp::convert(&self.dequant, conversion)?,
                 generics_marker: ::core::marker::PhantomData,
             })
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl<B> ::core::clone::Clone for PairPrepared<B>
     where
-        B: ::qcore::__private::Quantizable<
-            Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-            Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+        B: qp::Quantizable<
+            Input = (qp::Tensor, qp::Tensor),
+            Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
@@ -579,11 +553,12 @@ const _: () = {
         }
     }
     #[automatically_derived]
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl<B> ::core::fmt::Debug for PairPrepared<B>
     where
-        B: ::qcore::__private::Quantizable<
-            Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-            Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+        B: qp::Quantizable<
+            Input = (qp::Tensor, qp::Tensor),
+            Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
@@ -592,12 +567,12 @@ const _: () = {
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl<B> ::core::clone::Clone for PairPreparedSwap<B>
     where
-        B: ::qcore::__private::Quantizable<
-            Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-            Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+        B: qp::Quantizable<
+            Input = (qp::Tensor, qp::Tensor),
+            Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
@@ -618,29 +593,25 @@ const _: () = {
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl<B> ::qcore::__private::ConvertedNetwork<Pair<B>> for PairConverted<B>
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl<B> qp::ConvertedNetwork<Pair<B>> for PairConverted<B>
     where
-        B: ::qcore::__private::Quantizable<
-            Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-            Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+        B: qp::Quantizable<
+            Input = (qp::Tensor, qp::Tensor),
+            Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
         fn run(
             &self,
-            (a, b): (::qcore::__private::Value, ::qcore::__private::Value),
-        ) -> ::qcore::__private::Result<
-            (::qcore::__private::Value, ::qcore::__private::Value),
-        > {
-            let (c, d) = ::qcore::__private::ConvertedNetwork::<
-                B,
-            >::run(&self.left, (a, b))?;
-            let c_1 = ::qcore::__private::ConvertedOp::run(&self.fc, [c])?;
-            let d_1 = ::qcore::__private::ConvertedOp::run(&self.fc_1, [d])?;
+            (a, b): (qp::Value, qp::Value),
+        ) -> qp::Result<(qp::Value, qp::Value)> {
+            let (c, d) = qp::ConvertedNetwork::<B>::run(&self.left, (a, b))?;
+            let c_1 = qp::ConvertedOp::run(&self.fc, [c])?;
+            let d_1 = qp::ConvertedOp::run(&self.fc_1, [d])?;
             let e = match &self.swap {
                 PairConvertedSwap::Then { c_times_scalar: c_times_scalar, .. } => {
-                    let c_times_scalar_out = ::qcore::__private::ConvertedOp::run(
+                    let c_times_scalar_out = qp::ConvertedOp::run(
                         c_times_scalar,
                         [::core::clone::Clone::clone(&c_1)],
                     )?;
@@ -648,37 +619,32 @@ const _: () = {
                 }
                 PairConvertedSwap::Else { .. } => d_1,
             };
-            let dequant_out = ::qcore::__private::ConvertedOp::run(
-                &self.dequant,
-                [c_1],
-            )?;
+            let dequant_out = qp::ConvertedOp::run(&self.dequant, [c_1])?;
             ::core::result::Result::Ok((e, dequant_out))
         }
         fn visit_weights(
             &self,
-            visit: &mut dyn ::core::ops::FnMut(&str, &::qcore::__private::QTensor),
+            visit: &mut dyn ::core::ops::FnMut(&::core::primitive::str, &qp::QTensor),
         ) {
-            ::qcore::__private::ConvertedNetwork::<B>::visit_weights(&self.left, visit);
-            ::qcore::__private::ConvertedOp::visit_weights(&self.fc, visit);
-            ::qcore::__private::ConvertedOp::visit_weights(&self.fc_1, visit);
+            qp::ConvertedNetwork::<B>::visit_weights(&self.left, visit);
+            qp::ConvertedOp::visit_weights(&self.fc, visit);
+            qp::ConvertedOp::visit_weights(&self.fc_1, visit);
             match &self.swap {
                 PairConvertedSwap::Then { c_times_scalar: c_times_scalar, .. } => {
-                    ::qcore::__private::ConvertedOp::visit_weights(
-                        c_times_scalar,
-                        visit,
-                    );
+                    qp::ConvertedOp::visit_weights(c_times_scalar, visit);
                 }
                 PairConvertedSwap::Else { .. } => {}
             }
-            ::qcore::__private::ConvertedOp::visit_weights(&self.dequant, visit);
+            qp::ConvertedOp::visit_weights(&self.dequant, visit);
         }
     }
     #[automatically_derived]
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl<B> ::core::fmt::Debug for PairConverted<B>
     where
-        B: ::qcore::__private::Quantizable<
-            Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-            Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+        B: qp::Quantizable<
+            Input = (qp::Tensor, qp::Tensor),
+            Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
@@ -687,98 +653,63 @@ const _: () = {
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl<B> ::qcore::__private::Record for PairConverted<B>
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl<B> qp::Record for PairConverted<B>
     where
-        B: ::qcore::__private::Quantizable<
-            Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-            Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+        B: qp::Quantizable<
+            Input = (qp::Tensor, qp::Tensor),
+            Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
         fn save(
             &self,
-            archive: &mut ::qcore::__private::ArchiveWriter,
-            path: &str,
-        ) -> ::qcore::__private::Result<()> {
-            ::qcore::__private::Record::save(
-                &self.left,
-                archive,
-                &::qcore::__private::join(path, "left"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.fc,
-                archive,
-                &::qcore::__private::join(path, "fc"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.fc_1,
-                archive,
-                &::qcore::__private::join(path, "fc_1"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.swap,
-                archive,
-                &::qcore::__private::join(path, "swap"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.dequant,
-                archive,
-                &::qcore::__private::join(path, "dequant"),
-            )?;
+            archive: &mut qp::ArchiveWriter,
+            path: &::core::primitive::str,
+        ) -> qp::Result<()> {
+            qp::Record::save(&self.left, archive, &qp::join(path, "left"))?;
+            qp::Record::save(&self.fc, archive, &qp::join(path, "fc"))?;
+            qp::Record::save(&self.fc_1, archive, &qp::join(path, "fc_1"))?;
+            qp::Record::save(&self.swap, archive, &qp::join(path, "swap"))?;
+            qp::Record::save(&self.dequant, archive, &qp::join(path, "dequant"))?;
             ::core::result::Result::Ok(())
         }
         fn load(
-            archive: &::qcore::__private::Archive,
-            path: &str,
-        ) -> ::qcore::__private::Result<Self> {
+            archive: &qp::Archive,
+            path: &::core::primitive::str,
+        ) -> qp::Result<Self> {
             ::core::result::Result::Ok(Self {
-                left: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "left"),
-                )?,
-                fc: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "fc"),
-                )?,
-                fc_1: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "fc_1"),
-                )?,
-                swap: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "swap"),
-                )?,
-                dequant: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "dequant"),
-                )?,
+                left: qp::Record::load(archive, &qp::join(path, "left"))?,
+                fc: qp::Record::load(archive, &qp::join(path, "fc"))?,
+                fc_1: qp::Record::load(archive, &qp::join(path, "fc_1"))?,
+                swap: qp::Record::load(archive, &qp::join(path, "swap"))?,
+                dequant: qp::Record::load(archive, &qp::join(path, "dequant"))?,
                 generics_marker: ::core::marker::PhantomData,
             })
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl<B> ::qcore::__private::Record for PairConvertedSwap<B>
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl<B> qp::Record for PairConvertedSwap<B>
     where
-        B: ::qcore::__private::Quantizable<
-            Input = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
-            Output = (::qcore::__private::Tensor, ::qcore::__private::Tensor),
+        B: qp::Quantizable<
+            Input = (qp::Tensor, qp::Tensor),
+            Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
         fn save(
             &self,
-            archive: &mut ::qcore::__private::ArchiveWriter,
-            path: &str,
-        ) -> ::qcore::__private::Result<()> {
+            archive: &mut qp::ArchiveWriter,
+            path: &::core::primitive::str,
+        ) -> qp::Result<()> {
             match self {
                 Self::Then { c_times_scalar: c_times_scalar, .. } => {
                     archive.put_arm(path, "then")?;
-                    ::qcore::__private::Record::save(
+                    qp::Record::save(
                         c_times_scalar,
                         archive,
-                        &::qcore::__private::join(path, "c_times_scalar"),
+                        &qp::join(path, "c_times_scalar"),
                     )?;
                 }
                 Self::Else { .. } => {
@@ -788,15 +719,15 @@ const _: () = {
             ::core::result::Result::Ok(())
         }
         fn load(
-            archive: &::qcore::__private::Archive,
-            path: &str,
-        ) -> ::qcore::__private::Result<Self> {
+            archive: &qp::Archive,
+            path: &::core::primitive::str,
+        ) -> qp::Result<Self> {
             match archive.arm(path)? {
                 "then" => {
                     ::core::result::Result::Ok(Self::Then {
-                        c_times_scalar: ::qcore::__private::Record::load(
+                        c_times_scalar: qp::Record::load(
                             archive,
-                            &::qcore::__private::join(path, "c_times_scalar"),
+                            &qp::join(path, "c_times_scalar"),
                         )?,
                         generics_marker: ::core::marker::PhantomData,
                     })

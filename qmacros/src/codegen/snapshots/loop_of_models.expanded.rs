@@ -1,173 +1,182 @@
 #[automatically_derived]
-impl Stage {
-    #[allow(clippy::missing_errors_doc)]
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+impl Stage
+where
+    BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+{
     fn forward(
         &self,
-        x: impl ::core::convert::Into<::qcore::__private::Tensor>,
-    ) -> ::qcore::__private::Result<::qcore::__private::Tensor> {
-        <Self as ::qcore::__private::Quantizable>::run(
+        x: impl ::core::convert::Into<qp::Tensor>,
+    ) -> qp::Result<qp::Tensor> {
+        <Self as qp::Quantizable>::run(
             self,
-            ::core::convert::Into::<::qcore::__private::Tensor>::into(x),
+            ::core::convert::Into::<qp::Tensor>::into(x),
         )
     }
     /// The graph after each pass of the macro.
-    pub const DUMP: &'static str = "# after lowering\n%0 = input x\n%1 = max_pool2d self.max_pool2d(%0; 3, 2, (1, 1))\n%6 = for i in self.layers (%2 = %1) {\n  %3 = model BasicBlock self.layers.{i}(%2)\n  %4 = add self.block_plus_x(%3, %2)\n  %5 = relu self.relu(%4)\n  next %5\n}\n%7 = flatten self.flatten(%6; 1)\n%8 = linear self.fc(%7)\nreturn %8\n\n# after fusion\n%0 = input x\n%1 = max_pool2d self.max_pool2d(%0; 3, 2, (1, 1))\n%5 = for i in self.layers (%2 = %1) {\n  %3 = model BasicBlock self.layers.{i}(%2)\n  %4 = add_relu self.block_plus_x+relu(%3, %2)\n  next %4\n}\n%6 = flatten self.flatten(%5; 1)\n%7 = linear self.fc(%6)\nreturn %7\n\n# after stubs\nquantize %0 for max_pool2d\ndequantize %6 for fc\n%7 is float: its field is marked `#[quantizable(skip)]`\n";
+    pub const DUMP: &'static ::core::primitive::str = "# after lowering\n%0 = input x\n%1 = max_pool2d self.max_pool2d(%0; 3, 2, (1, 1))\n%6 = for i in self.layers (%2 = %1) {\n  %3 = model BasicBlock self.layers.{i}(%2)\n  %4 = add self.block_plus_x(%3, %2)\n  %5 = relu self.relu(%4)\n  next %5\n}\n%7 = flatten self.flatten(%6; 1)\n%8 = linear self.fc(%7)\nreturn %8\n\n# after fusion\n%0 = input x\n%1 = max_pool2d self.max_pool2d(%0; 3, 2, (1, 1))\n%5 = for i in self.layers (%2 = %1) {\n  %3 = model BasicBlock self.layers.{i}(%2)\n  %4 = add_relu self.block_plus_x+relu(%3, %2)\n  next %4\n}\n%6 = flatten self.flatten(%5; 1)\n%7 = linear self.fc(%6)\nreturn %7\n\n# after stubs\nquantize %0 for max_pool2d\ndequantize %6 for fc\n%7 is float: its field is marked `#[quantizable(skip)]`\n";
 }
 /// [`Stage`] with fused operations and observers: made by `prepare`.
-#[allow(dead_code, clippy::all, clippy::pedantic)]
-struct StagePrepared {
-    max_pool2d: ::qcore::__private::PreparedOp<::qcore::__private::op::MaxPool2d>,
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+struct StagePrepared
+where
+    BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+{
+    max_pool2d: qp::PreparedOp<qp::op::MaxPool2d>,
     layers: ::std::vec::Vec<StagePreparedLayers>,
-    flatten: ::qcore::__private::PreparedOp<::qcore::__private::op::Flatten>,
-    fc: ::qcore::__private::PreparedOp<<Linear as ::qcore::__private::Layer>::Op>,
+    flatten: qp::PreparedOp<qp::op::Flatten>,
+    fc: qp::PreparedOp<<::qcore::layers::Linear as qp::Layer>::Op>,
 }
-#[allow(dead_code, clippy::all, clippy::pedantic)]
-struct StagePreparedLayers {
-    block: <BasicBlock as ::qcore::__private::Quantizable>::Prepared,
-    block_plus_x: ::qcore::__private::PreparedOp<::qcore::__private::op::Add>,
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+struct StagePreparedLayers
+where
+    BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+{
+    block: <BasicBlock as qp::Quantizable>::Prepared,
+    block_plus_x: qp::PreparedOp<qp::op::Add>,
 }
 /// [`Stage`] in int8: made by `convert`.
-#[allow(dead_code, clippy::all, clippy::pedantic)]
-struct StageConverted {
-    max_pool2d: ::qcore::__private::ConvertedOp<::qcore::__private::op::MaxPool2d>,
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+struct StageConverted
+where
+    BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+{
+    max_pool2d: qp::ConvertedOp<qp::op::MaxPool2d>,
     layers: ::std::vec::Vec<StageConvertedLayers>,
-    flatten: ::qcore::__private::ConvertedOp<::qcore::__private::op::Flatten>,
-    fc: ::qcore::__private::ConvertedOp<<Linear as ::qcore::__private::Layer>::Op>,
+    flatten: qp::ConvertedOp<qp::op::Flatten>,
+    fc: qp::ConvertedOp<<::qcore::layers::Linear as qp::Layer>::Op>,
 }
-#[allow(dead_code, clippy::all, clippy::pedantic)]
-struct StageConvertedLayers {
-    block: <BasicBlock as ::qcore::__private::Quantizable>::Converted,
-    block_plus_x: ::qcore::__private::ConvertedOp<::qcore::__private::op::Add>,
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+struct StageConvertedLayers
+where
+    BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+{
+    block: <BasicBlock as qp::Quantizable>::Converted,
+    block_plus_x: qp::ConvertedOp<qp::op::Add>,
 }
 const _: () = {
-    const _: () = ::core::assert!(
-        ::qcore::__private::same_kind(< Linear as ::qcore::__private::Layer > ::KIND,
-        "Linear"),
-        "this `Linear` is not `qcore::Linear`: `#[quantizable]` knows layers by their names, so a type of another crate needs another name here"
-    );
+    const _: ::core::option::Option<fn(Tensor, Tensor)> = ::core::option::Option::None;
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::Parameters for Stage {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::Parameters for Stage
+    where
+        BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+    {
         fn parameters(
             &self,
-            path: &str,
-            visit: &mut dyn ::core::ops::FnMut(
-                ::std::string::String,
-                &::qcore::__private::Tensor,
-            ),
+            path: &::core::primitive::str,
+            visit: &mut dyn ::core::ops::FnMut(::std::string::String, &qp::Tensor),
         ) {
-            ::qcore::__private::Parameters::parameters(
-                &self.layers,
-                &::qcore::__private::join(path, "layers"),
-                visit,
-            );
-            ::qcore::__private::Parameters::parameters(
-                &self.fc,
-                &::qcore::__private::join(path, "fc"),
+            qp::Parameters::parameters(&self.layers, &qp::join(path, "layers"), visit);
+            qp::Parameters::parameters(
+                <Linear as qp::IsLayer<::qcore::layers::Linear>>::as_layer(&self.fc),
+                &qp::join(path, "fc"),
                 visit,
             );
         }
         fn parameters_mut(
             &mut self,
-            path: &str,
-            visit: &mut dyn ::core::ops::FnMut(
-                ::std::string::String,
-                &mut ::qcore::__private::Tensor,
-            ),
+            path: &::core::primitive::str,
+            visit: &mut dyn ::core::ops::FnMut(::std::string::String, &mut qp::Tensor),
         ) {
-            ::qcore::__private::Parameters::parameters_mut(
+            qp::Parameters::parameters_mut(
                 &mut self.layers,
-                &::qcore::__private::join(path, "layers"),
+                &qp::join(path, "layers"),
                 visit,
             );
-            ::qcore::__private::Parameters::parameters_mut(
-                &mut self.fc,
-                &::qcore::__private::join(path, "fc"),
+            qp::Parameters::parameters_mut(
+                <Linear as qp::IsLayer<
+                    ::qcore::layers::Linear,
+                >>::as_layer_mut(&mut self.fc),
+                &qp::join(path, "fc"),
                 visit,
             );
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::Quantizable for Stage {
-        type Input = ::qcore::__private::Tensor;
-        type Output = ::qcore::__private::Tensor;
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::Quantizable for Stage
+    where
+        BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+    {
+        type Input = qp::Tensor;
+        type Output = qp::Tensor;
         type Prepared = StagePrepared;
         type Converted = StageConverted;
-        const GRAPH: &'static ::qcore::__private::Graph = &::qcore::__private::Graph {
+        const GRAPH: &'static qp::Graph = &qp::Graph {
             model: "Stage",
             inputs: &["x"],
             values: &[
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "x",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "x",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "x",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "block",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "x",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "x",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "flatten",
-                    domain: ::qcore::__private::Domain::Int8,
+                    domain: qp::Domain::Int8,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "fc",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
             ],
             nodes: &[
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "",
                     inputs: &[0usize],
                     outputs: &[],
-                    kind: ::qcore::__private::GraphNodeKind::Stub {
-                        action: ::qcore::__private::StubAction::Quantize,
+                    kind: qp::GraphNodeKind::Stub {
+                        action: qp::StubAction::Quantize,
                         readers: &["max_pool2d"],
                         at_boundary: true,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "max_pool2d",
                     inputs: &[0usize],
                     outputs: &[1usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "max_pool2d",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::None,
                                 object_type: "max_pool2d",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Int8,
-                        domain_out: ::qcore::__private::Domain::Int8,
+                        domain_in: qp::Domain::Int8,
+                        domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "layers",
                     inputs: &[1usize],
                     outputs: &[5usize],
-                    kind: ::qcore::__private::GraphNodeKind::Loop {
+                    kind: qp::GraphNodeKind::Loop {
                         iterable: "self.layers",
                         carried: &[
-                            ::qcore::__private::GraphCarried {
+                            qp::GraphCarried {
                                 initial: 1usize,
                                 entry: 2usize,
                                 next: 4usize,
@@ -175,34 +184,34 @@ const _: () = {
                             },
                         ],
                         body: &[
-                            ::qcore::__private::GraphNode {
+                            qp::GraphNode {
                                 path: "layers.{i}",
                                 inputs: &[2usize],
                                 outputs: &[3usize],
-                                kind: ::qcore::__private::GraphNodeKind::Model {
+                                kind: qp::GraphNodeKind::Model {
                                     model: "BasicBlock",
-                                    graph: <BasicBlock as ::qcore::__private::Quantizable>::GRAPH,
+                                    graph: <BasicBlock as qp::Quantizable>::GRAPH,
                                     float_reason: ::core::option::Option::None,
                                 },
                             },
-                            ::qcore::__private::GraphNode {
+                            qp::GraphNode {
                                 path: "block_plus_x",
                                 inputs: &[3usize, 2usize],
                                 outputs: &[4usize],
-                                kind: ::qcore::__private::GraphNodeKind::Operation {
+                                kind: qp::GraphNodeKind::Operation {
                                     operation: "add_relu",
                                     members: &[
-                                        ::qcore::__private::GraphMember {
+                                        qp::GraphMember {
                                             path: ::core::option::Option::None,
                                             object_type: "add",
                                         },
-                                        ::qcore::__private::GraphMember {
+                                        qp::GraphMember {
                                             path: ::core::option::Option::None,
                                             object_type: "relu",
                                         },
                                     ],
-                                    domain_in: ::qcore::__private::Domain::Int8,
-                                    domain_out: ::qcore::__private::Domain::Int8,
+                                    domain_in: qp::Domain::Int8,
+                                    domain_out: qp::Domain::Int8,
                                     float_reason: ::core::option::Option::None,
                                     not_fused: ::core::option::Option::None,
                                 },
@@ -210,48 +219,48 @@ const _: () = {
                         ],
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "flatten",
                     inputs: &[5usize],
                     outputs: &[6usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "flatten",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::None,
                                 object_type: "flatten",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Int8,
-                        domain_out: ::qcore::__private::Domain::Int8,
+                        domain_in: qp::Domain::Int8,
+                        domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "",
                     inputs: &[6usize],
                     outputs: &[],
-                    kind: ::qcore::__private::GraphNodeKind::Stub {
-                        action: ::qcore::__private::StubAction::Dequantize,
+                    kind: qp::GraphNodeKind::Stub {
+                        action: qp::StubAction::Dequantize,
                         readers: &["fc"],
                         at_boundary: false,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "fc",
                     inputs: &[6usize],
                     outputs: &[7usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "linear",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::Some("fc"),
                                 object_type: "Linear",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Float,
-                        domain_out: ::qcore::__private::Domain::Float,
+                        domain_in: qp::Domain::Float,
+                        domain_out: qp::Domain::Float,
                         float_reason: ::core::option::Option::Some(
                             "its field is marked `#[quantizable(skip)]`",
                         ),
@@ -261,54 +270,47 @@ const _: () = {
             ],
             outputs: &[7usize],
         };
-        const FUSIONS: &'static [&'static [&'static str]] = &[&["add", "relu"]];
-        fn run(
-            &self,
-            x: ::qcore::__private::Tensor,
-        ) -> ::qcore::__private::Result<::qcore::__private::Tensor> {
-            let x_1 = ::qcore::__private::op::max_pool2d(
+        const FUSIONS: &'static [&'static [&'static ::core::primitive::str]] = &[
+            &["add", "relu"],
+        ];
+        fn run(&self, x: qp::Tensor) -> qp::Result<qp::Tensor> {
+            let x_1 = qp::op::max_pool2d(
                     3,
-                    ::core::option::Option::Some(::qcore::__private::pair(2)),
-                    ::core::option::Option::Some(::qcore::__private::pair((1, 1))),
+                    ::core::option::Option::Some(qp::pair(2)),
+                    ::core::option::Option::Some(qp::pair((1, 1))),
                     ::core::option::Option::None,
                     ::core::option::Option::None,
                 )
-                .and_then(|op| ::qcore::__private::Op::forward(&op, &mut [x]))
+                .and_then(|op| qp::Op::forward(&op, &mut [x]))
                 .map_err(|error| error.in_layer("max_pool2d"))?;
             let mut x_2 = x_1;
             for (index_0, block) in ::core::iter::Iterator::enumerate(
                 self.layers.iter(),
             ) {
-                let block_out = <BasicBlock as ::qcore::__private::Quantizable>::run(
+                let block_out = <BasicBlock as qp::Quantizable>::run(
                         &(*block),
                         ::core::clone::Clone::clone(&x_2),
                     )
                     .map_err(|error| {
                         error.in_layer(&::std::format!("layers.{}", index_0))
                     })?;
-                let block_plus_x_out = ::qcore::__private::op::add()
-                    .and_then(|op| ::qcore::__private::Op::forward(
-                        &op,
-                        &mut [block_out, x_2],
-                    ))
+                let block_plus_x_out = qp::op::add()
+                    .and_then(|op| qp::Op::forward(&op, &mut [block_out, x_2]))
                     .map_err(|error| error.in_layer("block_plus_x"))?;
-                let x_3 = ::qcore::__private::op::relu()
-                    .and_then(|op| ::qcore::__private::Op::forward(
-                        &op,
-                        &mut [block_plus_x_out],
-                    ))
+                let x_3 = qp::op::relu()
+                    .and_then(|op| qp::Op::forward(&op, &mut [block_plus_x_out]))
                     .map_err(|error| error.in_layer("relu"))?;
                 x_2 = x_3;
             }
             let x_4 = x_2;
-            let flatten_out = ::qcore::__private::op::flatten(
+            let flatten_out = qp::op::flatten(
                     ::core::option::Option::Some(1),
                     ::core::option::Option::None,
                 )
-                .and_then(|op| ::qcore::__private::Op::forward(&op, &mut [x_4]))
+                .and_then(|op| qp::Op::forward(&op, &mut [x_4]))
                 .map_err(|error| error.in_layer("flatten"))?;
-            let fc_out = <Linear as ::qcore::__private::Layer>::forward(
-                    &self.fc,
+            let fc_out = qp::Layer::forward(
+                    <Linear as qp::IsLayer<::qcore::layers::Linear>>::as_layer(&self.fc),
                     flatten_out,
                 )
                 .map_err(|error| error.in_layer("fc"))?;
@@ -316,15 +318,15 @@ const _: () = {
         }
         fn trace(
             &self,
-            tracer: &mut ::qcore::__private::Tracer,
-            x: ::qcore::__private::Edge,
-        ) -> ::qcore::__private::Result<(Self::Prepared, ::qcore::__private::Edge)> {
+            tracer: &mut qp::Tracer,
+            x: qp::Edge,
+        ) -> qp::Result<(Self::Prepared, qp::Edge)> {
             let (max_pool2d, x_1) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "max_pool2d",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::None,
                                 object_type: "max_pool2d",
                             },
@@ -332,12 +334,10 @@ const _: () = {
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    ::qcore::__private::op::max_pool2d(
+                    qp::op::max_pool2d(
                             3,
-                            ::core::option::Option::Some(::qcore::__private::pair(2)),
-                            ::core::option::Option::Some(
-                                ::qcore::__private::pair((1, 1)),
-                            ),
+                            ::core::option::Option::Some(qp::pair(2)),
+                            ::core::option::Option::Some(qp::pair((1, 1))),
                             ::core::option::Option::None,
                             ::core::option::Option::None,
                         )
@@ -352,7 +352,7 @@ const _: () = {
                 let (block, block_out) = tracer
                     .scope(
                         &::std::format!("layers.{}", index_0),
-                        |tracer| <BasicBlock as ::qcore::__private::Quantizable>::trace(
+                        |tracer| <BasicBlock as qp::Quantizable>::trace(
                             &(*block),
                             tracer,
                             x_2,
@@ -363,14 +363,14 @@ const _: () = {
                     })?;
                 let (block_plus_x, x_3) = tracer
                     .op(
-                        ::qcore::__private::OpSite {
+                        qp::OpSite {
                             name: "block_plus_x",
                             members: &[
-                                ::qcore::__private::Member {
+                                qp::Member {
                                     path: ::core::option::Option::None,
                                     object_type: "add",
                                 },
-                                ::qcore::__private::Member {
+                                qp::Member {
                                     path: ::core::option::Option::None,
                                     object_type: "relu",
                                 },
@@ -378,8 +378,8 @@ const _: () = {
                             skip: false,
                             qconfig: ::core::option::Option::None,
                         },
-                        ::qcore::__private::FuseReLU::fuse_relu(
-                            ::qcore::__private::op::add()
+                        qp::FuseReLU::fuse_relu(
+                            qp::op::add()
                                 .map_err(|error| error.in_layer("block_plus_x"))?,
                         ),
                         &[block_out, x_2],
@@ -395,10 +395,10 @@ const _: () = {
             let x_4 = x_2;
             let (flatten, flatten_out) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "flatten",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::None,
                                 object_type: "flatten",
                             },
@@ -406,7 +406,7 @@ const _: () = {
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    ::qcore::__private::op::flatten(
+                    qp::op::flatten(
                             ::core::option::Option::Some(1),
                             ::core::option::Option::None,
                         )
@@ -415,10 +415,10 @@ const _: () = {
                 )?;
             let (fc, fc_out) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "fc",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::Some("fc"),
                                 object_type: "Linear",
                             },
@@ -426,7 +426,11 @@ const _: () = {
                         skip: true,
                         qconfig: ::core::option::Option::None,
                     },
-                    <Linear as ::qcore::__private::Layer>::op(&self.fc)
+                    qp::Layer::op(
+                            <Linear as qp::IsLayer<
+                                ::qcore::layers::Linear,
+                            >>::as_layer(&self.fc),
+                        )
                         .map_err(|error| error.in_layer("fc"))?,
                     &[flatten_out],
                 )?;
@@ -442,24 +446,23 @@ const _: () = {
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::PreparedNetwork<Stage> for StagePrepared {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::PreparedNetwork<Stage> for StagePrepared
+    where
+        BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+    {
         fn run(
             &self,
-            observation: &mut ::qcore::__private::Observation<'_>,
-            x: ::qcore::__private::Tensor,
-        ) -> ::qcore::__private::Result<::qcore::__private::Tensor> {
-            let x_1 = ::qcore::__private::PreparedOp::run(
-                &self.max_pool2d,
-                observation,
-                [x],
-            )?;
+            observation: &mut qp::Observation<'_>,
+            x: qp::Tensor,
+        ) -> qp::Result<qp::Tensor> {
+            let x_1 = qp::PreparedOp::run(&self.max_pool2d, observation, [x])?;
             let mut x_2 = x_1;
             for entry_0 in &self.layers {
-                let block_out = ::qcore::__private::PreparedNetwork::<
+                let block_out = qp::PreparedNetwork::<
                     BasicBlock,
                 >::run(&entry_0.block, observation, ::core::clone::Clone::clone(&x_2))?;
-                let x_3 = ::qcore::__private::PreparedOp::run(
+                let x_3 = qp::PreparedOp::run(
                     &entry_0.block_plus_x,
                     observation,
                     [block_out, x_2],
@@ -467,35 +470,24 @@ const _: () = {
                 x_2 = x_3;
             }
             let x_4 = x_2;
-            let flatten_out = ::qcore::__private::PreparedOp::run(
-                &self.flatten,
-                observation,
-                [x_4],
-            )?;
-            let fc_out = ::qcore::__private::PreparedOp::run(
-                &self.fc,
-                observation,
-                [flatten_out],
-            )?;
+            let flatten_out = qp::PreparedOp::run(&self.flatten, observation, [x_4])?;
+            let fc_out = qp::PreparedOp::run(&self.fc, observation, [flatten_out])?;
             ::core::result::Result::Ok(fc_out)
         }
         fn convert(
             &self,
-            conversion: &::qcore::__private::Conversion<'_>,
-        ) -> ::qcore::__private::Result<StageConverted> {
+            conversion: &qp::Conversion<'_>,
+        ) -> qp::Result<StageConverted> {
             ::core::result::Result::Ok(StageConverted {
-                max_pool2d: ::qcore::__private::PreparedOp::convert(
-                    &self.max_pool2d,
-                    conversion,
-                )?,
+                max_pool2d: qp::PreparedOp::convert(&self.max_pool2d, conversion)?,
                 layers: {
                     let mut made = ::std::vec::Vec::new();
                     for entry in &self.layers {
                         made.push(StageConvertedLayers {
-                            block: ::qcore::__private::PreparedNetwork::<
+                            block: qp::PreparedNetwork::<
                                 BasicBlock,
                             >::convert(&entry.block, conversion)?,
-                            block_plus_x: ::qcore::__private::PreparedOp::convert(
+                            block_plus_x: qp::PreparedOp::convert(
                                 &entry.block_plus_x,
                                 conversion,
                             )?,
@@ -503,17 +495,17 @@ const _: () = {
                     }
                     made
                 },
-                flatten: ::qcore::__private::PreparedOp::convert(
-                    &self.flatten,
-                    conversion,
-                )?,
-                fc: ::qcore::__private::PreparedOp::convert(&self.fc, conversion)?,
+                flatten: qp::PreparedOp::convert(&self.flatten, conversion)?,
+                fc: qp::PreparedOp::convert(&self.fc, conversion)?,
             })
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::core::clone::Clone for StagePrepared {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl ::core::clone::Clone for StagePrepared
+    where
+        BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+    {
         fn clone(&self) -> Self {
             Self {
                 max_pool2d: ::core::clone::Clone::clone(&self.max_pool2d),
@@ -524,14 +516,21 @@ const _: () = {
         }
     }
     #[automatically_derived]
-    impl ::core::fmt::Debug for StagePrepared {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl ::core::fmt::Debug for StagePrepared
+    where
+        BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+    {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             f.debug_struct("StagePrepared").finish_non_exhaustive()
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::core::clone::Clone for StagePreparedLayers {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl ::core::clone::Clone for StagePreparedLayers
+    where
+        BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+    {
         fn clone(&self) -> Self {
             Self {
                 block: ::core::clone::Clone::clone(&self.block),
@@ -540,143 +539,104 @@ const _: () = {
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::ConvertedNetwork<Stage> for StageConverted {
-        fn run(
-            &self,
-            x: ::qcore::__private::Value,
-        ) -> ::qcore::__private::Result<::qcore::__private::Value> {
-            let x_1 = ::qcore::__private::ConvertedOp::run(&self.max_pool2d, [x])?;
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::ConvertedNetwork<Stage> for StageConverted
+    where
+        BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+    {
+        fn run(&self, x: qp::Value) -> qp::Result<qp::Value> {
+            let x_1 = qp::ConvertedOp::run(&self.max_pool2d, [x])?;
             let mut x_2 = x_1;
             for entry_0 in &self.layers {
-                let block_out = ::qcore::__private::ConvertedNetwork::<
+                let block_out = qp::ConvertedNetwork::<
                     BasicBlock,
                 >::run(&entry_0.block, ::core::clone::Clone::clone(&x_2))?;
-                let x_3 = ::qcore::__private::ConvertedOp::run(
-                    &entry_0.block_plus_x,
-                    [block_out, x_2],
-                )?;
+                let x_3 = qp::ConvertedOp::run(&entry_0.block_plus_x, [block_out, x_2])?;
                 x_2 = x_3;
             }
             let x_4 = x_2;
-            let flatten_out = ::qcore::__private::ConvertedOp::run(
-                &self.flatten,
-                [x_4],
-            )?;
-            let fc_out = ::qcore::__private::ConvertedOp::run(&self.fc, [flatten_out])?;
+            let flatten_out = qp::ConvertedOp::run(&self.flatten, [x_4])?;
+            let fc_out = qp::ConvertedOp::run(&self.fc, [flatten_out])?;
             ::core::result::Result::Ok(fc_out)
         }
         fn visit_weights(
             &self,
-            visit: &mut dyn ::core::ops::FnMut(&str, &::qcore::__private::QTensor),
+            visit: &mut dyn ::core::ops::FnMut(&::core::primitive::str, &qp::QTensor),
         ) {
-            ::qcore::__private::ConvertedOp::visit_weights(&self.max_pool2d, visit);
+            qp::ConvertedOp::visit_weights(&self.max_pool2d, visit);
             for entry_0 in &self.layers {
-                ::qcore::__private::ConvertedNetwork::<
-                    BasicBlock,
-                >::visit_weights(&entry_0.block, visit);
-                ::qcore::__private::ConvertedOp::visit_weights(
-                    &entry_0.block_plus_x,
-                    visit,
-                );
+                qp::ConvertedNetwork::<BasicBlock>::visit_weights(&entry_0.block, visit);
+                qp::ConvertedOp::visit_weights(&entry_0.block_plus_x, visit);
             }
-            ::qcore::__private::ConvertedOp::visit_weights(&self.flatten, visit);
-            ::qcore::__private::ConvertedOp::visit_weights(&self.fc, visit);
+            qp::ConvertedOp::visit_weights(&self.flatten, visit);
+            qp::ConvertedOp::visit_weights(&self.fc, visit);
         }
     }
     #[automatically_derived]
-    impl ::core::fmt::Debug for StageConverted {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl ::core::fmt::Debug for StageConverted
+    where
+        BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+    {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             f.debug_struct("StageConverted").finish_non_exhaustive()
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::Record for StageConverted {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::Record for StageConverted
+    where
+        BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+    {
         fn save(
             &self,
-            archive: &mut ::qcore::__private::ArchiveWriter,
-            path: &str,
-        ) -> ::qcore::__private::Result<()> {
-            ::qcore::__private::Record::save(
-                &self.max_pool2d,
-                archive,
-                &::qcore::__private::join(path, "max_pool2d"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.layers,
-                archive,
-                &::qcore::__private::join(path, "layers"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.flatten,
-                archive,
-                &::qcore::__private::join(path, "flatten"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.fc,
-                archive,
-                &::qcore::__private::join(path, "fc"),
-            )?;
+            archive: &mut qp::ArchiveWriter,
+            path: &::core::primitive::str,
+        ) -> qp::Result<()> {
+            qp::Record::save(&self.max_pool2d, archive, &qp::join(path, "max_pool2d"))?;
+            qp::Record::save(&self.layers, archive, &qp::join(path, "layers"))?;
+            qp::Record::save(&self.flatten, archive, &qp::join(path, "flatten"))?;
+            qp::Record::save(&self.fc, archive, &qp::join(path, "fc"))?;
             ::core::result::Result::Ok(())
         }
         fn load(
-            archive: &::qcore::__private::Archive,
-            path: &str,
-        ) -> ::qcore::__private::Result<Self> {
+            archive: &qp::Archive,
+            path: &::core::primitive::str,
+        ) -> qp::Result<Self> {
             ::core::result::Result::Ok(Self {
-                max_pool2d: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "max_pool2d"),
-                )?,
-                layers: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "layers"),
-                )?,
-                flatten: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "flatten"),
-                )?,
-                fc: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "fc"),
-                )?,
+                max_pool2d: qp::Record::load(archive, &qp::join(path, "max_pool2d"))?,
+                layers: qp::Record::load(archive, &qp::join(path, "layers"))?,
+                flatten: qp::Record::load(archive, &qp::join(path, "flatten"))?,
+                fc: qp::Record::load(archive, &qp::join(path, "fc"))?,
             })
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::Record for StageConvertedLayers {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::Record for StageConvertedLayers
+    where
+        BasicBlock: qp::Quantizable<Input = qp::Tensor, Output = qp::Tensor>,
+    {
         fn save(
             &self,
-            archive: &mut ::qcore::__private::ArchiveWriter,
-            path: &str,
-        ) -> ::qcore::__private::Result<()> {
-            ::qcore::__private::Record::save(
-                &self.block,
-                archive,
-                &::qcore::__private::join(path, "block"),
-            )?;
-            ::qcore::__private::Record::save(
+            archive: &mut qp::ArchiveWriter,
+            path: &::core::primitive::str,
+        ) -> qp::Result<()> {
+            qp::Record::save(&self.block, archive, &qp::join(path, "block"))?;
+            qp::Record::save(
                 &self.block_plus_x,
                 archive,
-                &::qcore::__private::join(path, "block_plus_x"),
+                &qp::join(path, "block_plus_x"),
             )?;
             ::core::result::Result::Ok(())
         }
         fn load(
-            archive: &::qcore::__private::Archive,
-            path: &str,
-        ) -> ::qcore::__private::Result<Self> {
+            archive: &qp::Archive,
+            path: &::core::primitive::str,
+        ) -> qp::Result<Self> {
             ::core::result::Result::Ok(Self {
-                block: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "block"),
-                )?,
-                block_plus_x: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "block_plus_x"),
-                )?,
+                block: qp::Record::load(archive, &qp::join(path, "block"))?,
+                block_plus_x: qp::Record::load(archive, &qp::join(path, "block_plus_x"))?,
             })
         }
     }

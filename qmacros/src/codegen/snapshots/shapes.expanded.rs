@@ -1,186 +1,181 @@
 #[automatically_derived]
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
 impl Shuffle {
-    #[allow(clippy::missing_errors_doc)]
     fn forward(
         &self,
-        x: impl ::core::convert::Into<::qcore::__private::Tensor>,
-    ) -> ::qcore::__private::Result<::qcore::__private::Tensor> {
-        <Self as ::qcore::__private::Quantizable>::run(
+        x: impl ::core::convert::Into<qp::Tensor>,
+    ) -> qp::Result<qp::Tensor> {
+        <Self as qp::Quantizable>::run(
             self,
-            ::core::convert::Into::<::qcore::__private::Tensor>::into(x),
+            ::core::convert::Into::<qp::Tensor>::into(x),
         )
     }
 }
 /// [`Shuffle`] with fused operations and observers: made by `prepare`.
-#[allow(dead_code, clippy::all, clippy::pedantic)]
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
 struct ShufflePrepared {
-    chunk_0: ::qcore::__private::PreparedOp<::qcore::__private::op::Chunk>,
-    chunk_1: ::qcore::__private::PreparedOp<::qcore::__private::op::Chunk>,
-    b_cat_a: ::qcore::__private::PreparedOp<::qcore::__private::op::Cat>,
-    reshape: ::qcore::__private::PreparedOp<::qcore::__private::op::Reshape>,
-    permute: ::qcore::__private::PreparedOp<::qcore::__private::op::Permute>,
+    chunk_0: qp::PreparedOp<qp::op::Chunk>,
+    chunk_1: qp::PreparedOp<qp::op::Chunk>,
+    b_cat_a: qp::PreparedOp<qp::op::Cat>,
+    reshape: qp::PreparedOp<qp::op::Reshape>,
+    permute: qp::PreparedOp<qp::op::Permute>,
 }
 /// [`Shuffle`] in int8: made by `convert`.
-#[allow(dead_code, clippy::all, clippy::pedantic)]
+#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
 struct ShuffleConverted {
-    chunk_0: ::qcore::__private::ConvertedOp<::qcore::__private::op::Chunk>,
-    chunk_1: ::qcore::__private::ConvertedOp<::qcore::__private::op::Chunk>,
-    b_cat_a: ::qcore::__private::ConvertedOp<::qcore::__private::op::Cat>,
-    reshape: ::qcore::__private::ConvertedOp<::qcore::__private::op::Reshape>,
-    permute: ::qcore::__private::ConvertedOp<::qcore::__private::op::Permute>,
+    chunk_0: qp::ConvertedOp<qp::op::Chunk>,
+    chunk_1: qp::ConvertedOp<qp::op::Chunk>,
+    b_cat_a: qp::ConvertedOp<qp::op::Cat>,
+    reshape: qp::ConvertedOp<qp::op::Reshape>,
+    permute: qp::ConvertedOp<qp::op::Permute>,
 }
 const _: () = {
+    const _: ::core::option::Option<fn(Tensor, Tensor)> = ::core::option::Option::None;
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::Parameters for Shuffle {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::Parameters for Shuffle {
         fn parameters(
             &self,
-            path: &str,
-            visit: &mut dyn ::core::ops::FnMut(
-                ::std::string::String,
-                &::qcore::__private::Tensor,
-            ),
+            path: &::core::primitive::str,
+            visit: &mut dyn ::core::ops::FnMut(::std::string::String, &qp::Tensor),
         ) {}
         fn parameters_mut(
             &mut self,
-            path: &str,
-            visit: &mut dyn ::core::ops::FnMut(
-                ::std::string::String,
-                &mut ::qcore::__private::Tensor,
-            ),
+            path: &::core::primitive::str,
+            visit: &mut dyn ::core::ops::FnMut(::std::string::String, &mut qp::Tensor),
         ) {}
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::Quantizable for Shuffle {
-        type Input = ::qcore::__private::Tensor;
-        type Output = ::qcore::__private::Tensor;
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::Quantizable for Shuffle {
+        type Input = qp::Tensor;
+        type Output = qp::Tensor;
         type Prepared = ShufflePrepared;
         type Converted = ShuffleConverted;
-        const GRAPH: &'static ::qcore::__private::Graph = &::qcore::__private::Graph {
+        const GRAPH: &'static qp::Graph = &qp::Graph {
             model: "Shuffle",
             inputs: &["x"],
             values: &[
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "x",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "a",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "b",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "y",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "y",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
-                ::qcore::__private::GraphValue {
+                qp::GraphValue {
                     name: "permute",
-                    domain: ::qcore::__private::Domain::Float,
+                    domain: qp::Domain::Float,
                 },
             ],
             nodes: &[
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "chunk_0",
                     inputs: &[0usize],
                     outputs: &[1usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "chunk",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::None,
                                 object_type: "chunk",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Float,
-                        domain_out: ::qcore::__private::Domain::Float,
+                        domain_in: qp::Domain::Float,
+                        domain_out: qp::Domain::Float,
                         float_reason: ::core::option::Option::Some(
                             "its input is float and nothing quantized reads its result",
                         ),
                         not_fused: ::core::option::Option::None,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "chunk_1",
                     inputs: &[0usize],
                     outputs: &[2usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "chunk",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::None,
                                 object_type: "chunk",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Float,
-                        domain_out: ::qcore::__private::Domain::Float,
+                        domain_in: qp::Domain::Float,
+                        domain_out: qp::Domain::Float,
                         float_reason: ::core::option::Option::Some(
                             "its input is float and nothing quantized reads its result",
                         ),
                         not_fused: ::core::option::Option::None,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "b_cat_a",
                     inputs: &[2usize, 1usize],
                     outputs: &[3usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "cat",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::None,
                                 object_type: "cat",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Float,
-                        domain_out: ::qcore::__private::Domain::Float,
+                        domain_in: qp::Domain::Float,
+                        domain_out: qp::Domain::Float,
                         float_reason: ::core::option::Option::Some(
                             "its input is float and nothing quantized reads its result",
                         ),
                         not_fused: ::core::option::Option::None,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "reshape",
                     inputs: &[3usize],
                     outputs: &[4usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "reshape",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::None,
                                 object_type: "reshape",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Float,
-                        domain_out: ::qcore::__private::Domain::Float,
+                        domain_in: qp::Domain::Float,
+                        domain_out: qp::Domain::Float,
                         float_reason: ::core::option::Option::Some(
                             "its input is float and nothing quantized reads its result",
                         ),
                         not_fused: ::core::option::Option::None,
                     },
                 },
-                ::qcore::__private::GraphNode {
+                qp::GraphNode {
                     path: "permute",
                     inputs: &[4usize],
                     outputs: &[5usize],
-                    kind: ::qcore::__private::GraphNodeKind::Operation {
+                    kind: qp::GraphNodeKind::Operation {
                         operation: "permute",
                         members: &[
-                            ::qcore::__private::GraphMember {
+                            qp::GraphMember {
                                 path: ::core::option::Option::None,
                                 object_type: "permute",
                             },
                         ],
-                        domain_in: ::qcore::__private::Domain::Float,
-                        domain_out: ::qcore::__private::Domain::Float,
+                        domain_in: qp::Domain::Float,
+                        domain_out: qp::Domain::Float,
                         float_reason: ::core::option::Option::Some(
                             "its input is float and nothing quantized reads its result",
                         ),
@@ -190,62 +185,50 @@ const _: () = {
             ],
             outputs: &[5usize],
         };
-        const FUSIONS: &'static [&'static [&'static str]] = &[];
-        fn run(
-            &self,
-            x: ::qcore::__private::Tensor,
-        ) -> ::qcore::__private::Result<::qcore::__private::Tensor> {
-            let a = ::qcore::__private::op::chunk(
-                    2,
-                    ::core::option::Option::Some(1),
-                    0usize,
-                )
-                .and_then(|op| ::qcore::__private::Op::forward(
+        const FUSIONS: &'static [&'static [&'static ::core::primitive::str]] = &[];
+        fn run(&self, x: qp::Tensor) -> qp::Result<qp::Tensor> {
+            let a = qp::op::chunk(2, ::core::option::Option::Some(1), 0usize)
+                .and_then(|op| qp::Op::forward(
                     &op,
                     &mut [::core::clone::Clone::clone(&x)],
                 ))
                 .map_err(|error| error.in_layer("chunk_0"))?;
-            let b = ::qcore::__private::op::chunk(
-                    2,
-                    ::core::option::Option::Some(1),
-                    1usize,
-                )
-                .and_then(|op| ::qcore::__private::Op::forward(
+            let b = qp::op::chunk(2, ::core::option::Option::Some(1), 1usize)
+                .and_then(|op| qp::Op::forward(
                     &op,
                     &mut [::core::clone::Clone::clone(&x)],
                 ))
                 .map_err(|error| error.in_layer("chunk_1"))?;
-            let y = ::qcore::__private::op::cat(::core::option::Option::Some(1))
-                .and_then(|op| ::qcore::__private::Op::forward(&op, &mut [b, a]))
+            let y = qp::op::cat(::core::option::Option::Some(1))
+                .and_then(|op| qp::Op::forward(&op, &mut [b, a]))
                 .map_err(|error| error.in_layer("b_cat_a"))?;
             let y_1 = {
                 let sizes = [x.size(0)?];
-                ::qcore::__private::op::reshape(
+                qp::op::reshape(
                         ::std::vec![
-                            ::qcore::__private::Extent::Given(0usize),
-                            ::qcore::__private::Extent::from(self.groups),
-                            ::qcore::__private::Extent::from(- 1)
+                            qp::Extent::Given(0usize), qp::Extent::from(self.groups),
+                            qp::Extent::from(- 1)
                         ],
                     )
                     .and_then(|op| op.forward_sized(y, &sizes))
                     .map_err(|error| error.in_layer("reshape"))?
             };
-            let permute_out = ::qcore::__private::op::permute([0, 2, 1])
-                .and_then(|op| ::qcore::__private::Op::forward(&op, &mut [y_1]))
+            let permute_out = qp::op::permute([0, 2, 1])
+                .and_then(|op| qp::Op::forward(&op, &mut [y_1]))
                 .map_err(|error| error.in_layer("permute"))?;
             ::core::result::Result::Ok(permute_out)
         }
         fn trace(
             &self,
-            tracer: &mut ::qcore::__private::Tracer,
-            x: ::qcore::__private::Edge,
-        ) -> ::qcore::__private::Result<(Self::Prepared, ::qcore::__private::Edge)> {
+            tracer: &mut qp::Tracer,
+            x: qp::Edge,
+        ) -> qp::Result<(Self::Prepared, qp::Edge)> {
             let (chunk_0, a) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "chunk_0",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::None,
                                 object_type: "chunk",
                             },
@@ -253,20 +236,16 @@ const _: () = {
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    ::qcore::__private::op::chunk(
-                            2,
-                            ::core::option::Option::Some(1),
-                            0usize,
-                        )
+                    qp::op::chunk(2, ::core::option::Option::Some(1), 0usize)
                         .map_err(|error| error.in_layer("chunk_0"))?,
                     &[x],
                 )?;
             let (chunk_1, b) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "chunk_1",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::None,
                                 object_type: "chunk",
                             },
@@ -274,20 +253,16 @@ const _: () = {
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    ::qcore::__private::op::chunk(
-                            2,
-                            ::core::option::Option::Some(1),
-                            1usize,
-                        )
+                    qp::op::chunk(2, ::core::option::Option::Some(1), 1usize)
                         .map_err(|error| error.in_layer("chunk_1"))?,
                     &[x],
                 )?;
             let (b_cat_a, y) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "b_cat_a",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::None,
                                 object_type: "cat",
                             },
@@ -295,16 +270,16 @@ const _: () = {
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    ::qcore::__private::op::cat(::core::option::Option::Some(1))
+                    qp::op::cat(::core::option::Option::Some(1))
                         .map_err(|error| error.in_layer("b_cat_a"))?,
                     &[b, a],
                 )?;
             let (reshape, y_1) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "reshape",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::None,
                                 object_type: "reshape",
                             },
@@ -312,11 +287,10 @@ const _: () = {
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    ::qcore::__private::op::reshape(
+                    qp::op::reshape(
                             ::std::vec![
-                                ::qcore::__private::Extent::Given(0usize),
-                                ::qcore::__private::Extent::from(self.groups),
-                                ::qcore::__private::Extent::from(- 1)
+                                qp::Extent::Given(0usize), qp::Extent::from(self.groups),
+                                qp::Extent::from(- 1)
                             ],
                         )
                         .map_err(|error| error.in_layer("reshape"))?,
@@ -324,10 +298,10 @@ const _: () = {
                 )?;
             let (permute, permute_out) = tracer
                 .op(
-                    ::qcore::__private::OpSite {
+                    qp::OpSite {
                         name: "permute",
                         members: &[
-                            ::qcore::__private::Member {
+                            qp::Member {
                                 path: ::core::option::Option::None,
                                 object_type: "permute",
                             },
@@ -335,7 +309,7 @@ const _: () = {
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    ::qcore::__private::op::permute([0, 2, 1])
+                    qp::op::permute([0, 2, 1])
                         .map_err(|error| error.in_layer("permute"))?,
                     &[y_1],
                 )?;
@@ -352,74 +326,46 @@ const _: () = {
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::PreparedNetwork<Shuffle> for ShufflePrepared {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::PreparedNetwork<Shuffle> for ShufflePrepared {
         fn run(
             &self,
-            observation: &mut ::qcore::__private::Observation<'_>,
-            x: ::qcore::__private::Tensor,
-        ) -> ::qcore::__private::Result<::qcore::__private::Tensor> {
-            let a = ::qcore::__private::PreparedOp::run(
+            observation: &mut qp::Observation<'_>,
+            x: qp::Tensor,
+        ) -> qp::Result<qp::Tensor> {
+            let a = qp::PreparedOp::run(
                 &self.chunk_0,
                 observation,
                 [::core::clone::Clone::clone(&x)],
             )?;
-            let b = ::qcore::__private::PreparedOp::run(
+            let b = qp::PreparedOp::run(
                 &self.chunk_1,
                 observation,
                 [::core::clone::Clone::clone(&x)],
             )?;
-            let y = ::qcore::__private::PreparedOp::run(
-                &self.b_cat_a,
-                observation,
-                [b, a],
-            )?;
+            let y = qp::PreparedOp::run(&self.b_cat_a, observation, [b, a])?;
             let y_1 = {
                 let sizes = [x.size(0)?];
-                ::qcore::__private::PreparedOp::run_sized(
-                    &self.reshape,
-                    observation,
-                    y,
-                    &sizes,
-                )?
+                qp::PreparedOp::run_sized(&self.reshape, observation, y, &sizes)?
             };
-            let permute_out = ::qcore::__private::PreparedOp::run(
-                &self.permute,
-                observation,
-                [y_1],
-            )?;
+            let permute_out = qp::PreparedOp::run(&self.permute, observation, [y_1])?;
             ::core::result::Result::Ok(permute_out)
         }
         fn convert(
             &self,
-            conversion: &::qcore::__private::Conversion<'_>,
-        ) -> ::qcore::__private::Result<ShuffleConverted> {
+            conversion: &qp::Conversion<'_>,
+        ) -> qp::Result<ShuffleConverted> {
             ::core::result::Result::Ok(ShuffleConverted {
-                chunk_0: ::qcore::__private::PreparedOp::convert(
-                    &self.chunk_0,
-                    conversion,
-                )?,
-                chunk_1: ::qcore::__private::PreparedOp::convert(
-                    &self.chunk_1,
-                    conversion,
-                )?,
-                b_cat_a: ::qcore::__private::PreparedOp::convert(
-                    &self.b_cat_a,
-                    conversion,
-                )?,
-                reshape: ::qcore::__private::PreparedOp::convert(
-                    &self.reshape,
-                    conversion,
-                )?,
-                permute: ::qcore::__private::PreparedOp::convert(
-                    &self.permute,
-                    conversion,
-                )?,
+                chunk_0: qp::PreparedOp::convert(&self.chunk_0, conversion)?,
+                chunk_1: qp::PreparedOp::convert(&self.chunk_1, conversion)?,
+                b_cat_a: qp::PreparedOp::convert(&self.b_cat_a, conversion)?,
+                reshape: qp::PreparedOp::convert(&self.reshape, conversion)?,
+                permute: qp::PreparedOp::convert(&self.permute, conversion)?,
             })
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl ::core::clone::Clone for ShufflePrepared {
         fn clone(&self) -> Self {
             Self {
@@ -432,114 +378,75 @@ const _: () = {
         }
     }
     #[automatically_derived]
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl ::core::fmt::Debug for ShufflePrepared {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             f.debug_struct("ShufflePrepared").finish_non_exhaustive()
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::ConvertedNetwork<Shuffle> for ShuffleConverted {
-        fn run(
-            &self,
-            x: ::qcore::__private::Value,
-        ) -> ::qcore::__private::Result<::qcore::__private::Value> {
-            let a = ::qcore::__private::ConvertedOp::run(
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::ConvertedNetwork<Shuffle> for ShuffleConverted {
+        fn run(&self, x: qp::Value) -> qp::Result<qp::Value> {
+            let a = qp::ConvertedOp::run(
                 &self.chunk_0,
                 [::core::clone::Clone::clone(&x)],
             )?;
-            let b = ::qcore::__private::ConvertedOp::run(
+            let b = qp::ConvertedOp::run(
                 &self.chunk_1,
                 [::core::clone::Clone::clone(&x)],
             )?;
-            let y = ::qcore::__private::ConvertedOp::run(&self.b_cat_a, [b, a])?;
+            let y = qp::ConvertedOp::run(&self.b_cat_a, [b, a])?;
             let y_1 = {
                 let sizes = [x.size(0)?];
-                ::qcore::__private::ConvertedOp::run_sized(&self.reshape, y, &sizes)?
+                qp::ConvertedOp::run_sized(&self.reshape, y, &sizes)?
             };
-            let permute_out = ::qcore::__private::ConvertedOp::run(
-                &self.permute,
-                [y_1],
-            )?;
+            let permute_out = qp::ConvertedOp::run(&self.permute, [y_1])?;
             ::core::result::Result::Ok(permute_out)
         }
         fn visit_weights(
             &self,
-            visit: &mut dyn ::core::ops::FnMut(&str, &::qcore::__private::QTensor),
+            visit: &mut dyn ::core::ops::FnMut(&::core::primitive::str, &qp::QTensor),
         ) {
-            ::qcore::__private::ConvertedOp::visit_weights(&self.chunk_0, visit);
-            ::qcore::__private::ConvertedOp::visit_weights(&self.chunk_1, visit);
-            ::qcore::__private::ConvertedOp::visit_weights(&self.b_cat_a, visit);
-            ::qcore::__private::ConvertedOp::visit_weights(&self.reshape, visit);
-            ::qcore::__private::ConvertedOp::visit_weights(&self.permute, visit);
+            qp::ConvertedOp::visit_weights(&self.chunk_0, visit);
+            qp::ConvertedOp::visit_weights(&self.chunk_1, visit);
+            qp::ConvertedOp::visit_weights(&self.b_cat_a, visit);
+            qp::ConvertedOp::visit_weights(&self.reshape, visit);
+            qp::ConvertedOp::visit_weights(&self.permute, visit);
         }
     }
     #[automatically_derived]
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl ::core::fmt::Debug for ShuffleConverted {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             f.debug_struct("ShuffleConverted").finish_non_exhaustive()
         }
     }
     #[automatically_derived]
-    #[allow(unused, clippy::all, clippy::pedantic)]
-    impl ::qcore::__private::Record for ShuffleConverted {
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    impl qp::Record for ShuffleConverted {
         fn save(
             &self,
-            archive: &mut ::qcore::__private::ArchiveWriter,
-            path: &str,
-        ) -> ::qcore::__private::Result<()> {
-            ::qcore::__private::Record::save(
-                &self.chunk_0,
-                archive,
-                &::qcore::__private::join(path, "chunk_0"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.chunk_1,
-                archive,
-                &::qcore::__private::join(path, "chunk_1"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.b_cat_a,
-                archive,
-                &::qcore::__private::join(path, "b_cat_a"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.reshape,
-                archive,
-                &::qcore::__private::join(path, "reshape"),
-            )?;
-            ::qcore::__private::Record::save(
-                &self.permute,
-                archive,
-                &::qcore::__private::join(path, "permute"),
-            )?;
+            archive: &mut qp::ArchiveWriter,
+            path: &::core::primitive::str,
+        ) -> qp::Result<()> {
+            qp::Record::save(&self.chunk_0, archive, &qp::join(path, "chunk_0"))?;
+            qp::Record::save(&self.chunk_1, archive, &qp::join(path, "chunk_1"))?;
+            qp::Record::save(&self.b_cat_a, archive, &qp::join(path, "b_cat_a"))?;
+            qp::Record::save(&self.reshape, archive, &qp::join(path, "reshape"))?;
+            qp::Record::save(&self.permute, archive, &qp::join(path, "permute"))?;
             ::core::result::Result::Ok(())
         }
         fn load(
-            archive: &::qcore::__private::Archive,
-            path: &str,
-        ) -> ::qcore::__private::Result<Self> {
+            archive: &qp::Archive,
+            path: &::core::primitive::str,
+        ) -> qp::Result<Self> {
             ::core::result::Result::Ok(Self {
-                chunk_0: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "chunk_0"),
-                )?,
-                chunk_1: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "chunk_1"),
-                )?,
-                b_cat_a: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "b_cat_a"),
-                )?,
-                reshape: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "reshape"),
-                )?,
-                permute: ::qcore::__private::Record::load(
-                    archive,
-                    &::qcore::__private::join(path, "permute"),
-                )?,
+                chunk_0: qp::Record::load(archive, &qp::join(path, "chunk_0"))?,
+                chunk_1: qp::Record::load(archive, &qp::join(path, "chunk_1"))?,
+                b_cat_a: qp::Record::load(archive, &qp::join(path, "b_cat_a"))?,
+                reshape: qp::Record::load(archive, &qp::join(path, "reshape"))?,
+                permute: qp::Record::load(archive, &qp::join(path, "permute"))?,
             })
         }
     }

@@ -185,6 +185,9 @@ impl Lowering<'_> {
                         _ => return Bound::Poison,
                     }
                 }
+                if value != input {
+                    self.rename(value, &callable.label);
+                }
                 Bound::Tensor(value)
             }
             FieldKind::Vec(element) => self.run_each(callable, &element.0, &element.1, input, span),

@@ -230,7 +230,7 @@ fn renamed_and_raw_fields_keep_their_keys() {
         r#"struct Net { r#type: Linear, #[quantizable(rename = "features.0")] first: Sequential<(Linear,)> } impl Net { fn forward(&self, x: Tensor) -> Tensor { self.first(self.r#type(x)) } }"#,
         "
 %0 = input x
-%1 = linear self.r#type(%0)
+%1 = linear self.type(%0)
 %2 = linear self.features.0.0(%1)
 return %2
 ",
