@@ -134,10 +134,41 @@ fn refuse_unknown_names(mapping: &QConfigMapping, tracer: &Tracer) -> Result<()>
             .iter()
             .any(|path| path == name || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
     };
-    let names: Vec<_> = mapping
+    let mut names: Vec<_> = mapping
         .module_names()
         .filter(|name| !is_known(name))
         .map(|name| (name.to_owned(), suggest::nearest(name, known.iter().map(String::as_str))))
         .collect();
+    names.extend(unknown_positions(mapping, tracer, is_known));
     if names.is_empty() { Ok(()) } else { Err(Error::UnknownNames { names }) }
+}
+
+/// Entries by position, in modules that are there, that no call has; each with the nearest that there is.
+fn unknown_positions(
+    mapping: &QConfigMapping,
+    tracer: &Tracer,
+    is_known_module: impl Fn(&str) -> bool,
+) -> Vec<(String, Option<String>)> {
+    let spelled = |module: &str, object_type: &str, index: usize| match module {
+        "" => format!("{object_type} {index}"),
+        module => format!("{object_type} {index} in {module}"),
+    };
+    let mut known: Vec<_> = tracer.known_positions().collect();
+    known.sort_unstable();
+    let is_there = |module: &str| module.is_empty() || is_known_module(module);
+    let has = |module: &str, object_type: &str, index: usize| {
+        known.iter().any(|position| (position.0, position.1) == (module, object_type) && index < position.2)
+    };
+    mapping
+        .positions()
+        .filter(|&(module, object_type, index)| is_there(module) && !has(module, object_type, index))
+        .map(|(module, object_type, index)| {
+            let near = known.iter().filter(|position| position.0 == module);
+            let near: Vec<_> =
+                near.map(|&(module, object_type, count)| spelled(module, object_type, count - 1)).collect();
+            let name = spelled(module, object_type, index);
+            let nearest = suggest::nearest(&name, near.iter().map(String::as_str));
+            (name, nearest)
+        })
+        .collect()
 }

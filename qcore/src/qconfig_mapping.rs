@@ -247,6 +247,13 @@ impl QConfigMapping {
         names.chain(scopes.filter(|scope| !scope.is_empty()))
     }
 
+    /// The module, type and index of each entry by position, for a check that the model has such a call.
+    pub fn positions(&self) -> impl Iterator<Item = (&str, &str, usize)> {
+        self.orders
+            .iter()
+            .map(|(position, _)| (position.module.as_str(), position.object_type.as_str(), position.index))
+    }
+
     /// The types of layers and functions that entries name.
     pub fn object_types(&self) -> impl Iterator<Item = &str> {
         let types = self.object_types.iter().map(|(name, _)| name.as_str());

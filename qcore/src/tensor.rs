@@ -1,6 +1,6 @@
 //! `Tensor`: an f32 array of any rank, cheap to clone.
 
-use ndarray::{ArcArray, Array, ArrayD, ArrayViewD, Dimension, IxDyn};
+use ndarray::{ArcArray, Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
 
 use crate::{Error, Result};
 
@@ -66,6 +66,11 @@ impl Tensor {
         Ok(self.shape()[axis])
     }
 
+    /// The values, shared as they are.
+    pub(crate) fn into_shared(self) -> ArcArray<f32, IxDyn> {
+        self.data
+    }
+
     /// A view of the values.
     pub fn view(&self) -> ArrayViewD<'_, f32> {
         self.data.view()
@@ -123,6 +128,12 @@ impl<D: Dimension> From<Array<f32, D>> for Tensor {
 impl<D: Dimension> From<ArcArray<f32, D>> for Tensor {
     fn from(array: ArcArray<f32, D>) -> Self {
         Self { data: array.into_dyn() }
+    }
+}
+
+impl<D: Dimension> From<ArrayView<'_, f32, D>> for Tensor {
+    fn from(view: ArrayView<'_, f32, D>) -> Self {
+        Self::from(view.to_owned())
     }
 }
 

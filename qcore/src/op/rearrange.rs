@@ -52,7 +52,7 @@ use super::layout::{with_integers, with_qparams_of};
 use crate::{QTensor, Tensor};
 
 pub(super) fn float<R: Rearrange>(operation: &R, inputs: &mut [Tensor]) -> Result<Tensor> {
-    let values = take_one(R::NAME, inputs)?.into_array().into_shared();
+    let values = take_one(R::NAME, inputs)?.into_shared();
     operation.rearrange(values).map(Tensor::from)
 }
 

@@ -145,6 +145,11 @@ impl Tracer {
         &self.known_paths
     }
 
+    /// The module and type of every call, with how many there are.
+    pub(crate) fn known_positions(&self) -> impl Iterator<Item = (&str, &str, usize)> {
+        self.positions.iter().map(|((module, object_type), &count)| (module.as_str(), object_type.as_str(), count))
+    }
+
     fn push(&mut self, site: Site) -> Edge {
         self.sites.push(site);
         Edge(self.sites.len() - 1)

@@ -39,12 +39,16 @@ fn names_that_the_model_does_not_have_come_back_with_the_nearest_ones() {
 
 #[test]
 fn a_position_that_no_call_has_is_an_unknown_name() {
-    for (module, object_type, index) in [("layers.0", "add", 1), ("layers.0", "Conv2D", 0), ("", "Linear", 1)]
-    {
-        let wrong = mapping().module_name_object_type_order(module, object_type, index, None);
-        let text = message(Network::small().prepare(&wrong));
-        assert_contains(&text, &[object_type, &index.to_string()]);
-    }
+    let wrong = mapping()
+        .module_name_object_type_order("layers.0", "add", 1, None)
+        .module_name_object_type_order("layers.1.downsample", "Conv2D", 0, None)
+        .module_name_object_type_order("", "Linear", 1, None);
+    let error = Network::small().prepare(&wrong).unwrap_err();
+    let text = error.to_string();
+    assert_contains(&text, &["no `add 1 in layers.0` (did you mean `add 0 in layers.0`?)"]);
+    assert_contains(&text, &["no `Conv2D 0 in layers.1.downsample` (did you mean `Conv2d 0 in"]);
+    assert_contains(&text, &["no `Linear 1` (did you mean `Linear 0`?)"]);
+    assert!(matches!(error, Error::UnknownNames { names } if names.len() == 3));
     let right = mapping().module_name_object_type_order("layers.0", "add", 0, None);
     assert!(Network::small().prepare(&right).is_ok());
 }

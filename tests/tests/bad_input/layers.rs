@@ -1,6 +1,7 @@
 //! Layers whose parameters make no sense: said when the model is used, with the layer's name.
 
 use qcore::prelude::*;
+use tests::networks::Network;
 use tests::tensors::noise;
 
 use crate::{assert_contains, location};
@@ -75,13 +76,14 @@ fn a_layer_that_makes_no_sense_is_named_by_forward_and_by_prepare() {
 
 #[test]
 fn a_batch_norm_of_other_channels_than_its_convolution_is_named() {
-    let model = Stack { norm: Some(BatchNorm2d::new(5)), ..stack() };
-    let (layer, error) = location(model.forward(noise(&[1, 4, 8, 8], 0)));
-    assert_eq!(layer, "norm");
+    let mut model = Network::small();
+    model.layers[0].bn2 = BatchNorm2d::new(5);
+    let (layer, error) = location(model.forward(noise(&[1, 3, 8, 8], 0)));
+    assert_eq!(layer, "layers.0.bn2");
     assert_contains(&error.to_string(), &["BatchNorm2d", "5"]);
     let (layer, error) = location(model.prepare(&QConfigMapping::for_backend(Backend::Native)));
-    assert!(layer == "norm" || layer == "conv", "{layer}");
-    assert_contains(&error.to_string(), &["5"]);
+    assert!(layer.starts_with("layers.0.") && layer.ends_with('2'), "{layer}");
+    assert_contains(&error.to_string(), &["5", "8"]);
 }
 
 #[test]

@@ -146,7 +146,7 @@ const _: () = {
                     domain: qp::Domain::Int8,
                 },
                 qp::GraphValue {
-                    name: "downsample_1",
+                    name: "downsample",
                     domain: qp::Domain::Int8,
                 },
                 qp::GraphValue {
@@ -339,14 +339,14 @@ const _: () = {
                             x,
                         )
                         .map_err(|error| error.in_layer("downsample.0"))?;
-                    let downsample_1_out = qp::Layer::forward(
+                    let downsample_out = qp::Layer::forward(
                             <BatchNorm2d as qp::IsLayer<
                                 ::qcore::layers::BatchNorm2d,
                             >>::as_layer(&(*downsample).0.1),
                             downsample_0_out,
                         )
                         .map_err(|error| error.in_layer("downsample.1"))?;
-                    downsample_1_out
+                    downsample_out
                 }
                 ::core::option::Option::None => x,
             };
@@ -433,7 +433,7 @@ const _: () = {
                 )?;
             let (downsample, identity) = match &self.downsample {
                 ::core::option::Option::Some(downsample) => {
-                    let (downsample_0, downsample_1) = tracer
+                    let (downsample_0, downsample_out) = tracer
                         .op(
                             qp::OpSite {
                                 name: "downsample.0",
@@ -468,7 +468,7 @@ const _: () = {
                         BasicBlockPreparedDownsample::Then {
                             downsample_0: downsample_0,
                         },
-                        downsample_1,
+                        downsample_out,
                     )
                 }
                 ::core::option::Option::None => {
@@ -531,12 +531,12 @@ const _: () = {
                     downsample_0: downsample_0,
                     ..
                 } => {
-                    let downsample_1 = qp::PreparedOp::run(
+                    let downsample_out = qp::PreparedOp::run(
                         downsample_0,
                         observation,
                         [x],
                     )?;
-                    downsample_1
+                    downsample_out
                 }
                 BasicBlockPreparedDownsample::Else { .. } => x,
             };
@@ -625,8 +625,8 @@ const _: () = {
                     downsample_0: downsample_0,
                     ..
                 } => {
-                    let downsample_1 = qp::ConvertedOp::run(downsample_0, [x])?;
-                    downsample_1
+                    let downsample_out = qp::ConvertedOp::run(downsample_0, [x])?;
+                    downsample_out
                 }
                 BasicBlockConvertedDownsample::Else { .. } => x,
             };

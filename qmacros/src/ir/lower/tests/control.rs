@@ -134,7 +134,7 @@ fn a_vec_is_looped_over_or_called() {
 %5 = for i in self.layers (%1 = %0) {
   %2 = linear self.layers.{i}.0(%1)
   %3 = relu self.layers.{i}.1(%2)
-  %4 = add self.layer_1_plus_x(%3, %0)
+  %4 = add self.layer_plus_x(%3, %0)
   next %4
 }
 %9 = for i in self.layers (%6 = %5) {
