@@ -12,7 +12,7 @@ use crate::model::{ConvertedNetwork, Quantizable};
 use crate::plan::{Conversion, Plan};
 use crate::value::Value;
 use crate::values::{IntoInput, Values};
-use crate::{Backend, QParams, Result};
+use crate::{Backend, Error, QParams, Result};
 
 /// A converted model: int8 weights and kernels, and float operations where the plan left them.
 ///
@@ -152,7 +152,10 @@ impl<M: Quantizable> Converted<M> {
             let found = summary.inputs.len();
             return Err(archive.error(format!("has {found} inputs, the model takes {}", M::Input::COUNT)));
         }
-        let network = M::Converted::load(&archive, "network")?;
+        let network = M::Converted::load(&archive, "network").map_err(|error| match error {
+            named @ Error::File { .. } => named,
+            other => archive.error(other.to_string()),
+        })?;
         Ok(Self { network, summary })
     }
 

@@ -23,7 +23,7 @@ use proc_macro::TokenStream;
 ///
 /// It stands on the struct and on the `impl` block with its `forward`:
 ///
-/// ```ignore
+/// ```
 /// use qcore::prelude::*;
 ///
 /// #[quantizable]

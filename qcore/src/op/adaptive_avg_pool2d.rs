@@ -6,7 +6,7 @@ use qkernels::quantize::ImageShape;
 use serde::{Deserialize, Serialize};
 
 use super::avg_pool2d::native_tie_rule;
-use super::inputs::{exactly, image_extents, refused, take_one};
+use super::inputs::{exactly, image_extents, refused, take_one, zeros};
 use super::layout::{
     Activation, Image, Integers, MemoryFormat, image_in_format, per_tensor, with_integers, with_qparams_of,
 };
@@ -69,7 +69,7 @@ impl Op for AdaptiveAvgPool2d {
     fn forward(&self, inputs: &mut [Tensor]) -> Result<Tensor> {
         let x = take_one(NAME, inputs)?.contiguous();
         let geometry = self.geometry(x.shape())?;
-        let mut output = vec![0.0; geometry.output_len()];
+        let mut output = zeros(NAME, geometry.output_len())?;
         qkernels::float::adaptive_avg_pool2d(&geometry, x.as_slice().unwrap_or_default(), &mut output)
             .map_err(refused(NAME, x.shape()))?;
         let [height, width] = geometry.output();
@@ -104,7 +104,7 @@ impl QuantizedAdaptiveAvgPool2d {
             (native_tie_rule(image.format), image.format)
         };
         let qparams = per_tensor(NAME, x.qparams())?;
-        let mut output = vec![T::default(); geometry.output_len()];
+        let mut output = zeros(NAME, geometry.output_len())?;
         qkernels::pool::adaptive_avg_pool2d(&geometry, qparams, tie_rule, &image.pixels, &mut output)
             .map_err(refused(NAME, x.shape()))?;
         let [height, width] = geometry.output();

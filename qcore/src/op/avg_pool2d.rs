@@ -3,7 +3,7 @@
 use qkernels::pool::{AveragePool2d, TieRule};
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, refused, take_one};
+use super::inputs::{exactly, refused, take_one, zeros};
 use super::layout::{
     Activation, Image, Integers, MemoryFormat, image_in_format, per_tensor, with_integers, with_qparams_of,
 };
@@ -73,7 +73,7 @@ impl Op for AvgPool2d {
     fn forward(&self, inputs: &mut [Tensor]) -> Result<Tensor> {
         let x = take_one(NAME, inputs)?.contiguous();
         let geometry = self.window.geometry(NAME, x.shape())?;
-        let mut output = vec![0.0; geometry.output_len()];
+        let mut output = zeros(NAME, geometry.output_len())?;
         let values = x.as_slice().unwrap_or_default();
         qkernels::float::avg_pool2d(&geometry, self.count_include_pad, values, &mut output)
             .map_err(refused(NAME, x.shape()))?;
@@ -117,7 +117,7 @@ impl QuantizedAvgPool2d {
         };
         let qparams = per_tensor(NAME, x.qparams())?;
         let pool = AveragePool2d { qparams, tie_rule, count_include_pad: self.pool.count_include_pad };
-        let mut output = vec![T::default(); geometry.output_len()];
+        let mut output = zeros(NAME, geometry.output_len())?;
         qkernels::pool::avg_pool2d(&geometry, &pool, &image.pixels, &mut output)
             .map_err(refused(NAME, x.shape()))?;
         with_qparams_of(x, image_in_format(NAME, output_shape(&geometry), output, format)?)

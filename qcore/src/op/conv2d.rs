@@ -6,7 +6,7 @@ use qkernels::quantize::ImageShape;
 use qkernels::requantize::Requantization;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, image_extents, refused, relu_if, take_one, unusable};
+use super::inputs::{exactly, image_extents, refused, relu_if, take_one, unusable, zeros};
 use super::layout::{Image, channels_last};
 use super::weights::{QuantizedWeights, WeightsRecord, check_bias, load_bias, save_bias};
 use super::{FoldBatchNorm, FuseReLU, Lowering, Op, OutputRule, Pair, QuantizedOp};
@@ -138,7 +138,7 @@ impl Op for Conv2d {
         let x = take_one(NAME, inputs)?.contiguous();
         let geometry = self.options.geometry(self.weight.shape(), x.shape())?;
         let bias = self.bias.clone().map(Tensor::contiguous);
-        let mut output = vec![0.0; geometry.output_len()];
+        let mut output = zeros(NAME, geometry.output_len())?;
         qkernels::float::conv2d(
             &geometry,
             x.as_slice().unwrap_or_default(),
@@ -236,7 +236,7 @@ impl QuantizedOp for QuantizedConv2d {
         let [x] = exactly(NAME, inputs)?;
         let geometry = self.options.geometry(self.weights.weight.shape(), x.shape())?;
         let image = Image::new(NAME, self.weights.input(NAME, x)?)?;
-        let mut output = vec![0; geometry.output_len()];
+        let mut output = zeros(NAME, geometry.output_len())?;
         let zero_point = self.weights.input_zero_point();
         self.packed
             .run(&geometry, &image.pixels, zero_point, &self.requantization, &mut output)

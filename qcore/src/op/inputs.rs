@@ -21,6 +21,20 @@ pub(super) fn take(x: &mut Tensor) -> Tensor {
     std::mem::replace(x, Tensor::zeros(&[0]))
 }
 
+/// `count` zeros for an operation to write to.
+///
+/// # Errors
+/// When there is not so much memory: a size may be a slip, or come from somebody else's file.
+pub(super) fn zeros<T: Copy + Default>(operation: &'static str, count: usize) -> Result<Vec<T>> {
+    // Small outputs need no question; `vec!` alone gets its zeros from the system without writing them.
+    const LARGE: usize = 1 << 26;
+    if count > LARGE && Vec::<T>::new().try_reserve_exact(count).is_err() {
+        let message = format!("an output of {count} values does not fit into memory");
+        return Err(Error::parameter(operation, message));
+    }
+    Ok(vec![T::default(); count])
+}
+
 /// The four extents of `[N, C, H, W]`.
 pub(super) fn image_extents(operation: &'static str, shape: &[usize]) -> Result<[usize; 4]> {
     let extents =

@@ -4,7 +4,7 @@ use qkernels::geometry::{Pool2dGeometry, Pool2dParameters};
 use qkernels::quantize::ImageShape;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, image_extents, refused, take_one};
+use super::inputs::{exactly, image_extents, refused, take_one, zeros};
 use super::layout::{
     Activation, Image, Integers, MemoryFormat, image_in_format, with_integers, with_qparams_of,
 };
@@ -130,7 +130,7 @@ impl Op for MaxPool2d {
     fn forward(&self, inputs: &mut [Tensor]) -> Result<Tensor> {
         let x = take_one(NAME, inputs)?.contiguous();
         let geometry = self.window.geometry(NAME, x.shape())?;
-        let mut output = vec![0.0; geometry.output_len()];
+        let mut output = zeros(NAME, geometry.output_len())?;
         qkernels::float::max_pool2d(&geometry, x.as_slice().unwrap_or_default(), &mut output)
             .map_err(refused(NAME, x.shape()))?;
         let shape = output_shape(&geometry);
@@ -157,7 +157,7 @@ impl QuantizedMaxPool2d {
     fn run<T: Activation>(&self, integers: &Integers<T>) -> Result<Integers<T>> {
         let image = Image::new(NAME, integers)?;
         let geometry = self.pool.window.geometry(NAME, integers.shape())?;
-        let mut output = vec![T::default(); geometry.output_len()];
+        let mut output = zeros(NAME, geometry.output_len())?;
         qkernels::pool::max_pool2d(&geometry, &image.pixels, &mut output)
             .map_err(refused(NAME, integers.shape()))?;
         let format = match self.backend {
