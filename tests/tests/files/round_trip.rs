@@ -68,7 +68,8 @@ fn layers_left_in_float_come_back_with_their_weights() {
     let (_folder, path) = scratch("float.safetensors");
     int8.save(&path).unwrap();
     let loaded = Converted::<Network>::load(&path).unwrap();
-    let difference = tests::tensors::largest_difference(&loaded.forward(&x).unwrap(), &model.forward(&x).unwrap());
+    let difference =
+        tests::tensors::largest_difference(&loaded.forward(&x).unwrap(), &model.forward(&x).unwrap());
     assert!(difference < 1e-5, "{difference}");
 }
 

@@ -122,11 +122,11 @@ impl One {
     }
 }
 
-fn weights(dtype: Dtype, encode: impl Fn(usize) -> Vec<u8>) -> Vec<(&'static str, Dtype, &'static [usize], Vec<u8>)> {
-    vec![
-        ("fc.weight", dtype, &[1, 2], [encode(0), encode(1)].concat()),
-        ("fc.bias", dtype, &[1], encode(2)),
-    ]
+fn weights(
+    dtype: Dtype,
+    encode: impl Fn(usize) -> Vec<u8>,
+) -> Vec<(&'static str, Dtype, &'static [usize], Vec<u8>)> {
+    vec![("fc.weight", dtype, &[1, 2], [encode(0), encode(1)].concat()), ("fc.bias", dtype, &[1], encode(2))]
 }
 
 #[test]
@@ -153,7 +153,8 @@ fn checkpoints_of_every_float_type_load_exactly() {
 
 #[test]
 fn a_tensor_of_integers_is_refused_by_name_and_the_model_stays() {
-    for (dtype, size) in [(Dtype::I64, 8), (Dtype::I32, 4), (Dtype::U8, 1), (Dtype::I8, 1), (Dtype::BOOL, 1)] {
+    for (dtype, size) in [(Dtype::I64, 8), (Dtype::I32, 4), (Dtype::U8, 1), (Dtype::I8, 1), (Dtype::BOOL, 1)]
+    {
         let (_folder, path) = scratch("model.safetensors");
         let float = |value: f32| value.to_le_bytes().to_vec();
         write(
