@@ -20,6 +20,7 @@
 
 mod error;
 mod gemm;
+mod kernels;
 mod length;
 mod rounding;
 

@@ -1,0 +1,30 @@
+//! The micro-kernels, one file for each instruction set.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod generic;
+
+use crate::gemm::{PANEL, Panel, QUAD};
+use crate::isa::Isa;
+
+/// Sums of one row with the columns of a panel.
+pub(crate) type Sums = [i32; PANEL];
+
+/// `sums[r][c] = sum over k of rows[r][k] * (w[k][c] - zw[c])`, exactly.
+///
+/// `rows` holds centred activations of magnitude at most 255, as many rows as `sums`, each as long as
+/// the panel is deep; `widened` is a buffer.
+pub(crate) fn multiply_panel(
+    isa: Isa,
+    rows: &[i16],
+    panel: Panel<'_>,
+    widened: &mut Vec<i16>,
+    sums: &mut [Sums],
+) {
+    assert_eq!(rows.len(), sums.len() * panel.quads.len() * QUAD);
+    match isa {
+        Isa::Scalar => generic::multiply_panel(rows, panel, widened, sums),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(token) => avx2::multiply_panel(token, rows, panel, widened, sums),
+    }
+}
