@@ -117,11 +117,3 @@ impl Rows for InputRows<'_> {
         gemm::center(input, self.zero_point, values);
     }
 }
-
-impl Epilogue for Requantization {
-    type Output = u8;
-
-    fn finish(&self, _row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
-        self.requantize_row(first_column, sums, output);
-    }
-}

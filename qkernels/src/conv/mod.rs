@@ -9,7 +9,7 @@ mod depthwise;
 mod window;
 
 use crate::error::{Error, Result};
-use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix};
+use crate::gemm::{self, AddAndRequantize, Epilogue, KeepSums, PackedMatrix};
 use crate::geometry::Conv2dGeometry;
 use crate::length;
 use crate::linear::{InputRows, check_zero_point_count};
@@ -198,26 +198,4 @@ fn pack_groups(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) ->
             })
         })
         .collect()
-}
-
-/// Epilogue of the fused addition.
-struct AddAndRequantize<'a> {
-    requantization: &'a Requantization,
-    addend: Addend<'a>,
-    out_channels: usize,
-}
-
-impl Epilogue for AddAndRequantize<'_> {
-    type Output = u8;
-
-    fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
-        let start = row * self.out_channels + first_column;
-        self.requantization.requantize_row_add(
-            first_column,
-            sums,
-            &self.addend.values[start..start + sums.len()],
-            self.addend.qparams,
-            output,
-        );
-    }
 }

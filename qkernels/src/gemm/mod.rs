@@ -12,16 +12,18 @@
 //! micro-kernel of the instruction set at hand multiplies the tile with one panel of columns after
 //! the other, and the sums go straight from there to the [`Epilogue`].
 
+mod epilogue;
 mod pack;
 
 use std::cell::Cell;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::isa::{Isa, isa};
+use crate::isa::isa;
 use crate::kernels::{Sums, multiply_panel};
 use crate::threads::{for_each_chunk, threads_for};
 
+pub(crate) use epilogue::{AddAndRequantize, Epilogue, FinishedPanel, KeepSums};
 pub(crate) use pack::{PANEL, PackedMatrix, Panel, QUAD, check_sum, weight_zero_point};
 
 /// Bytes a tile of activation rows may occupy: half of a second-level cache.
@@ -31,46 +33,6 @@ const TILE_BYTES: usize = 256 * 1024;
 pub(crate) trait Rows: Sync {
     /// Writes the centred activations of one row of one group.
     fn fill(&self, row: usize, group: usize, values: &mut [i16]);
-}
-
-/// What becomes of the sums.
-pub(crate) trait Epilogue: Sync {
-    /// Element of the output.
-    type Output: Copy + Default + Send;
-
-    /// Turns sums of `row`, in columns from `first_column` on, into output.
-    fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [Self::Output]);
-
-    /// [`finish`](Self::finish) for a whole panel: `sums` of the rows from `first_row` on, `output` from
-    /// the panel's first column on, with `width` elements from one row to the next.
-    fn finish_panel(&self, _: Isa, panel: &FinishedPanel<'_>, output: &mut [Self::Output]) {
-        for (i, sums) in panel.sums.iter().enumerate() {
-            let output = &mut output[i * panel.width..][..panel.columns];
-            self.finish(panel.first_row + i, panel.first_column, &sums[..panel.columns], output);
-        }
-    }
-}
-
-/// The sums of some rows with one panel, and where they belong.
-pub(crate) struct FinishedPanel<'a> {
-    pub(crate) sums: &'a [Sums],
-    pub(crate) first_row: usize,
-    pub(crate) first_column: usize,
-    /// How many of the panel's columns exist.
-    pub(crate) columns: usize,
-    /// Elements from one output row to the next.
-    pub(crate) width: usize,
-}
-
-/// Keeps the sums.
-pub(crate) struct KeepSums;
-
-impl Epilogue for KeepSums {
-    type Output = i32;
-
-    fn finish(&self, _: usize, _: usize, sums: &[i32], output: &mut [i32]) {
-        output.copy_from_slice(sums);
-    }
 }
 
 /// Buffers of one thread, kept between calls so that a steady state allocates nothing.

@@ -1,7 +1,7 @@
 //! The micro-kernels, one file for each instruction set.
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(crate) mod avx2;
 mod generic;
 
 use crate::gemm::{PANEL, Panel, QUAD};

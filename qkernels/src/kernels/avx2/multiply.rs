@@ -7,9 +7,9 @@
 
 use std::arch::x86_64::*;
 
-use super::Sums;
 use crate::gemm::{PANEL, Panel, QUAD};
 use crate::isa::Avx2;
+use crate::kernels::Sums;
 
 /// Rows of a register tile: 6 x 2 vectors of sums, two of weights and one of activations are 15 of the
 /// 16 registers.
@@ -19,8 +19,8 @@ const ROWS: usize = 6;
 /// first-level cache.
 const DEPTH_BLOCK: usize = 512;
 
-/// [`super::multiply_panel`] on AVX2.
-pub(super) fn multiply_panel(
+/// [`multiply_panel`](crate::kernels::multiply_panel) on AVX2.
+pub(crate) fn multiply_panel(
     _: Avx2,
     rows: &[i16],
     panel: Panel<'_>,
