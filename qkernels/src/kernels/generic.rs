@@ -22,12 +22,13 @@ pub(super) fn multiply_panel(rows: &[i16], panel: Panel<'_>, widened: &mut Vec<i
 
 /// Centred weights of the `COLUMNS` columns from `first` on, one after the other.
 fn widen(panel: Panel<'_>, first: usize, widened: &mut Vec<i16>) {
-    widened.clear();
-    for column in first..first + COLUMNS {
+    let depth = panel.quads.len() * QUAD;
+    widened.resize(COLUMNS * depth, 0);
+    for (column, widened) in (first..).zip(widened.chunks_exact_mut(depth)) {
         let zero_point = panel.zero_points[column];
-        for quad in panel.quads {
+        for (quad, widened) in panel.quads.iter().zip(widened.as_chunks_mut::<QUAD>().0) {
             let quad = quad.as_chunks::<QUAD>().0[column];
-            widened.extend(quad.map(|w| i16::from(w).wrapping_sub(zero_point)));
+            *widened = quad.map(|w| i16::from(w).wrapping_sub(zero_point));
         }
     }
 }

@@ -2,10 +2,13 @@
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+mod depthwise;
 mod generic;
 
 use crate::gemm::{PANEL, Panel, QUAD};
 use crate::isa::Isa;
+
+pub(crate) use depthwise::{DepthwiseBlock, PADDING, TapPair, sum_block};
 
 /// Sums of one row with the columns of a panel.
 pub(crate) type Sums = [i32; PANEL];

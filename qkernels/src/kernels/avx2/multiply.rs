@@ -19,6 +19,9 @@ const ROWS: usize = 6;
 /// first-level cache.
 const DEPTH_BLOCK: usize = 512;
 
+/// So few rows do not repay weights widened into a buffer.
+const FEW_ROWS: usize = 2;
+
 /// [`multiply_panel`](crate::kernels::multiply_panel) on AVX2.
 pub(crate) fn multiply_panel(
     _: Avx2,
@@ -29,6 +32,13 @@ pub(crate) fn multiply_panel(
 ) {
     let depth = panel.quads.len() * QUAD;
     assert_eq!(rows.len(), sums.len() * depth);
+    if sums.len() <= FEW_ROWS {
+        for (row, sums) in rows.chunks_exact(depth).zip(sums) {
+            // SAFETY: the token exists only where AVX2 was detected.
+            *sums = unsafe { multiply_row(row, panel) };
+        }
+        return;
+    }
     widened.resize(DEPTH_BLOCK.min(depth) * PANEL, 0);
     sums.fill([0; PANEL]);
     // As few tiles as there must be, of sizes that differ by one row at most.
@@ -120,4 +130,37 @@ fn add_tile<const R: usize>(rows: &[i16], stride: usize, columns: &[i16], sums: 
             unsafe { _mm256_storeu_si256(sums, _mm256_add_epi32(_mm256_loadu_si256(sums), tile)) };
         }
     }
+}
+
+/// The sums of one row with a panel, whose weights are widened in registers.
+#[target_feature(enable = "avx2")]
+fn multiply_row(row: &[i16], panel: Panel<'_>) -> Sums {
+    let mut zero_points = [_mm256_setzero_si256(); QUAD];
+    for (vector, zero_points_of_four) in zero_points.iter_mut().zip(panel.zero_points.as_chunks::<4>().0) {
+        let [z0, z1, z2, z3] = zero_points_of_four.map(|z| _mm_set1_epi16(z));
+        let [low, high] = [_mm_unpacklo_epi64(z0, z1), _mm_unpacklo_epi64(z2, z3)];
+        *vector = _mm256_set_m128i(high, low);
+    }
+    // Four columns a vector, and two partial sums a column.
+    let mut partial = [_mm256_setzero_si256(); QUAD];
+    for (quad, activations) in panel.quads.iter().zip(row.as_chunks::<QUAD>().0) {
+        // SAFETY: four words are 8 bytes.
+        let activations = unsafe { activations.as_ptr().cast::<i64>().read_unaligned() };
+        let activations = _mm256_set1_epi64x(activations);
+        let columns = quad.as_chunks::<16>().0.iter().zip(zero_points);
+        for (sum, (bytes, zero_points)) in partial.iter_mut().zip(columns) {
+            // SAFETY: the array has 16 bytes.
+            let weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
+            let products = _mm256_madd_epi16(_mm256_sub_epi16(weights, zero_points), activations);
+            *sum = _mm256_add_epi32(*sum, products);
+        }
+    }
+    let mut sums = [0; PANEL];
+    for (sums, [low, high]) in sums.as_chunks_mut::<8>().0.iter_mut().zip(partial.as_chunks::<2>().0) {
+        // [0 1 4 5 | 2 3 6 7], then in order.
+        let added = _mm256_permute4x64_epi64::<0xd8>(_mm256_hadd_epi32(*low, *high));
+        // SAFETY: eight sums are one vector.
+        unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), added) };
+    }
+    sums
 }
