@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix, Rows};
+use crate::isa::isa;
+use crate::kernels;
 use crate::length;
 use crate::requantize::Requantization;
 
@@ -42,6 +44,11 @@ impl PackedLinear {
     /// Bytes of memory the packed weight takes.
     pub fn byte_len(&self) -> usize {
         self.matrix.byte_len()
+    }
+
+    /// The kernel that [`run`](Self::run) would use now, by name; it follows the instruction set in use.
+    pub fn kernel(&self) -> &'static str {
+        kernels::name(isa())
     }
 
     /// `input` `[rows, in_features]` to `output` `[rows, out_features]`.

@@ -11,6 +11,8 @@ mod window;
 use crate::error::{Error, Result};
 use crate::gemm::{self, AddAndRequantize, Epilogue, KeepSums, PackedMatrix};
 use crate::geometry::Conv2dGeometry;
+use crate::isa::isa;
+use crate::kernels;
 use crate::length;
 use crate::linear::{InputRows, check_zero_point_count};
 use crate::qparams::QParams;
@@ -76,6 +78,11 @@ impl PackedConv2d {
             Filters::Grouped(groups) => groups.iter().map(PackedMatrix::byte_len).sum(),
             Filters::Depthwise(filters) => filters.byte_len(),
         }
+    }
+
+    /// The kernel that [`run`](Self::run) would use now, by name; it follows the instruction set in use.
+    pub fn kernel(&self) -> &'static str {
+        kernels::name(isa())
     }
 
     /// `input` `[N, H, W, C]` to `output` `[N, OH, OW, O]`; the padding is the input's zero point.

@@ -13,6 +13,15 @@ pub(crate) use depthwise::{DepthwiseBlock, PADDING, TapPair, sum_block};
 /// Sums of one row with the columns of a panel.
 pub(crate) type Sums = [i32; PANEL];
 
+/// What multiplies, for reports: the instruction set, and the width of the integers it multiplies.
+pub(crate) fn name(isa: Isa) -> &'static str {
+    match isa {
+        Isa::Scalar => "scalar, 16 bits",
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(_) => "avx2, 16 bits",
+    }
+}
+
 /// `sums[r][c] = sum over k of rows[r][k] * (w[k][c] - zw[c])`, exactly.
 ///
 /// `rows` holds centred activations of magnitude at most 255, as many rows as `sums`, each as long as
