@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix, Rows};
-use crate::isa::isa;
+use crate::isa::{Isa, isa};
 use crate::kernels;
 use crate::length;
 use crate::requantize::Requantization;
@@ -119,8 +119,8 @@ pub(crate) struct InputRows<'a> {
 }
 
 impl Rows for InputRows<'_> {
-    fn fill(&self, row: usize, _group: usize, values: &mut [i16]) {
+    fn fill(&self, isa: Isa, row: usize, _group: usize, values: &mut [i16]) {
         let input = &self.input[row * self.in_features..][..self.in_features];
-        gemm::center(input, self.zero_point, values);
+        kernels::center(isa, input, self.zero_point, values);
     }
 }

@@ -1,7 +1,9 @@
 //! The window of an output pixel as a row of the matrix product, in the order `[KH, KW, C / groups]`.
 
-use crate::gemm::{Rows, center};
+use crate::gemm::Rows;
 use crate::geometry::Conv2dGeometry;
+use crate::isa::Isa;
+use crate::kernels::center;
 
 /// All windows of a batch of images, one for each output pixel.
 pub(super) struct WindowRows<'a> {
@@ -11,7 +13,7 @@ pub(super) struct WindowRows<'a> {
 }
 
 impl Rows for WindowRows<'_> {
-    fn fill(&self, row: usize, group: usize, values: &mut [i16]) {
+    fn fill(&self, isa: Isa, row: usize, group: usize, values: &mut [i16]) {
         let geometry = self.geometry;
         let x = row % geometry.output_width();
         let y = row / geometry.output_width() % geometry.output_height();
@@ -28,9 +30,9 @@ impl Rows for WindowRows<'_> {
             let first = (image * geometry.height + input_y) * row_len;
             let input_row = &self.input[first..first + row_len];
             if geometry.dilation[1] == 1 && geometry.groups == 1 {
-                self.fill_contiguous(input_row, x, values);
+                self.fill_contiguous(isa, input_row, x, values);
             } else {
-                self.fill_by_taps(input_row, x, group, values);
+                self.fill_by_taps(isa, input_row, x, group, values);
             }
         }
     }
@@ -38,7 +40,7 @@ impl Rows for WindowRows<'_> {
 
 impl WindowRows<'_> {
     /// Neighbouring taps of all channels are neighbours in memory: one copy, cut at the borders.
-    fn fill_contiguous(&self, input_row: &[u8], x: usize, values: &mut [i16]) {
+    fn fill_contiguous(&self, isa: Isa, input_row: &[u8], x: usize, values: &mut [i16]) {
         let channels = self.geometry.in_channels;
         let start = x * self.geometry.stride[1];
         let padding = self.geometry.padding[1];
@@ -52,18 +54,18 @@ impl WindowRows<'_> {
             let first = (start + before - padding) * channels;
             let values = &mut values[before * channels..end * channels];
             let input = &input_row[first..first + values.len()];
-            center(input, self.zero_point, values);
+            center(isa, input, self.zero_point, values);
         }
     }
 
-    fn fill_by_taps(&self, input_row: &[u8], x: usize, group: usize, values: &mut [i16]) {
+    fn fill_by_taps(&self, isa: Isa, input_row: &[u8], x: usize, group: usize, values: &mut [i16]) {
         let geometry = self.geometry;
         let channels = geometry.in_channels / geometry.groups;
         for (tap, values) in values.chunks_exact_mut(channels).enumerate() {
             match geometry.source(1, x, tap) {
                 Some(input_x) => {
                     let first = input_x * geometry.in_channels + group * channels;
-                    center(&input_row[first..first + channels], self.zero_point, values);
+                    center(isa, &input_row[first..first + channels], self.zero_point, values);
                 }
                 None => values.fill(0),
             }

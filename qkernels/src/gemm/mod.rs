@@ -19,7 +19,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::isa::isa;
+use crate::isa::{Isa, isa};
 use crate::kernels::{Sums, multiply_panel};
 use crate::threads::{for_each_chunk, threads_for};
 
@@ -32,7 +32,7 @@ const TILE_BYTES: usize = 256 * 1024;
 /// Where the rows of the left side come from.
 pub(crate) trait Rows: Sync {
     /// Writes the centred activations of one row of one group.
-    fn fill(&self, row: usize, group: usize, values: &mut [i16]);
+    fn fill(&self, isa: Isa, row: usize, group: usize, values: &mut [i16]);
 }
 
 /// Buffers of one thread, kept between calls so that a steady state allocates nothing.
@@ -120,12 +120,12 @@ struct Tile<'a> {
 
 impl Scratch {
     fn fill_rows(&mut self, source: &impl Rows, rows: Range<usize>, group: usize, matrix: &PackedMatrix) {
-        let padded_depth = matrix.padded_depth();
+        let (isa, padded_depth) = (isa(), matrix.padded_depth());
         self.rows.resize(rows.len() * padded_depth, 0);
         self.sums.resize(rows.len(), [0; PANEL]);
         for (row, values) in rows.zip(self.rows.chunks_exact_mut(padded_depth)) {
             let (values, padding) = values.split_at_mut(matrix.depth());
-            source.fill(row, group, values);
+            source.fill(isa, row, group, values);
             padding.fill(0);
         }
     }
@@ -152,14 +152,6 @@ impl Scratch {
             };
             epilogue.finish_panel(isa, &finished, &mut output[first - columns.start..]);
         }
-    }
-}
-
-/// `xq - zx` for neighbouring activations.
-#[inline(always)]
-pub(crate) fn center(input: &[u8], zero_point: i16, values: &mut [i16]) {
-    for (value, &q) in values.iter_mut().zip(input) {
-        *value = i16::from(q).wrapping_sub(zero_point);
     }
 }
 

@@ -40,3 +40,17 @@ pub(crate) fn multiply_panel(
         Isa::Avx2(token) => avx2::multiply_panel(token, rows, panel, widened, sums),
     }
 }
+
+/// `values[i] = input[i] - zero_point`, for slices of equal length.
+#[inline]
+pub(crate) fn center(isa: Isa, input: &[u8], zero_point: i16, values: &mut [i16]) {
+    match isa {
+        Isa::Scalar => {
+            for (value, &q) in values.iter_mut().zip(input) {
+                *value = i16::from(q).wrapping_sub(zero_point);
+            }
+        }
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(token) => avx2::center(token, input, zero_point, values),
+    }
+}
