@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix, Rows};
-use crate::isa::{Isa, isa};
+use crate::isa::isa;
 use crate::kernels;
 use crate::length;
 use crate::requantize::Requantization;
@@ -115,12 +115,15 @@ pub(crate) fn check_zero_point_count(zero_points: &[i32], out_channels: usize) -
 pub(crate) struct InputRows<'a> {
     pub(crate) input: &'a [u8],
     pub(crate) in_features: usize,
-    pub(crate) zero_point: i16,
+    pub(crate) zero_point: u8,
 }
 
 impl Rows for InputRows<'_> {
-    fn fill(&self, isa: Isa, row: usize, _group: usize, values: &mut [i16]) {
-        let input = &self.input[row * self.in_features..][..self.in_features];
-        kernels::center(isa, input, self.zero_point, values);
+    fn bytes<'a>(&'a self, row: usize, _group: usize, _buffer: &'a mut [u8]) -> &'a [u8] {
+        &self.input[row * self.in_features..][..self.in_features]
+    }
+
+    fn zero_point(&self) -> u8 {
+        self.zero_point
     }
 }

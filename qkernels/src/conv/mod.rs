@@ -160,7 +160,7 @@ impl PackedConv2d {
         let zero_point = gemm::input_zero_point(input_zero_point)?;
         match &self.filters {
             Filters::Depthwise(filters) => {
-                filters.convolve(geometry, input, zero_point as u8, epilogue, output);
+                filters.convolve(geometry, input, zero_point, epilogue, output);
             }
             Filters::Grouped(groups) if geometry.is_pointwise() && self.groups == 1 => {
                 let rows = InputRows { input, in_features: self.in_channels, zero_point };

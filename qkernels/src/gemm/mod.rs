@@ -19,8 +19,8 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use crate::error::{Error, Result};
-use crate::isa::{Isa, isa};
-use crate::kernels::{Sums, multiply_panel};
+use crate::isa::isa;
+use crate::kernels::{Sums, center, multiply_panel};
 use crate::threads::{for_each_chunk, threads_for};
 
 pub(crate) use epilogue::{AddAndRequantize, Epilogue, FinishedPanel, KeepSums};
@@ -31,13 +31,19 @@ const TILE_BYTES: usize = 256 * 1024;
 
 /// Where the rows of the left side come from.
 pub(crate) trait Rows: Sync {
-    /// Writes the centred activations of one row of one group.
-    fn fill(&self, isa: Isa, row: usize, group: usize, values: &mut [i16]);
+    /// The bytes of one row of one group, from the input itself or gathered in `buffer`, which is as long
+    /// as the row.
+    fn bytes<'a>(&'a self, row: usize, group: usize, buffer: &'a mut [u8]) -> &'a [u8];
+
+    /// The byte that stands for 0.
+    fn zero_point(&self) -> u8;
 }
 
 /// Buffers of one thread, kept between calls so that a steady state allocates nothing.
 #[derive(Default)]
 struct Scratch {
+    /// One row, where it has to be gathered.
+    bytes: Vec<u8>,
     rows: Vec<i16>,
     widened: Vec<i16>,
     sums: Vec<Sums>,
@@ -123,9 +129,10 @@ impl Scratch {
         let (isa, padded_depth) = (isa(), matrix.padded_depth());
         self.rows.resize(rows.len() * padded_depth, 0);
         self.sums.resize(rows.len(), [0; PANEL]);
+        self.bytes.resize(matrix.depth(), 0);
         for (row, values) in rows.zip(self.rows.chunks_exact_mut(padded_depth)) {
             let (values, padding) = values.split_at_mut(matrix.depth());
-            source.fill(isa, row, group, values);
+            center(isa, source.bytes(row, group, &mut self.bytes), source.zero_point(), values);
             padding.fill(0);
         }
     }
@@ -155,9 +162,8 @@ impl Scratch {
     }
 }
 
-/// The zero point of the input as `i16`, or an error if it is not a `u8`.
-pub(crate) fn input_zero_point(zero_point: i32) -> Result<i16> {
+/// The zero point of the input as a byte, or an error if it is not one.
+pub(crate) fn input_zero_point(zero_point: i32) -> Result<u8> {
     u8::try_from(zero_point)
-        .map(i16::from)
         .map_err(|_| Error::parameter(format!("input zero point {zero_point} is outside 0..=255")))
 }

@@ -43,7 +43,8 @@ pub(crate) fn multiply_panel(
 
 /// `values[i] = input[i] - zero_point`, for slices of equal length.
 #[inline]
-pub(crate) fn center(isa: Isa, input: &[u8], zero_point: i16, values: &mut [i16]) {
+pub(crate) fn center(isa: Isa, input: &[u8], zero_point: u8, values: &mut [i16]) {
+    let zero_point = i16::from(zero_point);
     match isa {
         Isa::Scalar => {
             for (value, &q) in values.iter_mut().zip(input) {
