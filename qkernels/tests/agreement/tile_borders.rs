@@ -50,7 +50,7 @@ fn rows_and_columns_around_the_tile() {
 
 #[test]
 fn depths_around_the_block() {
-    for depth in [1, 3, 4, 5, 15, 16, 17, 511, 512, 513, 1024, 1041] {
+    for depth in [1, 3, 4, 5, 15, 16, 17, 1151, 1152, 1153, 2304, 2321] {
         for rows in [1, 2, 3, 7] {
             check(rows, depth, 18, |i| (i * 151) as u8, |i| (i * 83) as i8);
         }

@@ -15,9 +15,10 @@ use crate::kernels::Sums;
 /// 16 registers.
 const ROWS: usize = 6;
 
-/// Steps of depth between two looks at the sums: 512 x 16 widened weights are 16 KiB, half of the
-/// first-level cache.
-const DEPTH_BLOCK: usize = 512;
+/// Steps of depth between two looks at the sums. 1152 x 16 widened weights are 36 KiB, which stream from
+/// the second-level cache at the 11 bytes a cycle the tile needs; blocks that fit in the first level
+/// measure 1 to 2 percent slower.
+const DEPTH_BLOCK: usize = 1152;
 
 /// So few rows do not repay weights widened into a buffer.
 const FEW_ROWS: usize = 2;
