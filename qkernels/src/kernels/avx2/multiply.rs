@@ -1,9 +1,10 @@
 //! The product of activation rows and a panel with AVX2, 16 bits wide.
 //!
 //! `vpmaddwd` multiplies pairs of 16-bit integers and adds neighbours to 32 bits; with activations and
-//! weights of magnitude at most 255 nothing saturates. Two a cycle are 32 multiply-adds a cycle, which
-//! is the peak: `vpmaddubsw`, the 8-bit form, needs a second `vpmaddwd` to leave its 16-bit sums (which
-//! do saturate) and so is no faster, on processors without VNNI.
+//! weights of magnitude at most 255 nothing saturates. Two a cycle are 32 multiply-adds a cycle, the
+//! peak. `vpmaddubsw`, the 8-bit form, saturates its 16-bit sums and needs a `vpmaddwd` to leave them,
+//! which makes the same 32; only weights so small that several of its sums can be added in 16 bits
+//! would gain, and a channel scaled to its largest weight, 127, is not of that kind.
 
 use std::arch::x86_64::*;
 
