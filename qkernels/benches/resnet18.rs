@@ -43,8 +43,8 @@ fn geometry([inputs, outputs, size, kernel, stride]: [usize; 5]) -> Conv2dGeomet
     .unwrap()
 }
 
-fn best_of_five(mut run: impl FnMut()) -> Duration {
-    (0..5)
+fn best_of_thirty(mut run: impl FnMut()) -> Duration {
+    (0..30)
         .map(|_| {
             let start = Instant::now();
             run();
@@ -71,7 +71,7 @@ fn int8(geometry: &Conv2dGeometry) -> Duration {
     })
     .unwrap();
     let mut output = vec![0; geometry.output_len()];
-    best_of_five(|| {
+    best_of_thirty(|| {
         packed.run(geometry, &input, 57, &requantization, &mut output).unwrap();
     })
 }
@@ -80,7 +80,7 @@ fn float(geometry: &Conv2dGeometry) -> Duration {
     let weight = vec![0.5; geometry.weight_len()];
     let input = vec![0.25; geometry.input_len()];
     let mut output = vec![0.0; geometry.output_len()];
-    best_of_five(|| float::conv2d(geometry, &input, &weight, None, &mut output).unwrap())
+    best_of_thirty(|| float::conv2d(geometry, &input, &weight, None, &mut output).unwrap())
 }
 
 fn main() {

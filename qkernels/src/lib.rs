@@ -12,7 +12,7 @@
 //!   multiply-add. Rounding to an integer is round half to even, written `rne` in the formulas.
 //! - Integer sums are exact. Weights whose sums could leave `i32` are refused when they are packed.
 //! - Results saturate; they never wrap around.
-//! - The number of threads never changes a result.
+//! - Neither the number of threads nor the instruction set ([`isa`]) changes a result.
 //!
 //! Quantized activations are channels-last, `[N, H, W, C]`; float activations are `[N, C, H, W]`,
 //! which is what PyTorch users hold. [`quantize_nchw_to_nhwc`](quantize::quantize_nchw_to_nhwc) and
@@ -20,6 +20,7 @@
 
 mod error;
 mod gemm;
+mod kernels;
 mod length;
 mod rounding;
 
@@ -27,6 +28,7 @@ pub mod conv;
 pub mod elementwise;
 pub mod float;
 pub mod geometry;
+pub mod isa;
 pub mod linear;
 pub mod mapped_file;
 pub mod pool;

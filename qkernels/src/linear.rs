@@ -2,6 +2,8 @@
 
 use crate::error::{Error, Result};
 use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix, Rows};
+use crate::isa::isa;
+use crate::kernels;
 use crate::length;
 use crate::requantize::Requantization;
 
@@ -42,6 +44,11 @@ impl PackedLinear {
     /// Bytes of memory the packed weight takes.
     pub fn byte_len(&self) -> usize {
         self.matrix.byte_len()
+    }
+
+    /// The kernel that [`run`](Self::run) would use now, by name; it follows the instruction set in use.
+    pub fn kernel(&self) -> &'static str {
+        kernels::name(isa())
     }
 
     /// `input` `[rows, in_features]` to `output` `[rows, out_features]`.
@@ -108,20 +115,15 @@ pub(crate) fn check_zero_point_count(zero_points: &[i32], out_channels: usize) -
 pub(crate) struct InputRows<'a> {
     pub(crate) input: &'a [u8],
     pub(crate) in_features: usize,
-    pub(crate) zero_point: i16,
+    pub(crate) zero_point: u8,
 }
 
 impl Rows for InputRows<'_> {
-    fn fill(&self, row: usize, _group: usize, values: &mut [i16]) {
-        let input = &self.input[row * self.in_features..][..self.in_features];
-        gemm::center(input, self.zero_point, values);
+    fn bytes<'a>(&'a self, row: usize, _group: usize, _buffer: &'a mut [u8]) -> &'a [u8] {
+        &self.input[row * self.in_features..][..self.in_features]
     }
-}
 
-impl Epilogue for Requantization {
-    type Output = u8;
-
-    fn finish(&self, _row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
-        self.requantize_row(first_column, sums, output);
+    fn zero_point(&self) -> u8 {
+        self.zero_point
     }
 }

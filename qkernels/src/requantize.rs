@@ -62,16 +62,16 @@ pub struct RequantizationParameters<'a> {
 /// The precomputed epilogue of one layer: accumulator to output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requantization {
-    channels: Channels,
-    zero_point: i32,
-    low: i32,
-    high: i32,
-    relu: bool,
+    pub(crate) channels: Channels,
+    pub(crate) zero_point: i32,
+    pub(crate) low: i32,
+    pub(crate) high: i32,
+    pub(crate) relu: bool,
 }
 
 /// Per output channel constants of each formula.
 #[derive(Clone, Debug, PartialEq)]
-enum Channels {
+pub(crate) enum Channels {
     Fbgemm { bias: Vec<f32>, multiplier: Vec<f32> },
     Qnnpack { bias: Vec<i32>, multiplier: Vec<f32> },
     Onednn { scale: Vec<f32>, bias: Vec<f32>, inverse_output_scale: f32 },

@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use crate::isa::isa;
+
 static NUM_THREADS: AtomicUsize = AtomicUsize::new(0);
 static WORK_THRESHOLD: AtomicUsize = AtomicUsize::new(1 << 18);
 
@@ -41,7 +43,7 @@ pub(crate) fn threads_for(work: usize) -> usize {
 }
 
 /// Calls `body(index, chunk)` for each chunk of `chunk_len` elements of `data`, the last one maybe
-/// shorter, on as many threads as `work` multiply-adds deserve.
+/// shorter, on as many threads as `work` multiply-adds deserve, compiled for the instruction set in use.
 pub(crate) fn for_each_chunk<T: Send>(
     data: &mut [T],
     chunk_len: usize,
@@ -51,8 +53,9 @@ pub(crate) fn for_each_chunk<T: Send>(
     let chunk_len = chunk_len.max(1);
     let threads = threads_for(work).min(data.len().div_ceil(chunk_len));
     let chunks = data.chunks_mut(chunk_len).enumerate();
+    let isa = isa();
     if threads <= 1 {
-        return chunks.for_each(|(index, chunk)| body(index, chunk));
+        return isa.run(|| chunks.for_each(|(index, chunk)| body(index, chunk)));
     }
     // One task per thread, and each takes the next chunk when it is done with its last one: no more
     // than `threads` run at a time, and a slow core takes fewer chunks.
@@ -60,7 +63,7 @@ pub(crate) fn for_each_chunk<T: Send>(
     let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
     let worker = || {
         while let Some((index, chunk)) = next() {
-            body(index, chunk);
+            isa.run(|| body(index, chunk));
         }
     };
     rayon::scope(|scope| {

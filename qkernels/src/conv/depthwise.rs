@@ -3,20 +3,31 @@
 use std::cell::Cell;
 
 use crate::error::Result;
-use crate::gemm::{Epilogue, check_sum, weight_zero_point};
+use crate::gemm::{Epilogue, FinishedPanel, PANEL, check_sum, weight_zero_point};
 use crate::geometry::Conv2dGeometry;
+use crate::isa::{Isa, isa};
+use crate::kernels::{DepthwiseBlock, PADDING, Sums, TapPair, sum_block};
 use crate::threads::for_each_chunk;
 
-/// Centred weights in the order `[KH, KW, O]`, so that a tap is one vector over the channels.
+/// Centred weights in the order `[O / PANEL][KH * KW / 2][PANEL][2]`, filled up with zeros.
 #[derive(Clone, Debug)]
 pub(super) struct DepthwiseFilters {
     out_channels: usize,
-    weights: Vec<i16>,
+    /// Pairs of taps, the last one maybe half empty.
+    pairs: usize,
+    weights: Vec<TapPair>,
+}
+
+/// Buffers of one thread.
+#[derive(Default)]
+struct Scratch {
+    /// Where the taps of a row of output pixels lie in the input, `[OW][KH * KW / 2]`.
+    taps: Vec<[usize; 2]>,
+    sums: Vec<Sums>,
 }
 
 thread_local! {
-    /// Sums of one output pixel, `[O]`.
-    static SUMS: Cell<Vec<i32>> = Cell::default();
+    static SCRATCH: Cell<Scratch> = Cell::default();
 }
 
 impl DepthwiseFilters {
@@ -24,15 +35,17 @@ impl DepthwiseFilters {
     pub(super) fn new(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) -> Result<Self> {
         let out_channels = geometry.out_channels;
         let taps = geometry.depth();
-        let mut weights = vec![0; weight.len()];
+        let pairs = taps.div_ceil(2);
+        let mut weights = vec![[[0; 2]; PANEL]; out_channels.div_ceil(PANEL) * pairs];
         for (channel, filter) in weight.chunks_exact(taps).enumerate() {
             let zero_point = weight_zero_point(zero_points, channel)?;
             check_sum(filter.iter().copied(), zero_point)?;
+            let block = &mut weights[channel / PANEL * pairs..][..pairs];
             for (tap, &w) in filter.iter().enumerate() {
-                weights[tap * out_channels + channel] = i16::from(w).wrapping_sub(zero_point);
+                block[tap / 2][channel % PANEL][tap % 2] = i16::from(w).wrapping_sub(zero_point);
             }
         }
-        Ok(Self { out_channels, weights })
+        Ok(Self { out_channels, pairs, weights })
     }
 
     pub(super) fn byte_len(&self) -> usize {
@@ -44,75 +57,76 @@ impl DepthwiseFilters {
         &self,
         geometry: &Conv2dGeometry,
         input: &[u8],
-        zero_point: i16,
+        zero_point: u8,
         epilogue: &E,
         output: &mut [E::Output],
     ) {
-        let out_channels = self.out_channels;
         let width = geometry.output_width();
         // A product of a single channel is not worth a whole `pmaddwd`: count it four times.
         let work = geometry.work().saturating_mul(4);
+        let row_len = width * self.out_channels;
         let rows_per_chunk = (geometry.pixels() / width).div_ceil(64).max(1);
-        let chunk_len = rows_per_chunk * width * out_channels;
-        for_each_chunk(output, chunk_len, work, |index, output| {
-            let mut sums = SUMS.take();
-            sums.resize(out_channels, 0);
-            let first_pixel = index * rows_per_chunk * width;
-            for (i, output) in output.chunks_exact_mut(out_channels).enumerate() {
-                let pixel = first_pixel + i;
-                self.sum_window(geometry, input, zero_point, pixel, &mut sums);
-                epilogue.finish(pixel, 0, &sums, output);
+        let isa = isa();
+        for_each_chunk(output, rows_per_chunk * row_len, work, |index, output| {
+            let mut scratch = SCRATCH.take();
+            for (i, output) in output.chunks_exact_mut(row_len).enumerate() {
+                let row = index * rows_per_chunk + i;
+                scratch.find_taps(geometry, row, self.pairs);
+                self.convolve_row(isa, geometry, (input, zero_point), row, &mut scratch, epilogue, output);
             }
-            SUMS.set(sums);
+            SCRATCH.set(scratch);
         });
     }
 
-    fn sum_window(
+    #[expect(clippy::too_many_arguments)]
+    fn convolve_row<E: Epilogue>(
         &self,
+        isa: Isa,
         geometry: &Conv2dGeometry,
-        input: &[u8],
-        zero_point: i16,
-        pixel: usize,
-        sums: &mut [i32],
+        (input, zero_point): (&[u8], u8),
+        row: usize,
+        Scratch { taps, sums }: &mut Scratch,
+        epilogue: &E,
+        output: &mut [E::Output],
     ) {
-        let channels = geometry.in_channels;
-        let x = pixel % geometry.output_width();
-        let y = pixel / geometry.output_width() % geometry.output_height();
-        let image = pixel / geometry.output_width() / geometry.output_height();
-        sums.fill(0);
-        for tap_y in 0..geometry.kernel[0] {
-            let Some(input_y) = geometry.source(0, y, tap_y) else {
-                continue;
+        let width = geometry.output_width();
+        sums.resize(width, [0; PANEL]);
+        for (block, weights) in self.weights.chunks_exact(self.pairs).enumerate() {
+            let channel = block * PANEL;
+            let multiplier = self.out_channels / geometry.in_channels;
+            let block = DepthwiseBlock { input, zero_point, taps, weights, channel, multiplier };
+            sum_block(isa, &block, sums);
+            let finished = FinishedPanel {
+                sums,
+                first_row: row * width,
+                first_column: channel,
+                columns: PANEL.min(self.out_channels - channel),
+                width: self.out_channels,
             };
-            for tap_x in 0..geometry.kernel[1] {
-                let Some(input_x) = geometry.source(1, x, tap_x) else {
-                    continue;
-                };
-                let tap = tap_y * geometry.kernel[1] + tap_x;
-                let weights = &self.weights[tap * self.out_channels..][..self.out_channels];
-                let pixel = (image * geometry.height + input_y) * geometry.width + input_x;
-                let input = &input[pixel * channels..][..channels];
-                add_products(input, zero_point, weights, sums);
-            }
+            epilogue.finish_panel(isa, &finished, &mut output[channel..]);
         }
     }
 }
 
-/// `sums[o] += (xq[o / multiplier] - zx) * w[o]`, where `multiplier` outputs share an input channel.
-fn add_products(input: &[u8], zero_point: i16, weights: &[i16], sums: &mut [i32]) {
-    if input.len() == sums.len() {
-        for ((sum, &q), &w) in sums.iter_mut().zip(input).zip(weights) {
-            let product = i32::from(i16::from(q).wrapping_sub(zero_point)) * i32::from(w);
-            *sum = sum.wrapping_add(product);
-        }
-        return;
-    }
-    let multiplier = sums.len() / input.len();
-    let weights = weights.chunks_exact(multiplier);
-    for ((sums, &q), weights) in sums.chunks_exact_mut(multiplier).zip(input).zip(weights) {
-        let centred = i32::from(i16::from(q).wrapping_sub(zero_point));
-        for (sum, &w) in sums.iter_mut().zip(weights) {
-            *sum = sum.wrapping_add(centred * i32::from(w));
+impl Scratch {
+    /// The taps of the output pixels of `row`, counted over all images.
+    fn find_taps(&mut self, geometry: &Conv2dGeometry, row: usize, pairs: usize) {
+        let (image, y) = (row / geometry.output_height(), row % geometry.output_height());
+        self.taps.clear();
+        self.taps.resize(geometry.output_width() * pairs, [PADDING; 2]);
+        for (x, taps) in self.taps.chunks_exact_mut(pairs).enumerate() {
+            let taps = taps.as_flattened_mut();
+            for (tap_y, taps) in taps.chunks_mut(geometry.kernel[1]).take(geometry.kernel[0]).enumerate() {
+                let Some(input_y) = geometry.source(0, y, tap_y) else {
+                    continue;
+                };
+                let first_pixel = (image * geometry.height + input_y) * geometry.width;
+                for (tap_x, tap) in taps.iter_mut().enumerate() {
+                    if let Some(input_x) = geometry.source(1, x, tap_x) {
+                        *tap = (first_pixel + input_x) * geometry.in_channels;
+                    }
+                }
+            }
         }
     }
 }

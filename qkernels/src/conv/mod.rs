@@ -9,8 +9,10 @@ mod depthwise;
 mod window;
 
 use crate::error::{Error, Result};
-use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix};
+use crate::gemm::{self, AddAndRequantize, Epilogue, KeepSums, PackedMatrix};
 use crate::geometry::Conv2dGeometry;
+use crate::isa::isa;
+use crate::kernels;
 use crate::length;
 use crate::linear::{InputRows, check_zero_point_count};
 use crate::qparams::QParams;
@@ -76,6 +78,11 @@ impl PackedConv2d {
             Filters::Grouped(groups) => groups.iter().map(PackedMatrix::byte_len).sum(),
             Filters::Depthwise(filters) => filters.byte_len(),
         }
+    }
+
+    /// The kernel that [`run`](Self::run) would use now, by name; it follows the instruction set in use.
+    pub fn kernel(&self) -> &'static str {
+        kernels::name(isa())
     }
 
     /// `input` `[N, H, W, C]` to `output` `[N, OH, OW, O]`; the padding is the input's zero point.
@@ -198,26 +205,4 @@ fn pack_groups(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) ->
             })
         })
         .collect()
-}
-
-/// Epilogue of the fused addition.
-struct AddAndRequantize<'a> {
-    requantization: &'a Requantization,
-    addend: Addend<'a>,
-    out_channels: usize,
-}
-
-impl Epilogue for AddAndRequantize<'_> {
-    type Output = u8;
-
-    fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
-        let start = row * self.out_channels + first_column;
-        self.requantization.requantize_row_add(
-            first_column,
-            sums,
-            &self.addend.values[start..start + sums.len()],
-            self.addend.qparams,
-            output,
-        );
-    }
 }

@@ -6,7 +6,7 @@ use qkernels::conv::{Addend, PackedConv2d};
 use qkernels::geometry::{Conv2dGeometry, Conv2dParameters};
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 
-use crate::problem::{bytes, conv2d, on_any_number_of_threads, signed_bytes, weight_zero_points, zero_point};
+use crate::problem::{bytes, conv2d, in_every_way, signed_bytes, weight_zero_points, zero_point};
 use crate::reference;
 
 #[derive(Clone, Debug)]
@@ -69,7 +69,7 @@ proptest! {
     #[test]
     fn sums_equal_the_definition(problem in problem()) {
         let packed = problem.pack();
-        let actual = on_any_number_of_threads(|| {
+        let actual = in_every_way(|| {
             let mut output = vec![-1; problem.geometry.output_len()];
             packed
                 .accumulate(&problem.geometry, &problem.input, problem.input_zero_point, &mut output)
@@ -88,7 +88,7 @@ proptest! {
         let channels = problem.geometry.out_channels;
         let requantization = requantization(channels, formula, relu);
         let packed = problem.pack();
-        let actual = on_any_number_of_threads(|| {
+        let actual = in_every_way(|| {
             let mut output = vec![1; problem.geometry.output_len()];
             packed
                 .run(
@@ -117,7 +117,7 @@ proptest! {
         let values: Vec<u8> = (0..problem.geometry.output_len()).map(|i| (i * 41) as u8).collect();
         let addend = Addend { values: &values, qparams: QParams::new(0.4, 31) };
         let packed = problem.pack();
-        let actual = on_any_number_of_threads(|| {
+        let actual = in_every_way(|| {
             let mut output = vec![1; problem.geometry.output_len()];
             packed
                 .run_add(

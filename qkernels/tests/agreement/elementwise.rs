@@ -6,13 +6,13 @@ use qkernels::elementwise::{
 };
 use qkernels::{EightBit, QParams, QuantizedInteger, Result};
 
-use crate::problem::{bytes, on_any_number_of_threads};
+use crate::problem::{bytes, in_every_way};
 use crate::reference::{dequantize, quantize_steps};
 
 type Binary<T> = fn(&BinaryQParams, &[T], &[T], &mut [T]) -> Result<()>;
 
 fn run<T: EightBit + std::fmt::Debug>(f: Binary<T>, qparams: &BinaryQParams, a: &[T], b: &[T]) -> Vec<i32> {
-    on_any_number_of_threads(|| {
+    in_every_way(|| {
         let mut output = vec![T::from_i32(0); a.len()];
         f(qparams, a, b, &mut output).unwrap();
         output.into_iter().map(T::to_i32).collect()

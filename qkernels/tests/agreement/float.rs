@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use qkernels::float::{BatchNorm, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear, max_pool2d};
 use qkernels::geometry::{AdaptivePool2dGeometry, Pool2dGeometry};
 
-use crate::problem::{self, floats, on_any_number_of_threads, pool2d};
+use crate::problem::{self, floats, in_every_way, pool2d};
 use crate::reference;
 
 fn close(actual: &[f32], expected: &[f32]) -> bool {
@@ -86,7 +86,7 @@ proptest! {
     fn max_pool_agrees_with_the_definition(
         (geometry, input) in pool2d(3).prop_flat_map(|g| (Just(g), floats(g.input_len()))),
     ) {
-        let output = on_any_number_of_threads(|| {
+        let output = in_every_way(|| {
             let mut output = vec![9.0; geometry.output_len()];
             max_pool2d(&geometry, &input, &mut output).unwrap();
             output
@@ -102,7 +102,7 @@ proptest! {
         (geometry, input) in pool2d(1).prop_flat_map(|g| (Just(g), floats(g.input_len()))),
         count_include_pad in any::<bool>(),
     ) {
-        let output = on_any_number_of_threads(|| {
+        let output = in_every_way(|| {
             let mut output = vec![9.0; geometry.output_len()];
             avg_pool2d(&geometry, count_include_pad, &input, &mut output).unwrap();
             output

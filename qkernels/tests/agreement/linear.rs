@@ -5,7 +5,7 @@ use qkernels::QParams;
 use qkernels::linear::PackedLinear;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 
-use crate::problem::{bytes, on_any_number_of_threads, signed_bytes, weight_zero_points, zero_point};
+use crate::problem::{bytes, in_every_way, signed_bytes, weight_zero_points, zero_point};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
@@ -34,7 +34,7 @@ proptest! {
                 }).sum::<i32>());
             }
         }
-        let sums = on_any_number_of_threads(|| {
+        let sums = in_every_way(|| {
             let mut output = vec![1; rows * out_features];
             packed.accumulate(rows, &input, input_zero_point, &mut output).unwrap();
             output
@@ -52,7 +52,7 @@ proptest! {
             quant_min: 0,
             quant_max: 255,
         }).unwrap();
-        let actual = on_any_number_of_threads(|| {
+        let actual = in_every_way(|| {
             let mut output = vec![1; rows * out_features];
             packed.run(rows, &input, input_zero_point, &requantization, &mut output).unwrap();
             output

@@ -11,3 +11,4 @@ mod problem;
 mod quantization;
 mod reference;
 mod requantization;
+mod tile_borders;

@@ -7,7 +7,7 @@ use qkernels::pool::{
     AveragePool2d, MeanExtents, MeanRule, TieRule, adaptive_avg_pool2d, avg_pool2d, max_pool2d, mean,
 };
 
-use crate::problem::{bytes, on_any_number_of_threads, pool2d, zero_point};
+use crate::problem::{bytes, in_every_way, pool2d, zero_point};
 use crate::reference;
 
 fn tie_rule() -> impl Strategy<Value = TieRule> {
@@ -19,7 +19,7 @@ proptest! {
     fn max_pool_equals_the_definition(
         (geometry, input) in pool2d(3).prop_flat_map(|g| (Just(g), bytes(g.input_len()))),
     ) {
-        let actual = on_any_number_of_threads(|| {
+        let actual = in_every_way(|| {
             let mut output = vec![7; geometry.output_len()];
             max_pool2d(&geometry, &input, &mut output).unwrap();
             output
@@ -45,7 +45,7 @@ proptest! {
             tie_rule,
             count_include_pad,
         };
-        let actual = on_any_number_of_threads(|| {
+        let actual = in_every_way(|| {
             let mut output = vec![7; geometry.output_len()];
             avg_pool2d(&geometry, &pool, &input, &mut output).unwrap();
             output
@@ -68,7 +68,7 @@ proptest! {
         let geometry =
             AdaptivePool2dGeometry::new(batch, channels, [height, width], output_size).unwrap();
         let qparams = QParams::new(0.043, zero_point);
-        let actual = on_any_number_of_threads(|| {
+        let actual = in_every_way(|| {
             let mut output = vec![7; geometry.output_len()];
             adaptive_avg_pool2d(&geometry, qparams, tie_rule, &input, &mut output).unwrap();
             output

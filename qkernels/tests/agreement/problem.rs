@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use qkernels::geometry::{Conv2dGeometry, Conv2dParameters, Pool2dGeometry, Pool2dParameters};
+use qkernels::isa::{Isa, set_isa};
 use qkernels::threads;
 
 /// Bytes of `len` elements: random, or one value throughout.
@@ -117,17 +118,22 @@ pub fn pool2d(max_dilation: usize) -> impl Strategy<Value = Pool2dGeometry> {
         )
 }
 
-/// The result of `run` on one thread, after checking that two and five threads give the same.
-pub fn on_any_number_of_threads<T: PartialEq + std::fmt::Debug>(run: impl Fn() -> T) -> T {
-    // The setting is global and other tests change it too; that only mixes which numbers are
-    // compared, the result may depend on none.
-    let at = |threads: usize, threshold: usize| {
+/// The result of `run` on one thread of plain Rust, after checking that every instruction set of this
+/// machine gives the same, on one, two and five threads.
+pub fn in_every_way<T: PartialEq + std::fmt::Debug>(run: impl Fn() -> T) -> T {
+    // The settings are global and other tests change them too; that only mixes which results are
+    // compared, and they may depend on none.
+    let with = |isa: Isa, threads: usize, threshold: usize| {
+        set_isa(Some(isa));
         threads::set_num_threads(threads);
         threads::set_work_threshold(threshold);
         run()
     };
-    let one = at(1, usize::MAX);
-    assert_eq!(one, at(2, 0));
-    assert_eq!(one, at(5, 0));
-    one
+    let definition = with(Isa::Scalar, 1, usize::MAX);
+    for isa in Isa::available() {
+        assert_eq!(definition, with(isa, 1, usize::MAX), "{isa}");
+        assert_eq!(definition, with(isa, 2, 0), "{isa}, two threads");
+        assert_eq!(definition, with(isa, 5, 0), "{isa}, five threads");
+    }
+    definition
 }

@@ -8,7 +8,7 @@ use qkernels::quantize::{
 };
 use qkernels::{QParams, QuantizedInteger};
 
-use crate::problem::{bytes, floats, on_any_number_of_threads};
+use crate::problem::{bytes, floats, in_every_way};
 use crate::reference::{dequantize, quantize_steps};
 
 fn quantized<T: QuantizedInteger>(input: &[f32], scale: f32, zero_point: i32) -> Vec<i32> {
@@ -79,12 +79,12 @@ proptest! {
     ) {
         let qparams = QParams::new(0.03, 120);
         let pixels = shape.height * shape.width;
-        let quantized = on_any_number_of_threads(|| {
+        let quantized = in_every_way(|| {
             let mut output = vec![0_u8; input.len()];
             quantize_nchw_to_nhwc(&input, shape, qparams, u8::RANGE, &mut output).unwrap();
             output
         });
-        let floats = on_any_number_of_threads(|| {
+        let floats = in_every_way(|| {
             let mut output = vec![0.0; input.len()];
             dequantize_nhwc_to_nchw(&quantized, shape, qparams, &mut output).unwrap();
             output

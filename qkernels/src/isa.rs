@@ -1,0 +1,151 @@
+//! Instruction sets as values: holding one proves that the processor has it.
+//!
+//! The best one is chosen at the first question. The environment variable `QKERNELS_ISA` (`scalar` or
+//! `avx2`) and [`set_isa`] can lower the choice, for tests and bug reports; a name that is unknown, or
+//! stands for an instruction set this processor lacks, is ignored. Every choice gives the same bytes.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Proof that the processor has AVX2.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Avx2(());
+
+#[cfg(target_arch = "x86_64")]
+impl Avx2 {
+    /// The proof, if the processor (and the operating system) has AVX2.
+    pub fn detect() -> Option<Self> {
+        std::arch::is_x86_feature_detected!("avx2").then_some(Self(()))
+    }
+
+    /// Calls `body`, which is inlined and vectorised for AVX2.
+    #[inline(always)]
+    fn run<R>(self, body: impl FnOnce() -> R) -> R {
+        #[target_feature(enable = "avx2")]
+        fn with_features<R>(body: impl FnOnce() -> R) -> R {
+            body()
+        }
+        // SAFETY: `self` exists only where AVX2 was detected.
+        unsafe { with_features(body) }
+    }
+}
+
+/// The instruction set the kernels use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Isa {
+    /// What the compiler makes of plain Rust for the build's target.
+    Scalar,
+    /// 256-bit integer vectors.
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+}
+
+/// The choice as a number: 0 is none yet, otherwise [`Isa::code`].
+static CHOSEN: AtomicU8 = AtomicU8::new(0);
+
+/// The instruction set in use.
+#[inline]
+pub fn isa() -> Isa {
+    match CHOSEN.load(Ordering::Relaxed) {
+        Isa::SCALAR => Isa::Scalar,
+        #[cfg(target_arch = "x86_64")]
+        // Stored only by `set_isa`, from a proof.
+        Isa::AVX2 => Isa::Avx2(Avx2(())),
+        _ => {
+            set_isa(None);
+            isa()
+        }
+    }
+}
+
+/// Uses another instruction set from now on; `None` is the choice made at the start.
+pub fn set_isa(isa: Option<Isa>) {
+    let isa = isa.unwrap_or_else(|| {
+        let wanted = std::env::var("QKERNELS_ISA").ok();
+        wanted.and_then(|name| Isa::from_name(&name)).unwrap_or_else(Isa::detected)
+    });
+    CHOSEN.store(isa.code(), Ordering::Relaxed);
+}
+
+impl Isa {
+    const SCALAR: u8 = 1;
+    #[cfg(target_arch = "x86_64")]
+    const AVX2: u8 = 2;
+
+    /// The best instruction set of this processor.
+    pub fn detected() -> Self {
+        Self::available().last().unwrap_or(Self::Scalar)
+    }
+
+    /// All instruction sets of this processor, the best one last.
+    pub fn available() -> impl Iterator<Item = Self> {
+        let scalar = std::iter::once(Self::Scalar);
+        #[cfg(target_arch = "x86_64")]
+        return scalar.chain(Avx2::detect().map(Self::Avx2));
+        #[cfg(not(target_arch = "x86_64"))]
+        scalar
+    }
+
+    /// The name, as in `QKERNELS_ISA`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "avx2",
+        }
+    }
+
+    /// The instruction set of that name, if this processor has it.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::available().find(|isa| isa.name() == name)
+    }
+
+    fn code(self) -> u8 {
+        match self {
+            Self::Scalar => Self::SCALAR,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => Self::AVX2,
+        }
+    }
+
+    /// Calls `body`, compiled for this instruction set: plain loops in it become its vectors.
+    #[inline(always)]
+    pub(crate) fn run<R>(self, body: impl FnOnce() -> R) -> R {
+        match self {
+            Self::Scalar => body(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(avx2) => avx2.run(body),
+        }
+    }
+}
+
+impl fmt::Display for Isa {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_available_sets_are_recognised_and_others_are_not() {
+        for isa in Isa::available() {
+            assert_eq!(Isa::from_name(&isa.to_string()), Some(isa));
+        }
+        assert_eq!(Isa::from_name("avx1024"), None);
+    }
+
+    #[test]
+    fn every_available_set_can_be_chosen() {
+        let before = isa();
+        for wanted in Isa::available() {
+            set_isa(Some(wanted));
+            assert_eq!(isa(), wanted);
+        }
+        set_isa(Some(before));
+    }
+}

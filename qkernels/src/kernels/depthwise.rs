@@ -1,0 +1,86 @@
+//! Sums of a depthwise convolution: every output channel looks at one input channel.
+//!
+//! Sixteen output channels at a time; taps come in pairs, so that one `vpmaddwd` multiplies both.
+
+use super::Sums;
+use crate::gemm::PANEL;
+use crate::isa::Isa;
+
+/// The offset of a tap in the padding: beyond any input, also with a channel added.
+pub(crate) const PADDING: usize = isize::MAX as usize;
+
+/// Centred weights of two neighbouring taps for each channel of a block.
+pub(crate) type TapPair = [[i16; 2]; PANEL];
+
+/// Sixteen output channels of some output pixels.
+#[derive(Clone, Copy)]
+pub(crate) struct DepthwiseBlock<'a> {
+    pub(crate) input: &'a [u8],
+    pub(crate) zero_point: u8,
+    /// For each output pixel, where the input pixel of each tap starts, or [`PADDING`].
+    pub(crate) taps: &'a [[usize; 2]],
+    pub(crate) weights: &'a [TapPair],
+    /// The first output channel.
+    pub(crate) channel: usize,
+    /// Output channels of an input channel.
+    pub(crate) multiplier: usize,
+}
+
+impl DepthwiseBlock<'_> {
+    /// The sixteen input bytes of the tap at `offset`. Those of channels that do not exist are
+    /// arbitrary, their weights are 0.
+    #[inline(always)]
+    pub(super) fn bytes<'a>(&'a self, offset: usize, buffer: &'a mut [u8; PANEL]) -> &'a [u8; PANEL] {
+        // No division here, it would cost more than all the rest.
+        if self.multiplier == 1
+            && let Some(bytes) = self.input.get(offset + self.channel..).and_then(<[u8]>::first_chunk)
+        {
+            return bytes;
+        }
+        *buffer = [self.zero_point; PANEL];
+        if offset != PADDING {
+            self.gather(offset, buffer);
+        }
+        buffer
+    }
+
+    /// At the end of the input, and where output channels share an input channel.
+    #[cold]
+    fn gather(&self, offset: usize, buffer: &mut [u8; PANEL]) {
+        for (lane, byte) in buffer.iter_mut().enumerate() {
+            let channel = (self.channel + lane) / self.multiplier;
+            *byte = self.input.get(offset + channel).copied().unwrap_or(self.zero_point);
+        }
+    }
+}
+
+/// `sums[p][c] = sum over taps of (xq - zx) * w[tap][c]` for each output pixel.
+pub(crate) fn sum_block(isa: Isa, block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
+    assert_eq!(block.taps.len(), sums.len() * block.weights.len());
+    match isa {
+        Isa::Scalar => sum_block_generic(block, sums),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(token) => super::avx2::sum_block(token, block, sums),
+    }
+}
+
+fn sum_block_generic(block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
+    let zero_point = i16::from(block.zero_point);
+    for (sums, taps) in sums.iter_mut().zip(block.taps.chunks_exact(block.weights.len())) {
+        let mut total = [0; PANEL];
+        for (offsets, weights) in taps.iter().zip(block.weights) {
+            let [mut first, mut second] = [[0; PANEL]; 2];
+            let first = block.bytes(offsets[0], &mut first);
+            let second = block.bytes(offsets[1], &mut second);
+            let mut centred: TapPair = [[0; 2]; PANEL];
+            for ((pair, &first), &second) in centred.iter_mut().zip(first).zip(second) {
+                *pair = [first, second].map(|q| i16::from(q).wrapping_sub(zero_point));
+            }
+            for ((sum, a), w) in total.iter_mut().zip(&centred).zip(weights) {
+                let product = |tap: usize| i32::from(a[tap]) * i32::from(w[tap]);
+                *sum = i32::wrapping_add(*sum, product(0).wrapping_add(product(1)));
+            }
+        }
+        *sums = total;
+    }
+}

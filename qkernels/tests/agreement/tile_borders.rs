@@ -1,0 +1,69 @@
+//! The integer matrix product just below, at and above the sizes of its tiles, at extreme values.
+
+use qkernels::linear::PackedLinear;
+
+use crate::problem::in_every_way;
+
+fn sums(rows: usize, depth: usize, columns: usize, a: &[u8], za: i32, w: &[i8], zw: &[i32]) -> Vec<i32> {
+    let mut sums = Vec::with_capacity(rows * columns);
+    for row in a.chunks_exact(depth) {
+        for (o, column) in w.chunks_exact(depth).enumerate() {
+            let zw = zw[o % zw.len()];
+            let products = row.iter().zip(column).map(|(&a, &w)| (i32::from(a) - za) * (i32::from(w) - zw));
+            sums.push(products.sum());
+        }
+    }
+    sums
+}
+
+fn check(
+    rows: usize,
+    depth: usize,
+    columns: usize,
+    activation: impl Fn(usize) -> u8,
+    weight: fn(usize) -> i8,
+) {
+    let a: Vec<u8> = (0..rows * depth).map(activation).collect();
+    let w: Vec<i8> = (0..columns * depth).map(weight).collect();
+    for zero_points in [vec![0], (0..columns).map(|o| (o as i32 * 29) % 256 - 128).collect()] {
+        let packed = PackedLinear::new(&w, &zero_points, columns, depth).unwrap();
+        for za in [0, 255] {
+            let actual = in_every_way(|| {
+                let mut output = vec![0; rows * columns];
+                packed.accumulate(rows, &a, za, &mut output).unwrap();
+                output
+            });
+            let expected = sums(rows, depth, columns, &a, za, &w, &zero_points);
+            assert!(actual == expected, "{rows} rows, depth {depth}, {columns} columns, za {za}");
+        }
+    }
+}
+
+#[test]
+fn rows_and_columns_around_the_tile() {
+    for rows in 1..=14 {
+        for columns in [1, 15, 16, 17, 33] {
+            check(rows, 21, columns, |i| (i * 151) as u8, |i| (i * 83) as i8);
+        }
+    }
+}
+
+#[test]
+fn depths_around_the_block() {
+    for depth in [1, 3, 4, 5, 15, 16, 17, 1151, 1152, 1153, 2304, 2321] {
+        for rows in [1, 2, 3, 7] {
+            check(rows, depth, 18, |i| (i * 151) as u8, |i| (i * 83) as i8);
+        }
+    }
+}
+
+#[test]
+fn extreme_values_do_not_saturate() {
+    for rows in [1, 2, 6] {
+        for activation in [0, 255] {
+            check(rows, 530, 17, |_| activation, |_| -128);
+            check(rows, 530, 17, |_| activation, |_| 127);
+            check(rows, 530, 17, |_| activation, |i| if i % 2 == 0 { -128 } else { 127 });
+        }
+    }
+}
