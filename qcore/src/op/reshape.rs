@@ -89,7 +89,10 @@ impl Reshape {
                 }
                 Extent::Is(extent) => usize::try_from(extent).map_err(|_| misfit())?,
                 Extent::Given(index) => *sizes.get(index).ok_or_else(|| {
-                    Error::parameter(NAME, format!("needs {} run-time sizes, got {}", index.saturating_add(1), sizes.len()))
+                    Error::parameter(
+                        NAME,
+                        format!("needs {} run-time sizes, got {}", index.saturating_add(1), sizes.len()),
+                    )
                 })?,
             });
         }

@@ -147,7 +147,9 @@ impl Tracer {
 
     /// The module and type of every call, with how many there are.
     pub(crate) fn known_positions(&self) -> impl Iterator<Item = (&str, &str, usize)> {
-        self.positions.iter().map(|((module, object_type), &count)| (module.as_str(), object_type.as_str(), count))
+        self.positions
+            .iter()
+            .map(|((module, object_type), &count)| (module.as_str(), object_type.as_str(), count))
     }
 
     fn push(&mut self, site: Site) -> Edge {

@@ -1,8 +1,8 @@
 //! Mappings, qconfigs and observers that ask for what cannot be.
 
 use qcore::observer::{
-    HistogramObserver, MinMaxObserver, MovingAverageMinMaxObserver, Observer,
-    default_per_channel_weight_observer, default_weight_observer,
+    HistogramObserver, MinMaxObserver, MovingAverageMinMaxObserver, default_per_channel_weight_observer,
+    default_weight_observer,
 };
 use qcore::prelude::*;
 use qcore::{DType, Error, QScheme};
@@ -90,17 +90,13 @@ fn a_qconfig_that_no_kernel_runs_is_refused_on_a_weighted_layer() {
 
 #[test]
 fn a_weight_that_no_kernel_takes_is_refused_when_converted() {
-    let weights: [(Box<dyn Observer>, &str); 3] = [
-        (Box::new(MinMaxObserver::new()), "quint8"),
-        (Box::new(default_weight_observer().quant_min(5).quant_max(-5)), "5..=-5"),
-        (Box::new(default_weight_observer().dtype(DType::Float16)), "float16"),
+    let weights = [
+        (MinMaxObserver::new(), "quint8"),
+        (default_weight_observer().quant_min(5).quant_max(-5), "5..=-5"),
+        (default_weight_observer().dtype(DType::Float16), "float16"),
     ];
     for (weight, part) in weights {
-        let qconfig = QConfig::get_default_qconfig(Backend::Native);
-        let qconfig = match weight.as_any().downcast_ref::<MinMaxObserver>() {
-            Some(weight) => qconfig.with_weight(weight.clone()),
-            None => unreachable!("all of them are"),
-        };
+        let qconfig = QConfig::get_default_qconfig(Backend::Native).with_weight(weight);
         let mut prepared = Network::small().prepare(&mapping().module("layers.1.conv1", qconfig)).unwrap();
         calibrate(&mut prepared, [noise(&[1, 3, 12, 12], 0)]).unwrap();
         let (layer, error) = location(prepared.convert());

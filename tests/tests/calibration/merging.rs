@@ -80,20 +80,20 @@ fn the_fused_model_is_the_same_function_until_a_weight_changes() {
     let statistics = (noise(&[8], 1), noise(&[8], 2).map(|value| value.abs() + 0.5));
     model.bn1 = BatchNorm2d::new(8).with_statistics(statistics.0, statistics.1).unwrap();
     let prepared = model.prepare(&mapping(MinMaxObserver::new())).unwrap();
-    let same = equivalence(&model, &prepared, &batches(), 1e-4).unwrap();
+    let same = equivalence(&model, &prepared, batches(), 1e-4).unwrap();
     assert!(same.holds(), "{same}");
     assert_eq!(same.inputs, 6);
     assert!(same.largest_output > 0.0 && same.to_string().starts_with("the same function"), "{same}");
-    assert!(!equivalence(&model, &prepared, &batches(), -1.0).unwrap().holds());
+    assert!(!equivalence(&model, &prepared, batches(), -1.0).unwrap().holds());
 
     model.fc = Linear::new(16, 5).with_weight(noise(&[5, 16], 3)).unwrap();
-    let other = equivalence(&model, &prepared, &batches(), 1e-4).unwrap();
+    let other = equivalence(&model, &prepared, batches(), 1e-4).unwrap();
     assert!(!other.holds(), "{other}");
     assert!(other.to_string().starts_with("not the same function"), "{other}");
 
     assert!(equivalence(&model, &prepared, Vec::<Tensor>::new(), 1e-4).is_err(), "without inputs");
     model.fc = Linear::new(16, 5).with_bias(noise(&[5], 3).map(|_| f32::NAN)).unwrap();
-    let error = equivalence(&model, &prepared, &batches(), 1e-4).unwrap_err();
+    let error = equivalence(&model, &prepared, batches(), 1e-4).unwrap_err();
     assert!(matches!(error, Error::NotFinite { .. }), "{error}");
 }
 
