@@ -27,30 +27,21 @@ pub(crate) struct DepthwiseBlock<'a> {
 }
 
 impl DepthwiseBlock<'_> {
-    /// The sixteen input bytes of the tap at `offset`. Those of channels that do not exist are
-    /// arbitrary, their weights are 0.
+    /// The sixteen input bytes of the tap at `offset`, where they are neighbours in memory. Those of
+    /// channels that do not exist are arbitrary, their weights are 0.
     #[inline(always)]
-    pub(super) fn bytes<'a>(&'a self, offset: usize, buffer: &'a mut [u8; PANEL]) -> &'a [u8; PANEL] {
+    pub(super) fn neighbours(&self, offset: usize) -> Option<&[u8; PANEL]> {
         // No division here, it would cost more than all the rest.
-        if self.multiplier == 1
-            && let Some(bytes) = self.input.get(offset + self.channel..).and_then(<[u8]>::first_chunk)
-        {
-            return bytes;
-        }
-        *buffer = [self.zero_point; PANEL];
-        if offset != PADDING {
-            self.gather(offset, buffer);
-        }
-        buffer
+        if self.multiplier == 1 { self.input.get(offset + self.channel..)?.first_chunk() } else { None }
     }
 
-    /// At the end of the input, and where output channels share an input channel.
-    #[cold]
-    fn gather(&self, offset: usize, buffer: &mut [u8; PANEL]) {
-        for (lane, byte) in buffer.iter_mut().enumerate() {
+    /// The same at the end of the input, and where output channels share an input channel.
+    #[inline(never)]
+    pub(super) fn gather(&self, offset: usize) -> [u8; PANEL] {
+        std::array::from_fn(|lane| {
             let channel = (self.channel + lane) / self.multiplier;
-            *byte = self.input.get(offset + channel).copied().unwrap_or(self.zero_point);
-        }
+            self.input.get(offset + channel).copied().unwrap_or(self.zero_point)
+        })
     }
 }
 
@@ -69,11 +60,13 @@ fn sum_block_generic(block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
     for (sums, taps) in sums.iter_mut().zip(block.taps.chunks_exact(block.weights.len())) {
         let mut total = [0; PANEL];
         for (offsets, weights) in taps.iter().zip(block.weights) {
-            let [mut first, mut second] = [[0; PANEL]; 2];
-            let first = block.bytes(offsets[0], &mut first);
-            let second = block.bytes(offsets[1], &mut second);
+            let [first, second] = offsets.map(|offset| match block.neighbours(offset) {
+                Some(bytes) => *bytes,
+                None if offset == PADDING => [block.zero_point; PANEL],
+                None => block.gather(offset),
+            });
             let mut centred: TapPair = [[0; 2]; PANEL];
-            for ((pair, &first), &second) in centred.iter_mut().zip(first).zip(second) {
+            for ((pair, &first), &second) in centred.iter_mut().zip(&first).zip(&second) {
                 *pair = [first, second].map(|q| i16::from(q).wrapping_sub(zero_point));
             }
             for ((sum, a), w) in total.iter_mut().zip(&centred).zip(weights) {

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use crate::gemm::PANEL;
 use crate::isa::Avx2;
-use crate::kernels::{DepthwiseBlock, Sums};
+use crate::kernels::{DepthwiseBlock, PADDING, Sums};
 
 /// [`sum_block`](crate::kernels::sum_block) on AVX2.
 pub(crate) fn sum_block(_: Avx2, block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
@@ -15,14 +15,14 @@ pub(crate) fn sum_block(_: Avx2, block: &DepthwiseBlock<'_>, sums: &mut [Sums]) 
 #[target_feature(enable = "avx2")]
 fn sum_pixels(block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
     let zero_point = _mm256_set1_epi16(i16::from(block.zero_point));
+    let padding = _mm_set1_epi8(block.zero_point.cast_signed());
     for (sums, taps) in sums.iter_mut().zip(block.taps.chunks_exact(block.weights.len())) {
         let (mut low, mut high) = (_mm256_setzero_si256(), _mm256_setzero_si256());
         for (offsets, weights) in taps.iter().zip(block.weights) {
-            let [first, second] = offsets.map(|offset| {
-                let mut buffer = [0; PANEL];
-                let bytes = block.bytes(offset, &mut buffer);
-                // SAFETY: the array has 16 bytes.
-                unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+            let [first, second] = offsets.map(|offset| match block.neighbours(offset) {
+                Some(bytes) => load(bytes),
+                None if offset == PADDING => padding,
+                None => load(&block.gather(offset)),
             });
             let weights = weights.as_ptr().cast::<__m256i>();
             // SAFETY: sixteen pairs of words are two vectors.
@@ -40,4 +40,10 @@ fn sum_pixels(block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
             _mm256_storeu_si256(sums.add(1), high);
         }
     }
+}
+
+#[target_feature(enable = "avx2")]
+fn load(bytes: &[u8; PANEL]) -> __m128i {
+    // SAFETY: the array has 16 bytes.
+    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
