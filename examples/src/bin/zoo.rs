@@ -100,7 +100,7 @@ struct Run {
 struct Evaluate {
     #[command(flatten)]
     model: ModelChoice,
-    /// Pictures `x` [N, 3, H, W] and labels `y` [N].
+    /// Pictures `x` [N, 3, H, W] and labels `y`, one for each.
     #[arg(long)]
     test: PathBuf,
     #[arg(long, default_value_t = 32)]
