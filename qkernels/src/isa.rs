@@ -1,34 +1,57 @@
 //! Instruction sets as values: holding one proves that the processor has it.
 //!
-//! The best one is chosen at the first question. The environment variable `QKERNELS_ISA` (`scalar` or
-//! `avx2`) and [`set_isa`] can lower the choice, for tests and bug reports; a name that is unknown, or
+//! The best one is chosen at the first question. The environment variable `QKERNELS_ISA` (`scalar`, `avx2`,
+//! `avxvnni` or `avx512vnni`) and [`set_isa`] can lower the choice, for tests and bug reports; a name that is unknown, or
 //! stands for an instruction set this processor lacks, is ignored. Every choice gives the same bytes.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Proof that the processor has AVX2.
+/// Defines the proof that the processor has some features.
 #[cfg(target_arch = "x86_64")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Avx2(());
+macro_rules! proof {
+    ($(#[$doc:meta])* $name:ident: $($feature:tt)+) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub struct $name(());
 
-#[cfg(target_arch = "x86_64")]
-impl Avx2 {
-    /// The proof, if the processor (and the operating system) has AVX2.
-    pub fn detect() -> Option<Self> {
-        std::arch::is_x86_feature_detected!("avx2").then_some(Self(()))
-    }
+        impl $name {
+            /// The proof, if the processor (and the operating system) has them.
+            pub fn detect() -> Option<Self> {
+                proof!(@detected $($feature)+).then_some(Self(()))
+            }
 
-    /// Calls `body`, which is inlined and vectorised for AVX2.
-    #[inline(always)]
-    fn run<R>(self, body: impl FnOnce() -> R) -> R {
-        #[target_feature(enable = "avx2")]
-        fn with_features<R>(body: impl FnOnce() -> R) -> R {
-            body()
+            /// Calls `body`, which is inlined and vectorised for them.
+            #[inline(always)]
+            fn run<R>(self, body: impl FnOnce() -> R) -> R {
+                $(#[target_feature(enable = $feature)])+
+                fn with_features<R>(body: impl FnOnce() -> R) -> R {
+                    body()
+                }
+                // SAFETY: `self` exists only where all of them were detected.
+                unsafe { with_features(body) }
+            }
         }
-        // SAFETY: `self` exists only where AVX2 was detected.
-        unsafe { with_features(body) }
-    }
+    };
+    (@detected $($feature:tt)+) => { $(std::arch::is_x86_feature_detected!($feature))&&+ };
+}
+
+#[cfg(target_arch = "x86_64")]
+proof! {
+    /// Proof that the processor has AVX2.
+    Avx2: "avx2"
+}
+
+#[cfg(target_arch = "x86_64")]
+proof! {
+    /// Proof that the processor has AVX2 and `vpdpbusd` on its 256-bit vectors.
+    AvxVnni: "avx2" "avxvnni"
+}
+
+#[cfg(target_arch = "x86_64")]
+proof! {
+    /// Proof that the processor has `vpdpbusd` on 512-bit vectors, and AVX2.
+    Avx512Vnni: "avx2" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni"
 }
 
 /// The instruction set the kernels use.
@@ -40,6 +63,12 @@ pub enum Isa {
     /// 256-bit integer vectors.
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
+    /// 256-bit vectors with a dot product of bytes.
+    #[cfg(target_arch = "x86_64")]
+    AvxVnni(AvxVnni),
+    /// 512-bit vectors with a dot product of bytes.
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(Avx512Vnni),
 }
 
 /// The choice as a number: 0 is none yet, otherwise [`Isa::code`].
@@ -48,11 +77,15 @@ static CHOSEN: AtomicU8 = AtomicU8::new(0);
 /// The instruction set in use.
 #[inline]
 pub fn isa() -> Isa {
+    // What is stored was chosen by `set_isa`, from a proof.
     match CHOSEN.load(Ordering::Relaxed) {
         Isa::SCALAR => Isa::Scalar,
         #[cfg(target_arch = "x86_64")]
-        // Stored only by `set_isa`, from a proof.
         Isa::AVX2 => Isa::Avx2(Avx2(())),
+        #[cfg(target_arch = "x86_64")]
+        Isa::AVX_VNNI => Isa::AvxVnni(AvxVnni(())),
+        #[cfg(target_arch = "x86_64")]
+        Isa::AVX512_VNNI => Isa::Avx512Vnni(Avx512Vnni(())),
         _ => {
             set_isa(None);
             isa()
@@ -73,6 +106,10 @@ impl Isa {
     const SCALAR: u8 = 1;
     #[cfg(target_arch = "x86_64")]
     const AVX2: u8 = 2;
+    #[cfg(target_arch = "x86_64")]
+    const AVX_VNNI: u8 = 3;
+    #[cfg(target_arch = "x86_64")]
+    const AVX512_VNNI: u8 = 4;
 
     /// The best instruction set of this processor.
     pub fn detected() -> Self {
@@ -83,7 +120,10 @@ impl Isa {
     pub fn available() -> impl Iterator<Item = Self> {
         let scalar = std::iter::once(Self::Scalar);
         #[cfg(target_arch = "x86_64")]
-        return scalar.chain(Avx2::detect().map(Self::Avx2));
+        return scalar
+            .chain(Avx2::detect().map(Self::Avx2))
+            .chain(AvxVnni::detect().map(Self::AvxVnni))
+            .chain(Avx512Vnni::detect().map(Self::Avx512Vnni));
         #[cfg(not(target_arch = "x86_64"))]
         scalar
     }
@@ -94,6 +134,10 @@ impl Isa {
             Self::Scalar => "scalar",
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni(_) => "avxvnni",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni(_) => "avx512vnni",
         }
     }
 
@@ -107,6 +151,19 @@ impl Isa {
             Self::Scalar => Self::SCALAR,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => Self::AVX2,
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni(_) => Self::AVX_VNNI,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni(_) => Self::AVX512_VNNI,
+        }
+    }
+
+    /// The proof of AVX2, which all larger instruction sets of x86-64 include.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn avx2(self) -> Option<Avx2> {
+        match self {
+            Self::Scalar => None,
+            Self::Avx2(_) | Self::AvxVnni(_) | Self::Avx512Vnni(_) => Some(Avx2(())),
         }
     }
 
@@ -116,7 +173,11 @@ impl Isa {
         match self {
             Self::Scalar => body(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(avx2) => avx2.run(body),
+            Self::Avx2(proof) => proof.run(body),
+            #[cfg(target_arch = "x86_64")]
+            Self::AvxVnni(proof) => proof.run(body),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni(proof) => proof.run(body),
         }
     }
 }

@@ -58,11 +58,11 @@ impl Epilogue for Requantization {
     }
 
     fn finish_panel(&self, isa: Isa, panel: &FinishedPanel<'_>, output: &mut [u8]) {
-        match isa {
-            Isa::Scalar => finish_by_rows(self, panel, output),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => kernels::avx2::requantize_panel(token, self, None, panel, output),
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = isa.avx2() {
+            return kernels::avx2::requantize_panel(avx2, self, None, panel, output);
         }
+        finish_by_rows(self, panel, output);
     }
 }
 
@@ -90,12 +90,10 @@ impl Epilogue for AddAndRequantize<'_> {
     }
 
     fn finish_panel(&self, isa: Isa, panel: &FinishedPanel<'_>, output: &mut [u8]) {
-        match isa {
-            Isa::Scalar => finish_by_rows(self, panel, output),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(token) => {
-                kernels::avx2::requantize_panel(token, self.requantization, Some(self), panel, output);
-            }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(avx2) = isa.avx2() {
+            return kernels::avx2::requantize_panel(avx2, self.requantization, Some(self), panel, output);
         }
+        finish_by_rows(self, panel, output);
     }
 }

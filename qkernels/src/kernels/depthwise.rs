@@ -48,11 +48,11 @@ impl DepthwiseBlock<'_> {
 /// `sums[p][c] = sum over taps of (xq - zx) * w[tap][c]` for each output pixel.
 pub(crate) fn sum_block(isa: Isa, block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
     assert_eq!(block.taps.len(), sums.len() * block.weights.len());
-    match isa {
-        Isa::Scalar => sum_block_generic(block, sums),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(token) => super::avx2::sum_block(token, block, sums),
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = isa.avx2() {
+        return super::avx2::sum_block(avx2, block, sums);
     }
+    sum_block_generic(block, sums);
 }
 
 fn sum_block_generic(block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {

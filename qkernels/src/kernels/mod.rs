@@ -15,11 +15,12 @@ pub(crate) type Sums = [i32; PANEL];
 
 /// What multiplies, for reports: the instruction set, and the width of the integers it multiplies.
 pub(crate) fn name(isa: Isa) -> &'static str {
-    match isa {
-        Isa::Scalar => "scalar, 16 bits",
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) => "avx2, 16 bits",
+    #[cfg(target_arch = "x86_64")]
+    if isa.avx2().is_some() {
+        return "avx2, 16 bits";
     }
+    let _ = isa;
+    "scalar, 16 bits"
 }
 
 /// `sums[r][c] = sum over k of rows[r][k] * (w[k][c] - zw[c])`, exactly.
@@ -34,24 +35,22 @@ pub(crate) fn multiply_panel(
     sums: &mut [Sums],
 ) {
     assert_eq!(rows.len(), sums.len() * panel.quads.len() * QUAD);
-    match isa {
-        Isa::Scalar => generic::multiply_panel(rows, panel, widened, sums),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(token) => avx2::multiply_panel(token, rows, panel, widened, sums),
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = isa.avx2() {
+        return avx2::multiply_panel(avx2, rows, panel, widened, sums);
     }
+    generic::multiply_panel(rows, panel, widened, sums);
 }
 
 /// `values[i] = input[i] - zero_point`, for slices of equal length.
 #[inline]
 pub(crate) fn center(isa: Isa, input: &[u8], zero_point: u8, values: &mut [i16]) {
     let zero_point = i16::from(zero_point);
-    match isa {
-        Isa::Scalar => {
-            for (value, &q) in values.iter_mut().zip(input) {
-                *value = i16::from(q).wrapping_sub(zero_point);
-            }
-        }
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(token) => avx2::center(token, input, zero_point, values),
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = isa.avx2() {
+        return avx2::center(avx2, input, zero_point, values);
+    }
+    for (value, &q) in values.iter_mut().zip(input) {
+        *value = i16::from(q).wrapping_sub(zero_point);
     }
 }
