@@ -1,7 +1,8 @@
 //! Quantized linear layers.
 
+use crate::conv::Residual;
 use crate::error::{Error, Result};
-use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix, Rows};
+use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix, RequantizeAndAdd, Rows};
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
@@ -65,8 +66,40 @@ impl PackedLinear {
         requantization: &Requantization,
         output: &mut [u8],
     ) -> Result<()> {
+        length::check("output", output, self.output_len(rows)?)?;
+        self.run_into(rows, input, input_zero_point, requantization, None, output, self.out_features())
+    }
+
+    /// [`run`](Self::run) into a part of a larger output, with the addition that may follow in the same pass.
+    ///
+    /// `output` begins at the first row's `out_features` bytes, and those of the next row are `pitch` bytes further;
+    /// bytes between them stay as they are. The residual is `[rows, out_features]`; with it the bytes are those
+    /// of `run` and [`elementwise::add`](crate::elementwise::add) one after the other.
+    ///
+    /// # Errors
+    /// As for `run`, if `output` has less than `(rows - 1) * pitch + out_features` elements or `pitch` is less
+    /// than `out_features`, and if the residual has another length than the output or scales that `add`
+    /// refuses, or whose values are not finite.
+    #[expect(clippy::too_many_arguments)]
+    pub fn run_into(
+        &self,
+        rows: usize,
+        input: &[u8],
+        input_zero_point: i32,
+        requantization: &Requantization,
+        residual: Option<Residual<'_>>,
+        output: &mut [u8],
+        pitch: usize,
+    ) -> Result<()> {
         requantization.check_channels(self.out_features())?;
-        self.multiply(rows, input, input_zero_point, requantization, output)
+        let output = length::strided("output", output, rows, self.out_features(), pitch)?;
+        match residual {
+            None => self.multiply(rows, input, input_zero_point, requantization, output, pitch),
+            Some(residual) => {
+                let epilogue = RequantizeAndAdd::new(requantization, residual, self.output_len(rows)?)?;
+                self.multiply(rows, input, input_zero_point, &epilogue, output, pitch)
+            }
+        }
     }
 
     /// The exact sums `sum (xq - zx) * (wq - zw)`, `[rows, out_features]`, for callers with an
@@ -81,9 +114,15 @@ impl PackedLinear {
         input_zero_point: i32,
         output: &mut [i32],
     ) -> Result<()> {
-        self.multiply(rows, input, input_zero_point, &KeepSums, output)
+        length::check("output", output, self.output_len(rows)?)?;
+        self.multiply(rows, input, input_zero_point, &KeepSums, output, self.out_features())
     }
 
+    fn output_len(&self, rows: usize) -> Result<usize> {
+        length::product("output", &[rows, self.out_features()])
+    }
+
+    /// The length of `output` has been checked.
     fn multiply<E: Epilogue>(
         &self,
         rows: usize,
@@ -91,14 +130,13 @@ impl PackedLinear {
         input_zero_point: i32,
         epilogue: &E,
         output: &mut [E::Output],
+        pitch: usize,
     ) -> Result<()> {
         let in_features = self.in_features();
         let input_len = length::product("input", &[rows, in_features])?;
-        let output_len = length::product("output", &[rows, self.out_features()])?;
         length::check("input", input, input_len)?;
-        length::check("output", output, output_len)?;
         let rows = InputRows { input, in_features, zero_point: gemm::input_zero_point(input_zero_point)? };
-        gemm::multiply(&rows, std::slice::from_ref(&self.matrix), epilogue, output);
+        gemm::multiply(&rows, std::slice::from_ref(&self.matrix), epilogue, output, pitch);
         Ok(())
     }
 }

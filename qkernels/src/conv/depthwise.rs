@@ -52,7 +52,7 @@ impl DepthwiseFilters {
         size_of_val(self.weights.as_slice())
     }
 
-    /// Convolves; lengths have been checked.
+    /// Convolves; lengths have been checked. `pitch` is the distance between two pixels of the output.
     pub(super) fn convolve<E: Epilogue>(
         &self,
         geometry: &Conv2dGeometry,
@@ -60,19 +60,29 @@ impl DepthwiseFilters {
         zero_point: u8,
         epilogue: &E,
         output: &mut [E::Output],
+        pitch: usize,
     ) {
         let width = geometry.output_width();
         // A product of a single channel is not worth a whole `pmaddwd`: count it four times.
         let work = geometry.work().saturating_mul(4);
-        let row_len = width * self.out_channels;
+        let row_len = width * pitch;
         let rows_per_chunk = (geometry.pixels() / width).div_ceil(64).max(1);
         let isa = isa();
         for_each_chunk(output, rows_per_chunk * row_len, work, |index, output| {
             let mut scratch = SCRATCH.take();
-            for (i, output) in output.chunks_exact_mut(row_len).enumerate() {
+            for (i, output) in output.chunks_mut(row_len).enumerate() {
                 let row = index * rows_per_chunk + i;
                 scratch.find_taps(geometry, row, self.pairs);
-                self.convolve_row(isa, geometry, (input, zero_point), row, &mut scratch, epilogue, output);
+                self.convolve_row(
+                    isa,
+                    geometry,
+                    (input, zero_point),
+                    row,
+                    &mut scratch,
+                    epilogue,
+                    output,
+                    pitch,
+                );
             }
             SCRATCH.set(scratch);
         });
@@ -88,6 +98,7 @@ impl DepthwiseFilters {
         Scratch { taps, sums }: &mut Scratch,
         epilogue: &E,
         output: &mut [E::Output],
+        pitch: usize,
     ) {
         let width = geometry.output_width();
         sums.resize(width, [0; PANEL]);
@@ -101,7 +112,7 @@ impl DepthwiseFilters {
                 first_row: row * width,
                 first_column: channel,
                 columns: PANEL.min(self.out_channels - channel),
-                width: self.out_channels,
+                width: pitch,
             };
             epilogue.finish_panel(isa, &finished, &mut output[channel..]);
         }

@@ -8,8 +8,9 @@
 mod depthwise;
 mod window;
 
+use crate::elementwise::BinaryQParams;
 use crate::error::{Error, Result};
-use crate::gemm::{self, AddAndRequantize, Epilogue, KeepSums, PackedMatrix};
+use crate::gemm::{self, AddAndRequantize, Epilogue, KeepSums, PackedMatrix, RequantizeAndAdd};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::isa;
 use crate::kernels;
@@ -44,6 +45,15 @@ pub struct Addend<'a> {
     pub values: &'a [u8],
     /// Their scale and zero point.
     pub qparams: QParams,
+}
+
+/// The other operand of an addition that follows the convolution or linear layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Residual<'a> {
+    /// Quantized values, of the shape of the output: `[N, OH, OW, O]`.
+    pub values: &'a [u8],
+    /// Of the addition: `a` is the layer's output, `b` is `values`.
+    pub qparams: BinaryQParams,
 }
 
 impl PackedConv2d {
@@ -100,8 +110,40 @@ impl PackedConv2d {
         requantization: &Requantization,
         output: &mut [u8],
     ) -> Result<()> {
+        length::check("output", output, geometry.output_len())?;
+        self.run_into(geometry, input, input_zero_point, requantization, None, output, self.out_channels)
+    }
+
+    /// [`run`](Self::run) into a part of a larger output, with the addition that may follow in the same pass.
+    ///
+    /// `output` begins at the first pixel's `O` bytes, and those of the next pixel are `pitch` bytes further; bytes
+    /// between them stay as they are. With `residual` the bytes are those of `run` and
+    /// [`elementwise::add`](crate::elementwise::add) one after the other.
+    ///
+    /// # Errors
+    /// As for `run`, if `output` has less than `(N * OH * OW - 1) * pitch + O` elements or `pitch` is less than
+    /// `O`, and if the residual has another length than the output or scales that `add` refuses, or whose
+    /// values are not finite.
+    #[expect(clippy::too_many_arguments)]
+    pub fn run_into(
+        &self,
+        geometry: &Conv2dGeometry,
+        input: &[u8],
+        input_zero_point: i32,
+        requantization: &Requantization,
+        residual: Option<Residual<'_>>,
+        output: &mut [u8],
+        pitch: usize,
+    ) -> Result<()> {
         requantization.check_channels(self.out_channels)?;
-        self.convolve(geometry, input, input_zero_point, requantization, output)
+        let output = length::strided("output", output, geometry.pixels(), self.out_channels, pitch)?;
+        match residual {
+            None => self.convolve(geometry, input, input_zero_point, requantization, output, pitch),
+            Some(residual) => {
+                let epilogue = RequantizeAndAdd::new(requantization, residual, geometry.output_len())?;
+                self.convolve(geometry, input, input_zero_point, &epilogue, output, pitch)
+            }
+        }
     }
 
     /// [`run`](Self::run) with a fused addition, and a fused ReLU if `requantization` has one.
@@ -129,7 +171,8 @@ impl PackedConv2d {
             return Err(Error::parameter("the scale of the addend is too large for its values to be finite"));
         }
         let epilogue = AddAndRequantize { requantization, addend, out_channels: self.out_channels };
-        self.convolve(geometry, input, input_zero_point, &epilogue, output)
+        length::check("output", output, geometry.output_len())?;
+        self.convolve(geometry, input, input_zero_point, &epilogue, output, self.out_channels)
     }
 
     /// The exact sums `sum (xq - zx) * (wq - zw)`, `[N, OH, OW, O]`.
@@ -143,9 +186,11 @@ impl PackedConv2d {
         input_zero_point: i32,
         output: &mut [i32],
     ) -> Result<()> {
-        self.convolve(geometry, input, input_zero_point, &KeepSums, output)
+        length::check("output", output, geometry.output_len())?;
+        self.convolve(geometry, input, input_zero_point, &KeepSums, output, self.out_channels)
     }
 
+    /// The length of `output` has been checked.
     fn convolve<E: Epilogue>(
         &self,
         geometry: &Conv2dGeometry,
@@ -153,22 +198,22 @@ impl PackedConv2d {
         input_zero_point: i32,
         epilogue: &E,
         output: &mut [E::Output],
+        pitch: usize,
     ) -> Result<()> {
         self.check_geometry(geometry)?;
         length::check("input", input, geometry.input_len())?;
-        length::check("output", output, geometry.output_len())?;
         let zero_point = gemm::input_zero_point(input_zero_point)?;
         match &self.filters {
             Filters::Depthwise(filters) => {
-                filters.convolve(geometry, input, zero_point, epilogue, output);
+                filters.convolve(geometry, input, zero_point, epilogue, output, pitch);
             }
             Filters::Grouped(groups) if geometry.is_pointwise() && self.groups == 1 => {
                 let rows = InputRows { input, in_features: self.in_channels, zero_point };
-                gemm::multiply(&rows, groups, epilogue, output);
+                gemm::multiply(&rows, groups, epilogue, output, pitch);
             }
             Filters::Grouped(groups) => {
                 let rows = WindowRows { geometry, input, zero_point };
-                gemm::multiply(&rows, groups, epilogue, output);
+                gemm::multiply(&rows, groups, epilogue, output, pitch);
             }
         }
         Ok(())

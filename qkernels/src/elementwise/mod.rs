@@ -38,7 +38,7 @@ pub struct BinaryQParams {
 
 impl BinaryQParams {
     /// The output's limits, once all parameters have been checked.
-    fn check<T: QuantizedInteger>(&self) -> Result<(i32, i32)> {
+    pub(crate) fn check<T: QuantizedInteger>(&self) -> Result<(i32, i32)> {
         for qparams in [self.a, self.b, self.output] {
             qparams.check::<T>()?;
         }

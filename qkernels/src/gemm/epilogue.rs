@@ -1,8 +1,13 @@
 //! What becomes of the sums: kept, or requantized to bytes while they are in cache.
 
-use crate::conv::Addend;
+use crate::conv::{Addend, Residual};
+use crate::elementwise::BinaryQParams;
+use crate::error::{Error, Result};
 use crate::isa::Isa;
 use crate::kernels::{self, Sums};
+use crate::length;
+use crate::qparams::QuantizedInteger;
+use crate::quantize::Quantizer;
 use crate::requantize::Requantization;
 
 /// What becomes of the sums.
@@ -95,5 +100,46 @@ impl Epilogue for AddAndRequantize<'_> {
             return kernels::avx2::requantize_panel(avx2, self.requantization, Some(self), panel, output);
         }
         finish_by_rows(self, panel, output);
+    }
+}
+
+/// A requantization followed by an addition, each with its own rounding.
+pub(crate) struct RequantizeAndAdd<'a> {
+    requantization: &'a Requantization,
+    /// `[rows, columns]`.
+    values: &'a [u8],
+    qparams: BinaryQParams,
+    quantizer: Quantizer,
+}
+
+impl<'a> RequantizeAndAdd<'a> {
+    /// For outputs of `len` elements.
+    pub(crate) fn new(
+        requantization: &'a Requantization,
+        residual: Residual<'a>,
+        len: usize,
+    ) -> Result<Self> {
+        let Residual { values, qparams } = residual;
+        length::check("residual", values, len)?;
+        qparams.check::<u8>()?;
+        if [qparams.a, qparams.b].iter().any(|operand| !(operand.scale * 255.0).is_finite()) {
+            return Err(Error::parameter("the scale of an addend is too large for its values to be finite"));
+        }
+        let quantizer = Quantizer::with_relu::<u8>(qparams.output, qparams.relu)?;
+        Ok(Self { requantization, values, qparams, quantizer })
+    }
+}
+
+impl Epilogue for RequantizeAndAdd<'_> {
+    type Output = u8;
+
+    fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
+        self.requantization.requantize_row(first_column, sums, output);
+        let first = row * self.requantization.channels() + first_column;
+        let BinaryQParams { a, b, .. } = self.qparams;
+        for (output, value) in output.iter_mut().zip(&self.values[first..]) {
+            let sum = a.dequantize(output.to_i32()) + b.dequantize(value.to_i32());
+            *output = self.quantizer.quantize(sum);
+        }
     }
 }

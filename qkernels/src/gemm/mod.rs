@@ -23,7 +23,7 @@ use crate::isa::isa;
 use crate::kernels::{Sums, center, multiply_panel};
 use crate::threads::{for_each_chunk, threads_for};
 
-pub(crate) use epilogue::{AddAndRequantize, Epilogue, FinishedPanel, KeepSums};
+pub(crate) use epilogue::{AddAndRequantize, Epilogue, FinishedPanel, KeepSums, RequantizeAndAdd};
 pub(crate) use pack::{PANEL, PackedMatrix, Panel, QUAD, check_sum, weight_zero_point};
 
 /// Bytes a tile of activation rows may occupy: half of a second-level cache.
@@ -53,7 +53,8 @@ thread_local! {
     static SCRATCH: Cell<Scratch> = Cell::default();
 }
 
-/// Multiplies all rows with all groups; `output` is `[rows][groups * columns]`.
+/// Multiplies all rows with all groups; `output` is `[rows][groups * columns]`, with `pitch` elements from
+/// one row to the next.
 ///
 /// All matrices have the same size, and the length of `output` has been checked.
 pub(crate) fn multiply<E: Epilogue>(
@@ -61,22 +62,22 @@ pub(crate) fn multiply<E: Epilogue>(
     groups: &[PackedMatrix],
     epilogue: &E,
     output: &mut [E::Output],
+    pitch: usize,
 ) {
     let Some(matrix) = groups.first() else { return };
-    let width = groups.len() * matrix.columns();
-    let row_count = output.len() / width;
+    let row_count = output.len().div_ceil(pitch);
     let work = output.len().saturating_mul(matrix.padded_depth());
     let threads = threads_for(work);
     if groups.len() == 1 && row_count < threads {
-        return multiply_by_columns(rows, matrix, epilogue, output, threads, work);
+        return multiply_by_columns(rows, matrix, epilogue, output, pitch, work);
     }
     let tile = rows_per_tile(matrix, row_count, threads);
-    for_each_chunk(output, tile * width, work, |index, output| {
+    for_each_chunk(output, tile * pitch, work, |index, output| {
         let mut scratch = SCRATCH.take();
         let first_row = index * tile;
         for (group, matrix) in groups.iter().enumerate() {
-            scratch.fill_rows(rows, first_row..first_row + output.len() / width, group, matrix);
-            let tile = Tile { matrix, first_row, column_offset: group * matrix.columns(), width };
+            scratch.fill_rows(rows, first_row..first_row + output.len().div_ceil(pitch), group, matrix);
+            let tile = Tile { matrix, first_row, column_offset: group * matrix.columns(), width: pitch };
             let output = &mut output[tile.column_offset..];
             scratch.multiply(&tile, 0..matrix.columns(), epilogue, output);
         }
@@ -90,17 +91,17 @@ fn multiply_by_columns<E: Epilogue>(
     matrix: &PackedMatrix,
     epilogue: &E,
     output: &mut [E::Output],
-    threads: usize,
+    pitch: usize,
     work: usize,
 ) {
     let width = matrix.columns();
-    let block = width.div_ceil(threads).next_multiple_of(PANEL);
-    for (row, output) in output.chunks_exact_mut(width).enumerate() {
-        for_each_chunk(output, block, work, |index, output| {
+    let block = width.div_ceil(threads_for(work)).next_multiple_of(PANEL);
+    for (row, output) in output.chunks_mut(pitch).enumerate() {
+        for_each_chunk(&mut output[..width], block, work, |index, output| {
             let mut scratch = SCRATCH.take();
             let first = index * block;
             scratch.fill_rows(rows, row..row + 1, 0, matrix);
-            let tile = Tile { matrix, first_row: row, column_offset: 0, width };
+            let tile = Tile { matrix, first_row: row, column_offset: 0, width: pitch };
             scratch.multiply(&tile, first..first + output.len(), epilogue, output);
             SCRATCH.set(scratch);
         });

@@ -11,4 +11,5 @@ mod problem;
 mod quantization;
 mod reference;
 mod requantization;
+mod residual;
 mod tile_borders;
