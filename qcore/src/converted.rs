@@ -10,7 +10,7 @@ use crate::archive::{Archive, ArchiveWriter, Record};
 use crate::graph::Domain;
 use crate::model::{ConvertedNetwork, Quantizable};
 use crate::plan::{Conversion, Plan};
-use crate::value::Value;
+use crate::program::{Answer, MemoryReport, Profile, Program, Programs};
 use crate::values::{IntoInput, Values};
 use crate::{Backend, Error, QParams, Result};
 
@@ -20,6 +20,7 @@ use crate::{Backend, Error, QParams, Result};
 pub struct Converted<M: Quantizable> {
     network: M::Converted,
     summary: ModelSummary,
+    programs: Programs,
 }
 
 /// What a converted model says of itself; stored in its file, and readable without knowing its type.
@@ -90,27 +91,66 @@ impl<M: Quantizable> Converted<M> {
         let inputs = (0..M::Input::COUNT).map(|id| conversion.value(id).cloned()).collect();
         let model = M::GRAPH.model.to_owned();
         let summary = ModelSummary { model, backend: plan.backend, metadata: BTreeMap::new(), inputs, edges };
-        Self { network, summary }
+        Self { network, summary, programs: Programs::default() }
     }
 
     /// Runs the model. Float in, float out; in between integers wherever the plan says so.
     ///
+    /// The first run with inputs of a new shape plans its memory, later ones only compute.
+    ///
     /// # Errors
     /// When the input does not fit a layer; the error names the layer.
     pub fn forward(&self, input: impl IntoInput<M::Input>) -> Result<M::Output> {
-        let mut inputs = M::Input::into_vec(input.into_input()?.into_tensors()).into_iter();
-        let mut qparams = self.summary.inputs.iter();
-        let values = M::Input::build(|_| {
-            let missing = || crate::Error::Unsupported("fewer inputs than the model takes".into());
-            let (input, qparams) = inputs.next().zip(qparams.next()).ok_or_else(missing)?;
-            Ok(Value::float(input, qparams.clone()))
+        let input = input.into_input()?;
+        let mut outputs = Vec::with_capacity(M::Output::COUNT);
+        self.run(&input, &mut |_, answer| {
+            outputs.push(answer.into_tensor()?);
+            Ok(())
         })?;
-        let mut outputs = M::Output::into_vec(self.network.run(values)?).into_iter();
+        let mut outputs = outputs.into_iter();
         let tensors = M::Output::build(|_| {
-            let missing = || crate::Error::Unsupported("fewer outputs than the model gives".into());
-            outputs.next().ok_or_else(missing)?.into_float()
+            let missing = || Error::Unsupported("fewer outputs than the model gives".into());
+            outputs.next().ok_or_else(missing)
         })?;
         Ok(M::Output::from_tensors(tensors))
+    }
+
+    /// [`Converted::forward`] into tensors that are there already: where an output has the right shape and its
+    /// memory is not shared, it is written in place. From the second run on, a model that is int8 throughout then
+    /// allocates nothing.
+    ///
+    /// # Errors
+    /// As [`Converted::forward`]; the outputs are then unspecified.
+    pub fn forward_into(&self, input: &M::Input, output: &mut M::Output) -> Result<()> {
+        self.run(input, &mut |index, answer| match output.get_mut(index) {
+            Some(tensor) => answer.write_to(tensor),
+            None => Err(Error::Unsupported("more outputs than the model gives".into())),
+        })
+    }
+
+    /// How much memory the activations of a run on inputs like `input` take.
+    ///
+    /// # Errors
+    /// When the input does not fit a layer.
+    pub fn memory(&self, input: &M::Input) -> Result<MemoryReport> {
+        self.with_program(input, |program| Ok(program.memory()))
+    }
+
+    /// Runs the model once and tells where the time went.
+    ///
+    /// # Errors
+    /// As [`Converted::forward`].
+    pub fn profile(&self, input: &M::Input) -> Result<Profile> {
+        self.with_program(input, |program| program.profile(tensors(input)))
+    }
+
+    fn run(&self, input: &M::Input, take: &mut dyn FnMut(usize, Answer<'_>) -> Result<()>) -> Result<()> {
+        self.with_program(input, |program| program.run(tensors(input), take))
+    }
+
+    fn with_program<T>(&self, input: &M::Input, run: impl FnOnce(&Program) -> Result<T>) -> Result<T> {
+        let record = || Program::record::<M>(&self.network, input, &self.summary.inputs);
+        self.programs.with(input, record, run)
     }
 
     /// What the model says of itself: its backend, and every value with its scale and zero point.
@@ -156,11 +196,16 @@ impl<M: Quantizable> Converted<M> {
             named @ Error::File { .. } => named,
             other => archive.error(other.to_string()),
         })?;
-        Ok(Self { network, summary })
+        Ok(Self { network, summary, programs: Programs::default() })
     }
 
     /// Each quantized weight with the path of its layer.
     pub fn visit_weights(&self, visit: &mut dyn FnMut(&str, &crate::QTensor)) {
         self.network.visit_weights(visit);
     }
+}
+
+/// The tensors of an input, in order.
+fn tensors<I: Values>(input: &I) -> impl Iterator<Item = &crate::Tensor> {
+    (0..I::COUNT).filter_map(|index| input.get(index))
 }

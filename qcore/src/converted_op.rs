@@ -8,7 +8,7 @@ use crate::archive::{Archive, ArchiveWriter, Record};
 use crate::graph::Domain;
 use crate::op::{Op, QuantizedOp, Reshape};
 use crate::parameters::join;
-use crate::value::Value;
+use crate::program::Value;
 use crate::{QParams, QTensor, Result};
 
 /// One call of an operation in a converted model.
@@ -18,13 +18,13 @@ pub struct ConvertedOp<O: Op> {
     form: Form<O>,
 }
 
-/// Where the call runs, and what it needs there.
+/// Where the call runs, and what it needs there; shared with the programs of the model.
 #[derive(Debug)]
 enum Form<O: Op> {
-    Int8(O::Quantized),
+    Int8(Arc<O::Quantized>),
     /// The output's parameters are there if an int8 operation follows.
     Float {
-        op: O,
+        op: Arc<O>,
         output: Option<QParams>,
     },
 }
@@ -37,26 +37,27 @@ impl<O: Op> ConvertedOp<O> {
         output: Option<QParams>,
     ) -> Self {
         let form = match quantized {
-            Some(quantized) => Form::Int8(quantized),
-            None => Form::Float { op: op.clone(), output },
+            Some(quantized) => Form::Int8(Arc::new(quantized)),
+            None => Form::Float { op: Arc::new(op.clone()), output },
         };
         Self { path, form }
     }
 
-    /// Runs in the domain that the plan chose; inputs that come in the other one are converted.
+    /// Records the call, in the domain that the model's plan chose.
     ///
     /// # Errors
     /// When a shape does not fit.
     pub fn run<const N: usize>(&self, inputs: [Value; N]) -> Result<Value> {
-        match &self.form {
-            Form::Int8(op) => collect(inputs, Value::into_quantized)
-                .and_then(|mut inputs| op.forward(&mut inputs))
-                .map(Value::quantized),
-            Form::Float { op, output } => collect(inputs, Value::into_float)
-                .and_then(|mut inputs| op.forward(&mut inputs))
-                .map(|result| Value::float(result, output.clone())),
-        }
-        .map_err(|error| error.in_layer(&self.path))
+        Value::record(inputs, |recorder, ids| match &self.form {
+            Form::Int8(op) => {
+                let shared = Arc::clone(op);
+                recorder.int8(&self.path, ids, |specs| op.plan(specs), move |inputs| shared.forward(inputs))
+            }
+            Form::Float { op, output } => {
+                let op = Arc::clone(op);
+                recorder.float(&self.path, ids, output.as_ref(), move |inputs| op.forward(inputs))
+            }
+        })
     }
 
     /// Shows the quantized weight, if there is one, with the path of the call.
@@ -69,26 +70,28 @@ impl<O: Op> ConvertedOp<O> {
     }
 }
 
-fn collect<T, const N: usize>(inputs: [Value; N], convert: fn(Value) -> Result<T>) -> Result<Vec<T>> {
-    inputs.into_iter().map(convert).collect()
-}
-
 impl ConvertedOp<Reshape> {
     /// [`ConvertedOp::run`], with the sizes that the user took from tensors.
     ///
     /// # Errors
     /// When the shape does not fit.
     pub fn run_sized(&self, input: Value, sizes: &[usize]) -> Result<Value> {
-        match &self.form {
+        Value::record([input], |recorder, ids| match &self.form {
             Form::Int8(op) => {
-                input.into_quantized().and_then(|input| op.forward_sized(input, sizes)).map(Value::quantized)
+                let (shared, known) = (Arc::clone(op), sizes.to_vec());
+                recorder.int8(
+                    &self.path,
+                    ids,
+                    |specs| op.plan_sized(specs, sizes),
+                    move |inputs| shared.forward_sized(inputs, &known),
+                )
             }
-            Form::Float { op, output } => input
-                .into_float()
-                .and_then(|input| op.forward_sized(input, sizes))
-                .map(|result| Value::float(result, output.clone())),
-        }
-        .map_err(|error| error.in_layer(&self.path))
+            Form::Float { op, output } => {
+                let (op, known) = (Arc::clone(op), sizes.to_vec());
+                recorder
+                    .float(&self.path, ids, output.as_ref(), move |inputs| op.forward_sized(inputs, &known))
+            }
+        })
     }
 }
 
@@ -122,8 +125,8 @@ impl<O: Op> Record for ConvertedOp<O> {
             output.validate()?;
         }
         let form = match record.domain {
-            Domain::Int8 => Form::Int8(O::Quantized::load(archive, &inner)?),
-            Domain::Float => Form::Float { op: O::load(archive, &inner)?, output: record.output },
+            Domain::Int8 => Form::Int8(Arc::new(O::Quantized::load(archive, &inner)?)),
+            Domain::Float => Form::Float { op: Arc::new(O::load(archive, &inner)?), output: record.output },
         };
         Ok(Self { path: Arc::from(record.path), form })
     }

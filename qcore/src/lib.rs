@@ -63,6 +63,7 @@ mod plan;
 pub mod prelude;
 mod prepared;
 mod prepared_op;
+mod program;
 mod qconfig;
 mod qconfig_mapping;
 mod qparams;
@@ -72,7 +73,6 @@ mod state_dict;
 mod suggest;
 mod tensor;
 mod unbuildable;
-mod value;
 mod values;
 
 pub use qmacros::quantizable;
@@ -96,8 +96,10 @@ pub use op::Pair;
 pub use parameters::Parameters;
 pub use plan::{Plan, PlanNode};
 pub use prepared::Prepared;
+pub use program::{MemoryReport, Profile, StepProfile};
 pub use qconfig::QConfig;
 pub use qconfig_mapping::{Mode, NodeKey, ObjectType, QConfigMapping};
+pub use qkernels::threads::{num_threads, set_num_threads};
 pub use qparams::{
     FloatQParams, QParams, QScheme, affine_float_qparams, affine_qparams, choose_qparams, symmetric_scale,
     symmetric_zero_point,

@@ -8,9 +8,9 @@ use crate::observation::{EdgeStatistics, Observation, ObservedEdge};
 use crate::parameters::Parameters;
 use crate::plan::{Conversion, Edge, Tracer, decide};
 use crate::prepared::Prepared;
+use crate::program::Value;
 use crate::state_dict::StateDict;
 use crate::suggest;
-use crate::value::Value;
 use crate::values::Values;
 use crate::{Error, QConfigMapping, QTensor, Result, Tensor};
 
@@ -117,7 +117,7 @@ pub trait PreparedNetwork<M: Quantizable>: Clone + Send + Sync + 'static {
 
 /// The generated network of a converted model.
 pub trait ConvertedNetwork<M: Quantizable>: Record + Send + Sync + 'static {
-    /// Runs on values that are float or int8.
+    /// Walks the network with symbolic values, which record every call.
     ///
     /// # Errors
     /// When the input does not fit a layer.

@@ -65,6 +65,6 @@ impl PreparedOp<Reshape> {
         input: Tensor,
         sizes: &[usize],
     ) -> Result<Tensor> {
-        self.observed(observation, self.op.forward_sized(input, sizes))
+        self.observed(observation, self.op.forward_sized(&mut [input], sizes))
     }
 }

@@ -10,6 +10,7 @@ use qkernels::quantize::{
     quantize_per_channel_float_qparams, quantize_per_tensor,
 };
 
+use crate::op::MemoryFormat;
 use crate::tensor::resolve_axis;
 use crate::{DType, Error, FloatQParams, IntRepr, QParams, Result, Tensor};
 
@@ -92,6 +93,20 @@ impl QTensor {
     /// Integers and qparams; neither is copied.
     pub fn into_parts(self) -> (IntRepr, Arc<QParams>) {
         (self.integers, self.qparams)
+    }
+
+    /// The qparams, shared.
+    pub(crate) fn shared_qparams(&self) -> Arc<QParams> {
+        Arc::clone(&self.qparams)
+    }
+
+    /// In which of PyTorch's formats an image lies in memory.
+    pub(crate) fn memory_format(&self) -> MemoryFormat {
+        match &self.integers {
+            IntRepr::QUInt8(integers) => MemoryFormat::of(&integers.view()),
+            IntRepr::QInt8(integers) => MemoryFormat::of(&integers.view()),
+            IntRepr::QInt32(integers) => MemoryFormat::of(&integers.view()),
+        }
     }
 
     /// The type of the integers, and these in row-major order as a file holds them.

@@ -2,6 +2,7 @@
 
 use ndarray::{ArcArray, Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
 
+use crate::op::MemoryFormat;
 use crate::{Error, Result};
 
 /// An f32 tensor. Activations of images are `[N, C, H, W]`.
@@ -84,6 +85,21 @@ impl Tensor {
     /// The values in row-major order, if they lie so in memory.
     pub fn as_slice(&self) -> Option<&[f32]> {
         self.data.as_slice()
+    }
+
+    /// The values in row-major order, to change them, if they lie so in memory. Shared data is copied first.
+    pub(crate) fn as_slice_mut(&mut self) -> Option<&mut [f32]> {
+        self.data.as_slice_mut()
+    }
+
+    /// The values in the order in which they lie in memory, if they lie without gaps.
+    pub(crate) fn as_memory_slice(&self) -> Option<&[f32]> {
+        self.data.as_slice_memory_order()
+    }
+
+    /// Whether an image `[N, C, H, W]` lies in memory as `[N, H, W, C]`.
+    pub(crate) fn is_channels_last(&self) -> bool {
+        MemoryFormat::of(&self.view()) == MemoryFormat::ChannelsLast
     }
 
     /// The same values, lying in memory in row-major order.

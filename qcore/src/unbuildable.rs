@@ -5,7 +5,7 @@ use crate::graph::Graph;
 use crate::model::{ConvertedNetwork, PreparedNetwork, Quantizable};
 use crate::observation::Observation;
 use crate::plan::Conversion;
-use crate::value::Value;
+use crate::program::Value;
 use crate::values::Values;
 use crate::{Error, QTensor, Result, Tensor};
 

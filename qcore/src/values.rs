@@ -15,6 +15,12 @@ pub trait Values: Sized + 'static {
     /// The first that `make` gives.
     fn build<T>(make: impl FnMut(usize) -> Result<T>) -> Result<Self::Of<T>>;
 
+    /// The tensor at `index`.
+    fn get(&self, index: usize) -> Option<&Tensor>;
+
+    /// The tensor at `index`, to change it.
+    fn get_mut(&mut self, index: usize) -> Option<&mut Tensor>;
+
     /// All of them, in order.
     fn into_vec<T>(values: Self::Of<T>) -> Vec<T>;
 
@@ -31,6 +37,14 @@ impl Values for Tensor {
 
     fn build<T>(mut make: impl FnMut(usize) -> Result<T>) -> Result<T> {
         make(0)
+    }
+
+    fn get(&self, index: usize) -> Option<&Tensor> {
+        (index == 0).then_some(self)
+    }
+
+    fn get_mut(&mut self, index: usize) -> Option<&mut Tensor> {
+        (index == 0).then_some(self)
     }
 
     fn into_vec<T>(value: T) -> Vec<T> {
@@ -92,6 +106,20 @@ macro_rules! tuples {
 
             fn build<T>(mut make: impl FnMut(usize) -> Result<T>) -> Result<Self::Of<T>> {
                 Ok(($(make($index)?,)+))
+            }
+
+            fn get(&self, index: usize) -> Option<&Tensor> {
+                match index {
+                    $($index => Some(&self.$index),)+
+                    _ => None,
+                }
+            }
+
+            fn get_mut(&mut self, index: usize) -> Option<&mut Tensor> {
+                match index {
+                    $($index => Some(&mut self.$index),)+
+                    _ => None,
+                }
             }
 
             fn into_vec<T>(values: Self::Of<T>) -> Vec<T> {

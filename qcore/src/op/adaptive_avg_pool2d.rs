@@ -6,12 +6,13 @@ use qkernels::quantize::ImageShape;
 use serde::{Deserialize, Serialize};
 
 use super::avg_pool2d::native_tie_rule;
-use super::inputs::{exactly, image_extents, refused, take_one, zeros};
+use super::inputs::{exactly, exactly_shared, image_extents, refused, take_one, zeros};
+use super::kernel::bytewise;
 use super::layout::{
     Activation, Image, Integers, MemoryFormat, image_in_format, per_tensor, with_integers, with_qparams_of,
 };
 use super::plain::plain_record;
-use super::{Lowering, Op, OutputRule, Pair, QuantizedOp};
+use super::{ActivationSpec, Lowering, Op, OutputRule, Pair, Planned, QuantizedOp};
 use crate::{Backend, DType, Error, QTensor, Result, Tensor};
 
 /// `[N, C, H, W]` to `[N, C, OH, OW]`; output `i` is the mean over `floor(i * H / OH) .. ceil((i + 1) * H / OH)`.
@@ -94,15 +95,25 @@ impl QuantizedAdaptiveAvgPool2d {
         self.pool.check()
     }
 
+    /// How ties are rounded, and the format of the result, for an image of this format.
+    fn tie_rule(
+        &self,
+        geometry: &AdaptivePool2dGeometry,
+        dtype: DType,
+        format: MemoryFormat,
+    ) -> (TieRule, MemoryFormat) {
+        let is_qnnpack = self.backend == Backend::Qnnpack && dtype == DType::QUInt8;
+        if is_qnnpack && geometry.divides() {
+            (TieRule::CenteredPrime, MemoryFormat::ChannelsLast)
+        } else {
+            (native_tie_rule(format), format)
+        }
+    }
+
     fn run<T: Activation>(&self, x: &QTensor, integers: &Integers<T>) -> Result<QTensor> {
         let image = Image::new(NAME, integers)?;
         let geometry = self.pool.geometry(integers.shape())?;
-        let is_qnnpack = self.backend == Backend::Qnnpack && x.dtype() == DType::QUInt8;
-        let (tie_rule, format) = if is_qnnpack && geometry.divides() {
-            (TieRule::CenteredPrime, MemoryFormat::ChannelsLast)
-        } else {
-            (native_tie_rule(image.format), image.format)
-        };
+        let (tie_rule, format) = self.tie_rule(&geometry, x.dtype(), image.format);
         let qparams = per_tensor(NAME, x.qparams())?;
         let mut output = zeros(NAME, geometry.output_len())?;
         qkernels::pool::adaptive_avg_pool2d(&geometry, qparams, tie_rule, &image.pixels, &mut output)
@@ -117,6 +128,18 @@ impl QuantizedOp for QuantizedAdaptiveAvgPool2d {
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
         let [x] = exactly(NAME, inputs)?;
         with_integers!(NAME, x, integers => self.run(x, integers))
+    }
+
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let [x] = exactly_shared(NAME, inputs)?;
+        let geometry = self.pool.geometry(x.shape())?;
+        let (tie_rule, format) = self.tie_rule(&geometry, DType::QUInt8, x.format());
+        let (qparams, [height, width]) = (x.kernel_qparams(), geometry.output());
+        let (batch, channels) = (geometry.batch(), geometry.channels());
+        let output = x.with_image(ImageShape { batch, channels, height, width }, format);
+        Ok(Some(bytewise(&output, move |input, output| {
+            qkernels::pool::adaptive_avg_pool2d(&geometry, qparams, tie_rule, input, output)
+        })))
     }
 }
 

@@ -6,13 +6,13 @@ use ndarray::{Array, IxDyn};
 use qkernels::elementwise::{self, BinaryQParams};
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, refused, relu, take};
+use super::inputs::{exactly, exactly_shared, refused, relu, take};
 use super::layout::{
     Activation, Integers, broadcast_in_order, broadcast_shape, from_order, integers_of, memory_order,
     per_tensor,
 };
 use super::plain::plain_record;
-use super::{FuseReLU, Lowering, Op, OutputRule, QuantizedOp};
+use super::{ActivationSpec, FuseReLU, Kernel, Lowering, Op, OutputRule, Planned, QuantizedOp};
 use crate::{Backend, DType, Error, QParams, QTensor, Result, Tensor};
 
 /// Which of the three.
@@ -183,7 +183,22 @@ impl QuantizedArithmetic {
         self.forward(&mut empty).map(drop)
     }
 
-    fn run<T: Activation>(&self, a: &QTensor, b: &QTensor, kernel: Kernel<T>) -> Result<QTensor> {
+    fn function<T: Activation>(&self) -> Elementwise<T> {
+        match self.kind {
+            Arithmetic::Add => elementwise::add,
+            Arithmetic::Sub => elementwise::sub,
+            Arithmetic::Mul => elementwise::mul,
+        }
+    }
+
+    fn u8_function(&self) -> Elementwise<u8> {
+        match (self.kind, self.backend) {
+            (Arithmetic::Add, Backend::Qnnpack) => elementwise::add_qnnpack,
+            _ => self.function(),
+        }
+    }
+
+    fn run<T: Activation>(&self, a: &QTensor, b: &QTensor, kernel: Elementwise<T>) -> Result<QTensor> {
         let name = self.kind.name(self.relu);
         let qparams = BinaryQParams {
             a: per_tensor(name, a.qparams())?,
@@ -197,7 +212,7 @@ impl QuantizedArithmetic {
     }
 }
 
-type Kernel<T> = fn(&BinaryQParams, &[T], &[T], &mut [T]) -> qkernels::Result<()>;
+type Elementwise<T> = fn(&BinaryQParams, &[T], &[T], &mut [T]) -> qkernels::Result<()>;
 
 /// The kernel's results for each pair of integers. Operands of one shape and memory order are not copied, and
 /// the result lies as they do.
@@ -233,17 +248,52 @@ fn row_major_slice<'a, T: Activation>(array: &'a ndarray::CowArray<'_, T, IxDyn>
 impl QuantizedOp for QuantizedArithmetic {
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
         let [a, b] = exactly(self.kind.name(self.relu), inputs)?;
-        match (self.kind, self.output.dtype) {
-            (Arithmetic::Add, DType::QUInt8) if self.backend == Backend::Qnnpack => {
-                self.run::<u8>(a, b, elementwise::add_qnnpack)
-            }
-            (Arithmetic::Add, DType::QUInt8) => self.run::<u8>(a, b, elementwise::add),
-            (Arithmetic::Add, _) => self.run::<i8>(a, b, elementwise::add),
-            (Arithmetic::Sub, DType::QUInt8) => self.run::<u8>(a, b, elementwise::sub),
-            (Arithmetic::Sub, _) => self.run::<i8>(a, b, elementwise::sub),
-            (Arithmetic::Mul, DType::QUInt8) => self.run::<u8>(a, b, elementwise::mul),
-            (Arithmetic::Mul, _) => self.run::<i8>(a, b, elementwise::mul),
+        match self.output.dtype {
+            DType::QUInt8 => self.run(a, b, self.u8_function()),
+            _ => self.run(a, b, self.function::<i8>()),
         }
+    }
+
+    /// Only for operands of one shape.
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let name = self.kind.name(self.relu);
+        let [a, b] = exactly_shared(name, inputs)?;
+        if a.shape() != b.shape() || self.output.dtype != DType::QUInt8 {
+            broadcast_shape(name, a.shape(), b.shape())?;
+            return Ok(None);
+        }
+        let qparams = BinaryQParams {
+            a: a.kernel_qparams(),
+            b: b.kernel_qparams(),
+            output: per_tensor(name, &self.output)?,
+            relu: self.relu,
+        };
+        let kernel = ArithmeticKernel {
+            function: self.u8_function(),
+            qparams,
+            is_plain_addition: self.kind == Arithmetic::Add && self.backend != Backend::Qnnpack,
+        };
+        Ok(Some(Planned::Kernel(Box::new(kernel), a.with_qparams(&self.output))))
+    }
+}
+
+/// [`QuantizedArithmetic`] on operands of one shape.
+#[derive(Debug)]
+struct ArithmeticKernel {
+    function: Elementwise<u8>,
+    qparams: BinaryQParams,
+    /// Not of qnnpack, which rounds in another way than a convolution's epilogue can.
+    is_plain_addition: bool,
+}
+
+impl Kernel for ArithmeticKernel {
+    fn run(&self, inputs: &[&[u8]], output: &mut [u8], _pitch: usize) -> qkernels::Result<()> {
+        let input = |index: usize| inputs.get(index).copied().unwrap_or_default();
+        (self.function)(&self.qparams, input(0), input(1), output)
+    }
+
+    fn as_addition(&self) -> Option<BinaryQParams> {
+        self.is_plain_addition.then_some(self.qparams)
     }
 }
 

@@ -3,13 +3,14 @@
 use qkernels::pool::{AveragePool2d, TieRule};
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, refused, take_one, zeros};
+use super::inputs::{exactly, exactly_shared, refused, take_one, zeros};
+use super::kernel::bytewise;
 use super::layout::{
     Activation, Image, Integers, MemoryFormat, image_in_format, per_tensor, with_integers, with_qparams_of,
 };
 use super::max_pool2d::{Window, output_shape};
 use super::plain::plain_record;
-use super::{Lowering, Op, OutputRule, Pair, QuantizedOp};
+use super::{ActivationSpec, Lowering, Op, OutputRule, Pair, Planned, QuantizedOp};
 use crate::{Backend, DType, QTensor, Result, Tensor};
 
 /// `[N, C, H, W]` to `[N, C, OH, OW]`, the mean of each window.
@@ -107,14 +108,19 @@ impl QuantizedAvgPool2d {
         self.pool.check()
     }
 
+    /// How ties are rounded, and the format of the result, for an image of this format.
+    fn tie_rule(&self, dtype: DType, format: MemoryFormat) -> (TieRule, MemoryFormat) {
+        if self.backend == Backend::Qnnpack && dtype == DType::QUInt8 {
+            (TieRule::CenteredPrime, MemoryFormat::ChannelsLast)
+        } else {
+            (native_tie_rule(format), format)
+        }
+    }
+
     fn run<T: Activation>(&self, x: &QTensor, integers: &Integers<T>) -> Result<QTensor> {
         let image = Image::new(NAME, integers)?;
         let geometry = self.pool.window.geometry(NAME, integers.shape())?;
-        let (tie_rule, format) = if self.backend == Backend::Qnnpack && x.dtype() == DType::QUInt8 {
-            (TieRule::CenteredPrime, MemoryFormat::ChannelsLast)
-        } else {
-            (native_tie_rule(image.format), image.format)
-        };
+        let (tie_rule, format) = self.tie_rule(x.dtype(), image.format);
         let qparams = per_tensor(NAME, x.qparams())?;
         let pool = AveragePool2d { qparams, tie_rule, count_include_pad: self.pool.count_include_pad };
         let mut output = zeros(NAME, geometry.output_len())?;
@@ -128,6 +134,18 @@ impl QuantizedOp for QuantizedAvgPool2d {
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
         let [x] = exactly(NAME, inputs)?;
         with_integers!(NAME, x, integers => self.run(x, integers))
+    }
+
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let [x] = exactly_shared(NAME, inputs)?;
+        let geometry = self.pool.window.geometry(NAME, x.shape())?;
+        let (tie_rule, format) = self.tie_rule(DType::QUInt8, x.format());
+        let qparams = x.kernel_qparams();
+        let pool = AveragePool2d { qparams, tie_rule, count_include_pad: self.pool.count_include_pad };
+        let output = x.with_image(output_shape(&geometry), format);
+        Ok(Some(bytewise(&output, move |input, output| {
+            qkernels::pool::avg_pool2d(&geometry, &pool, input, output)
+        })))
     }
 }
 

@@ -1,15 +1,18 @@
 //! `cat`: tensors put one after the other along an axis.
 
+use std::sync::Arc;
+
 use ndarray::{Array, ArrayViewD, Axis, Dimension, IxDyn, Slice, concatenate};
+use qkernels::elementwise;
 use serde::{Deserialize, Serialize};
 
 use super::inputs::unusable;
 use super::layout::{
-    Activation, Integers, element_count, from_order, integers_of, map_in_memory_order, memory_order,
-    per_tensor,
+    Activation, Integers, MemoryFormat, element_count, from_order, integers_of, map_in_memory_order,
+    memory_order, per_tensor,
 };
 use super::plain::plain_record;
-use super::{Lowering, Op, OutputRule, QuantizedOp};
+use super::{ActivationSpec, Kernel, Lowering, Op, OutputRule, Piece, Planned, QuantizedOp};
 use crate::tensor::resolve_axis;
 use crate::{DType, Error, QParams, QTensor, Result, Tensor};
 
@@ -140,7 +143,7 @@ impl QuantizedCat {
             return Ok(integers.clone());
         }
         map_in_memory_order("cat", integers, |input, output| {
-            qkernels::elementwise::requantize(input, from, to, false, output)
+            elementwise::requantize(input, from, to, false, output)
         })
     }
 }
@@ -151,6 +154,62 @@ impl QuantizedOp for QuantizedCat {
             DType::QInt8 => self.run::<i8>(inputs),
             _ => self.run::<u8>(inputs),
         }
+    }
+
+    /// Only along the channels of images, or the last axis of what is none.
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let shapes: Vec<&[usize]> = inputs.iter().map(ActivationSpec::shape).collect();
+        let (axis, shape) = self.cat.plan(&shapes)?;
+        let innermost = if shape.len() == 4 { 1 } else { shape.len() - 1 };
+        if axis != innermost || self.output.dtype != DType::QUInt8 {
+            return Ok(None);
+        }
+        let (to, mut offset) = (per_tensor("cat", &self.output)?, 0);
+        let piece = |input: &ActivationSpec| {
+            let width = input.shape()[axis];
+            let from = input.kernel_qparams();
+            let kernel = Box::new(CopyKernel { width, rescale: (from != to).then_some((from, to)) });
+            offset += width;
+            Piece { kernel, offset: offset - width }
+        };
+        let pieces = inputs.iter().map(piece).collect();
+        let format = inputs.first().map_or(MemoryFormat::Contiguous, ActivationSpec::format);
+        let spec = ActivationSpec::new(&shape, format, Arc::new(self.output.clone()));
+        Ok(spec.map(|spec| Planned::Pieces(pieces, spec)))
+    }
+}
+
+/// Copies dense rows of `width` bytes into wider ones.
+#[derive(Debug)]
+struct CopyKernel {
+    width: usize,
+    /// From one scale to another, where they differ.
+    rescale: Option<(qkernels::QParams, qkernels::QParams)>,
+}
+
+impl Kernel for CopyKernel {
+    fn run(&self, inputs: &[&[u8]], output: &mut [u8], pitch: usize) -> qkernels::Result<()> {
+        let input = inputs.first().copied().unwrap_or_default();
+        if self.width == 0 {
+            return Ok(());
+        }
+        let rows = input.chunks_exact(self.width).zip(output.chunks_mut(pitch.max(1)));
+        for (row, output) in rows {
+            let output = &mut output[..self.width];
+            match self.rescale {
+                None => output.copy_from_slice(row),
+                Some((from, to)) => elementwise::requantize(row, from, to, false, output)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn takes_pitch(&self) -> bool {
+        true
+    }
+
+    fn is_copy(&self) -> bool {
+        self.rescale.is_none()
     }
 }
 

@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, take_one};
+use super::inputs::{exactly, exactly_shared, take_one};
+use super::kernel::bytewise;
 use super::layout::{map_in_memory_order, per_tensor, with_integers, with_qparams_of};
 use super::plain::plain_record;
-use super::{Lowering, Op, OutputRule, QuantizedOp};
+use super::{ActivationSpec, Lowering, Op, OutputRule, Planned, QuantizedOp};
 use crate::{Error, QTensor, Result, Tensor};
 
 /// `min(max(x, min), max)`, PyTorch's `clamp` and `hardtanh`. On integers the limits are quantized by the
@@ -53,6 +54,14 @@ impl Clamp {
             with_qparams_of(x, output)
         })
     }
+
+    fn planned(self, operation: &'static str, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let [x] = exactly_shared(operation, inputs)?;
+        let qparams = x.kernel_qparams();
+        Ok(Some(bytewise(x, move |input, output| {
+            qkernels::elementwise::clamp(input, qparams, self.min, self.max, output)
+        })))
+    }
 }
 
 plain_record!(Clamp);
@@ -80,6 +89,10 @@ impl Op for Clamp {
 impl QuantizedOp for Clamp {
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
         self.quantized("clamp", inputs)
+    }
+
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        self.planned("clamp", inputs)
     }
 }
 
@@ -128,6 +141,10 @@ impl Op for ReLU6 {
 impl QuantizedOp for ReLU6 {
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
         ZERO_TO_SIX.quantized("relu6", inputs)
+    }
+
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        ZERO_TO_SIX.planned("relu6", inputs)
     }
 }
 

@@ -1,15 +1,21 @@
 //! `Conv2d`, perhaps with a batch norm folded in and a ReLU fused.
 
-use qkernels::conv::PackedConv2d;
+use std::sync::Arc;
+
+use qkernels::conv::{PackedConv2d, Residual};
+use qkernels::elementwise::BinaryQParams;
 use qkernels::geometry::{Conv2dGeometry, Conv2dParameters};
 use qkernels::quantize::ImageShape;
 use qkernels::requantize::Requantization;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, image_extents, refused, relu_if, take_one, unusable, zeros};
-use super::layout::{Image, channels_last};
+use super::inputs::{exactly, exactly_shared, image_extents, refused, relu_if, take_one, unusable, zeros};
+use super::layout::{Image, MemoryFormat, channels_last};
 use super::weights::{QuantizedWeights, WeightsRecord, check_bias, load_bias, save_bias};
-use super::{FoldBatchNorm, FuseReLU, Lowering, Op, OutputRule, Pair, QuantizedOp};
+use super::{
+    ActivationSpec, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Pair, Planned,
+    QuantizedOp,
+};
 use crate::archive::{Archive, ArchiveWriter, Record};
 use crate::layers::BatchNorm2d;
 use crate::parameters::join;
@@ -206,8 +212,8 @@ impl Record for Conv2d {
 pub struct QuantizedConv2d {
     weights: QuantizedWeights,
     options: Conv2dOptions,
-    packed: PackedConv2d,
-    requantization: Requantization,
+    packed: Arc<PackedConv2d>,
+    requantization: Arc<Requantization>,
 }
 
 impl QuantizedConv2d {
@@ -221,8 +227,8 @@ impl QuantizedConv2d {
         let zero_points = &weights.weight.qparams().zero_point;
         let packed =
             PackedConv2d::new(&weights.integers(NAME)?, zero_points, &geometry).map_err(unusable(NAME))?;
-        let requantization = weights.requantization(NAME, geometry.out_channels)?;
-        Ok(Self { weights, options, packed, requantization })
+        let requantization = Arc::new(weights.requantization(NAME, geometry.out_channels)?);
+        Ok(Self { weights, options, packed: Arc::new(packed), requantization })
     }
 
     /// Weight, bias and scales.
@@ -250,8 +256,67 @@ impl QuantizedOp for QuantizedConv2d {
         self.weights.output(channels_last(NAME, shape, output)?)
     }
 
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let [x] = exactly_shared(NAME, inputs)?;
+        self.weights.check_input(NAME, x.qparams())?;
+        let geometry = self.options.geometry(self.weights.weight.shape(), x.shape())?;
+        let output = ImageShape {
+            batch: geometry.batch,
+            channels: geometry.out_channels,
+            height: geometry.output_height(),
+            width: geometry.output_width(),
+        };
+        let output = x.with_image(output, MemoryFormat::ChannelsLast).with_qparams(&self.weights.output);
+        let kernel = Conv2dKernel {
+            geometry,
+            packed: Arc::clone(&self.packed),
+            zero_point: self.weights.input_zero_point(),
+            requantization: Arc::clone(&self.requantization),
+            addition: None,
+        };
+        Ok(Some(Planned::Kernel(Box::new(kernel), output)))
+    }
+
     fn weight(&self) -> Option<&QTensor> {
         Some(&self.weights.weight)
+    }
+}
+
+/// A convolution of images of one size, perhaps followed by an addition.
+#[derive(Clone, Debug)]
+struct Conv2dKernel {
+    geometry: Conv2dGeometry,
+    packed: Arc<PackedConv2d>,
+    zero_point: i32,
+    requantization: Arc<Requantization>,
+    addition: Option<BinaryQParams>,
+}
+
+impl Kernel for Conv2dKernel {
+    fn run(&self, inputs: &[&[u8]], output: &mut [u8], pitch: usize) -> qkernels::Result<()> {
+        let input = |index: usize| inputs.get(index).copied().unwrap_or_default();
+        let residual = self.addition.map(|qparams| Residual { values: input(1), qparams });
+        let (zero_point, requantization) = (self.zero_point, &self.requantization);
+        self.packed.run_into(&self.geometry, input(0), zero_point, requantization, residual, output, pitch)
+    }
+
+    fn takes_pitch(&self) -> bool {
+        true
+    }
+
+    fn cost(&self) -> KernelCost {
+        KernelCost {
+            multiply_accumulates: self.geometry.multiply_accumulates(),
+            weight_bytes: self.packed.byte_len() as u64,
+            kernel: self.packed.kernel().to_string(),
+        }
+    }
+
+    fn with_residual(&self, addition: BinaryQParams) -> Option<Box<dyn Kernel>> {
+        match self.addition {
+            None => Some(Box::new(Self { addition: Some(addition), ..self.clone() })),
+            Some(_) => None,
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use ndarray::{ArcArray, IxDyn};
 use serde::{Deserialize, Serialize};
 
 use super::rearrange::{Rearrange, rearranging_operation};
-use super::reshape::reshaped;
+use super::reshape::{planned_reshape, reshaped};
+use super::{ActivationSpec, Planned};
 use crate::tensor::resolve_axis;
 use crate::{Error, Result};
 
@@ -46,6 +47,10 @@ impl Flatten {
 
 impl Rearrange for Flatten {
     const NAME: &'static str = "flatten";
+
+    fn plan(&self, input: &ActivationSpec) -> Result<Option<Planned>> {
+        Ok(Some(planned_reshape(input, &self.output_shape(input.shape())?)))
+    }
 
     fn rearrange<T: Clone>(&self, values: ArcArray<T, IxDyn>) -> Result<ArcArray<T, IxDyn>> {
         let shape = self.output_shape(values.shape())?;

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, take_one};
+use super::inputs::{exactly, exactly_shared, take_one};
 use super::plain::plain_record;
-use super::{Lowering, Op, OutputRule, QuantizedOp};
+use super::{ActivationSpec, Lowering, Op, OutputRule, Planned, QuantizedOp};
 use crate::{Error, QTensor, Result, Tensor};
 
 /// Implements an operation whose output is its input.
@@ -36,6 +36,11 @@ macro_rules! identity_operation {
             fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
                 let [x] = exactly($name, inputs)?;
                 Ok(x.clone())
+            }
+
+            fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+                let [x] = exactly_shared($name, inputs)?;
+                Ok(Some(Planned::View(x.clone())))
             }
         }
     };

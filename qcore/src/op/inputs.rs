@@ -11,6 +11,15 @@ pub(super) fn exactly<'a, const N: usize, T>(
     inputs.try_into().map_err(|_| Error::parameter(operation, format!("takes {N} tensors, got {found}")))
 }
 
+/// [`exactly`] for inputs that stay where they are.
+pub(super) fn exactly_shared<'a, const N: usize, T>(
+    operation: &'static str,
+    inputs: &'a [T],
+) -> Result<&'a [T; N]> {
+    let found = inputs.len();
+    inputs.try_into().map_err(|_| Error::parameter(operation, format!("takes {N} tensors, got {found}")))
+}
+
 /// The only input, taken out of its place so that nobody else holds its data.
 pub(super) fn take_one(operation: &'static str, inputs: &mut [Tensor]) -> Result<Tensor> {
     let [x] = exactly(operation, inputs)?;

@@ -87,11 +87,29 @@ pub(super) fn with_qparams_of<T: Activation>(like: &QTensor, integers: Integers<
 
 /// In which of PyTorch's two memory formats an image lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MemoryFormat {
+pub(crate) enum MemoryFormat {
     /// `[N, C, H, W]` in row-major order, or no recognisable order.
     Contiguous,
     /// `[N, H, W, C]` in row-major order; an image of one channel is that too.
     ChannelsLast,
+}
+
+impl MemoryFormat {
+    /// That of an array of any rank.
+    pub(crate) fn of<T>(array: &ArrayViewD<'_, T>) -> Self {
+        match array.ndim() {
+            4 if array.view().permuted_axes(IxDyn(&[0, 2, 3, 1])).is_standard_layout() => Self::ChannelsLast,
+            _ => Self::Contiguous,
+        }
+    }
+
+    /// That of an array of this shape that lies so: one channel, or one pixel, is channels-last either way.
+    pub(crate) fn of_shape(self, shape: &[usize]) -> Self {
+        match *shape {
+            [_, 1, _, _] | [_, _, 1, 1] => Self::ChannelsLast,
+            _ => self,
+        }
+    }
 }
 
 /// A quantized image, and its integers in channels-last order.

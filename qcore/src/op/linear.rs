@@ -1,14 +1,19 @@
 //! `Linear`, perhaps with a batch norm folded in and a ReLU fused.
 
+use std::sync::Arc;
+
 use ndarray::IxDyn;
 use qkernels::linear::PackedLinear;
 use qkernels::requantize::Requantization;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, refused, relu_if, take_one, unusable};
+use super::inputs::{exactly, exactly_shared, refused, relu_if, take_one, unusable};
 use super::layout::{Integers, row_major};
 use super::weights::{QuantizedWeights, WeightsRecord, check_bias, load_bias, save_bias};
-use super::{FoldBatchNorm, FuseReLU, Lowering, Op, OutputRule, QuantizedOp};
+use super::{
+    ActivationSpec, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Planned,
+    QuantizedOp,
+};
 use crate::archive::{Archive, ArchiveWriter, Record};
 use crate::layers::BatchNorm1d;
 use crate::parameters::join;
@@ -144,8 +149,8 @@ impl Record for Linear {
 #[derive(Clone, Debug)]
 pub struct QuantizedLinear {
     weights: QuantizedWeights,
-    packed: PackedLinear,
-    requantization: Requantization,
+    packed: Arc<PackedLinear>,
+    requantization: Arc<Requantization>,
 }
 
 impl QuantizedLinear {
@@ -159,8 +164,8 @@ impl QuantizedLinear {
         let zero_points = &weights.weight.qparams().zero_point;
         let packed = PackedLinear::new(&weights.integers(NAME)?, zero_points, out_features, in_features)
             .map_err(unusable(NAME))?;
-        let requantization = weights.requantization(NAME, out_features)?;
-        Ok(Self { weights, packed, requantization })
+        let requantization = Arc::new(weights.requantization(NAME, out_features)?);
+        Ok(Self { weights, packed: Arc::new(packed), requantization })
     }
 
     /// Weight, bias and scales.
@@ -184,8 +189,51 @@ impl QuantizedOp for QuantizedLinear {
         self.weights.output(output)
     }
 
+    /// Only of rows that lie one after the other: the last axis of an image does not.
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let [x] = exactly_shared(NAME, inputs)?;
+        self.weights.check_input(NAME, x.qparams())?;
+        let (rows, shape) = rows(self.weights.weight.shape(), x.shape())?;
+        if x.image().is_some() {
+            return Ok(None);
+        }
+        let kernel = LinearKernel {
+            rows,
+            packed: Arc::clone(&self.packed),
+            zero_point: self.weights.input_zero_point(),
+            requantization: Arc::clone(&self.requantization),
+        };
+        let output = x.with_shape(&shape).with_qparams(&self.weights.output);
+        Ok(Some(Planned::Kernel(Box::new(kernel), output)))
+    }
+
     fn weight(&self) -> Option<&QTensor> {
         Some(&self.weights.weight)
+    }
+}
+
+/// The product of a number of rows.
+#[derive(Debug)]
+struct LinearKernel {
+    rows: usize,
+    packed: Arc<PackedLinear>,
+    zero_point: i32,
+    requantization: Arc<Requantization>,
+}
+
+impl Kernel for LinearKernel {
+    fn run(&self, inputs: &[&[u8]], output: &mut [u8], _pitch: usize) -> qkernels::Result<()> {
+        let x = inputs.first().copied().unwrap_or_default();
+        self.packed.run(self.rows, x, self.zero_point, &self.requantization, output)
+    }
+
+    fn cost(&self) -> KernelCost {
+        let (inputs, outputs) = (self.packed.in_features() as u64, self.packed.out_features() as u64);
+        KernelCost {
+            multiply_accumulates: self.rows as u64 * inputs * outputs,
+            weight_bytes: self.packed.byte_len() as u64,
+            kernel: self.packed.kernel().to_string(),
+        }
     }
 }
 

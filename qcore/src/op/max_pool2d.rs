@@ -4,12 +4,13 @@ use qkernels::geometry::{Pool2dGeometry, Pool2dParameters};
 use qkernels::quantize::ImageShape;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, image_extents, refused, take_one, zeros};
+use super::inputs::{exactly, exactly_shared, image_extents, refused, take_one, zeros};
+use super::kernel::bytewise;
 use super::layout::{
     Activation, Image, Integers, MemoryFormat, image_in_format, with_integers, with_qparams_of,
 };
 use super::plain::plain_record;
-use super::{Lowering, Op, OutputRule, Pair, QuantizedOp};
+use super::{ActivationSpec, Lowering, Op, OutputRule, Pair, Planned, QuantizedOp};
 use crate::{Backend, Error, QTensor, Result, Tensor};
 
 /// The window of a pool and how it moves, with PyTorch's parameters.
@@ -172,6 +173,17 @@ impl QuantizedOp for QuantizedMaxPool2d {
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
         let [x] = exactly(NAME, inputs)?;
         with_integers!(NAME, x, integers => with_qparams_of(x, self.run(integers)?))
+    }
+
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let [x] = exactly_shared(NAME, inputs)?;
+        let geometry = self.pool.window.geometry(NAME, x.shape())?;
+        let format = match self.backend {
+            Backend::Qnnpack => MemoryFormat::ChannelsLast,
+            _ => x.format(),
+        };
+        let output = x.with_image(output_shape(&geometry), format);
+        Ok(Some(bytewise(&output, move |input, output| qkernels::pool::max_pool2d(&geometry, input, output))))
     }
 }
 

@@ -4,10 +4,11 @@ use ndarray::IxDyn;
 use qkernels::pool::{MeanExtents, MeanRule};
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, refused, take_one};
-use super::layout::{Activation, Integers, per_tensor, with_integers, with_qparams_of};
+use super::inputs::{exactly, exactly_shared, refused, take_one};
+use super::kernel::bytewise;
+use super::layout::{Activation, Integers, MemoryFormat, per_tensor, with_integers, with_qparams_of};
 use super::plain::plain_record;
-use super::{Lowering, Op, OutputRule, QuantizedOp};
+use super::{ActivationSpec, Lowering, Op, OutputRule, Planned, QuantizedOp};
 use crate::tensor::resolve_axis;
 use crate::{Backend, DType, Error, QTensor, Result, Tensor};
 
@@ -82,6 +83,11 @@ impl Reduction {
     fn is_trailing(&self) -> bool {
         self.order.is_sorted()
     }
+
+    /// Whether the averaged axes are the two last ones of four.
+    fn is_plane(&self, rank: usize) -> bool {
+        self.kept == 2 && rank == 4 && self.is_trailing()
+    }
 }
 
 plain_record!(Mean, QuantizedMean);
@@ -130,18 +136,22 @@ impl QuantizedMean {
         self.mean.check()
     }
 
-    fn run<T: Activation>(&self, x: &QTensor, integers: &Integers<T>) -> Result<QTensor> {
-        let reduction = self.mean.reduction(integers.shape())?;
-        let extents = MeanExtents { outer: reduction.outer, reduced: reduction.reduced, inner: 1 };
-        let is_plane = reduction.kept == 2 && integers.ndim() == 4 && reduction.is_trailing();
-        let is_qnnpack = self.backend == Backend::Qnnpack && x.dtype() == DType::QUInt8;
-        let rule = if is_qnnpack && is_plane {
+    /// PyTorch's rule for a tensor of `rank` axes.
+    fn rule(&self, reduction: &Reduction, rank: usize, is_row_major: bool, dtype: DType) -> MeanRule {
+        let is_qnnpack = self.backend == Backend::Qnnpack && dtype == DType::QUInt8;
+        if is_qnnpack && reduction.is_plane(rank) {
             MeanRule::CenteredPrime
-        } else if reduction.is_trailing() && integers.is_standard_layout() {
+        } else if reduction.is_trailing() && is_row_major {
             MeanRule::Raw
         } else {
             MeanRule::Dequantized
-        };
+        }
+    }
+
+    fn run<T: Activation>(&self, x: &QTensor, integers: &Integers<T>) -> Result<QTensor> {
+        let reduction = self.mean.reduction(integers.shape())?;
+        let extents = MeanExtents { outer: reduction.outer, reduced: reduction.reduced, inner: 1 };
+        let rule = self.rule(&reduction, integers.ndim(), integers.is_standard_layout(), x.dtype());
         let ordered = integers.view().permuted_axes(IxDyn(&reduction.order));
         let ordered = ordered.as_standard_layout();
         let mut output = vec![T::default(); reduction.outer];
@@ -158,6 +168,22 @@ impl QuantizedOp for QuantizedMean {
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
         let [x] = exactly(NAME, inputs)?;
         with_integers!(NAME, x, integers => self.run(x, integers))
+    }
+
+    /// Only over the pixels of an image.
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let [x] = exactly_shared(NAME, inputs)?;
+        let reduction = self.mean.reduction(x.shape())?;
+        let Some(image) = x.image().filter(|_| reduction.is_plane(x.shape().len())) else { return Ok(None) };
+        let pixels = image.height * image.width;
+        let is_row_major = x.format() == MemoryFormat::Contiguous || image.channels == 1 || pixels == 1;
+        let rule = self.rule(&reduction, x.shape().len(), is_row_major, DType::QUInt8);
+        let extents = MeanExtents { outer: image.batch, reduced: pixels, inner: image.channels };
+        let qparams = x.kernel_qparams();
+        let output = x.with_shape(&reduction.output_shape);
+        Ok(Some(bytewise(&output, move |input, output| {
+            qkernels::pool::mean(extents, qparams, rule, input, output)
+        })))
     }
 }
 

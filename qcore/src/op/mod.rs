@@ -11,6 +11,7 @@ mod flatten;
 mod fold;
 mod identity;
 mod inputs;
+mod kernel;
 mod layout;
 mod linear;
 mod max_pool2d;
@@ -41,6 +42,7 @@ pub use clamp::{Clamp, ReLU6, clamp, relu6};
 pub use conv2d::{Conv2d, Conv2dOptions, QuantizedConv2d};
 pub use flatten::{Flatten, flatten};
 pub use identity::{Dequant, Dropout, Identity, Quant, dequant, dropout, quant};
+pub use kernel::{ActivationSpec, Kernel, KernelCost, Piece, Planned};
 pub use linear::{Linear, QuantizedLinear};
 pub use max_pool2d::{MaxPool2d, QuantizedMaxPool2d, max_pool2d};
 pub use mean::{Mean, QuantizedMean, mean};
@@ -53,6 +55,7 @@ pub use scalar::{AddScalar, MulScalar, add_scalar, mul_scalar};
 pub use weights::QuantizedWeights;
 
 pub(crate) use batch_norm::{Spatial, Statistics};
+pub(crate) use layout::MemoryFormat;
 
 /// Where the scale of an operation's output comes from (NUMERICS sections 14 and 16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +114,15 @@ pub trait QuantizedOp: Debug + Record + Send + Sync + 'static {
     /// # Errors
     /// When a shape does not fit.
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor>;
+
+    /// How it runs on buffers for inputs like these, with the results of [`forward`](Self::forward); `None` if
+    /// it only runs on tensors.
+    ///
+    /// # Errors
+    /// When a shape does not fit.
+    fn plan(&self, _inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        Ok(None)
+    }
 
     /// The quantized weight, if it has one.
     fn weight(&self) -> Option<&QTensor> {

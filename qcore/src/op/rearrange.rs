@@ -2,11 +2,17 @@
 
 use ndarray::{ArcArray, IxDyn};
 
+use super::{ActivationSpec, Planned};
 use crate::Result;
 
 /// Moves values without looking at them. The result may share data with the argument.
 pub(super) trait Rearrange {
     const NAME: &'static str;
+
+    /// How it runs on a buffer; `None` if it only runs on tensors.
+    fn plan(&self, _input: &ActivationSpec) -> Result<Option<Planned>> {
+        Ok(None)
+    }
 
     /// The same values elsewhere.
     fn rearrange<T: Clone>(&self, values: ArcArray<T, IxDyn>) -> Result<ArcArray<T, IxDyn>>;
@@ -41,6 +47,14 @@ macro_rules! rearranging_operation {
         impl $crate::op::QuantizedOp for $operation {
             fn forward(&self, inputs: &mut [$crate::QTensor]) -> $crate::Result<$crate::QTensor> {
                 $crate::op::rearrange::quantized(self, inputs)
+            }
+
+            fn plan(
+                &self,
+                inputs: &[$crate::op::ActivationSpec],
+            ) -> $crate::Result<Option<$crate::op::Planned>> {
+                let [x] = $crate::op::inputs::exactly_shared(<Self as $crate::op::rearrange::Rearrange>::NAME, inputs)?;
+                $crate::op::rearrange::Rearrange::plan(self, x)
             }
         }
     )+};

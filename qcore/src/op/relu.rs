@@ -2,10 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, relu_if, take_one};
+use super::inputs::{exactly, exactly_shared, relu_if, take_one};
+use super::kernel::bytewise;
 use super::layout::{map_in_memory_order, with_integers, with_qparams_of};
 use super::plain::plain_record;
-use super::{Lowering, Op, OutputRule, QuantizedOp};
+use super::{ActivationSpec, Lowering, Op, OutputRule, Planned, QuantizedOp};
 use crate::{QTensor, Result, Tensor};
 
 /// `max(x, 0)`, for tensors of any shape. On integers `max(q, zero_point)`.
@@ -58,6 +59,12 @@ impl QuantizedOp for ReLU {
             })?;
             with_qparams_of(x, output)
         })
+    }
+
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let [x] = exactly_shared("relu", inputs)?;
+        let zero_point = x.qparams().tensor_zero_point();
+        Ok(Some(bytewise(x, move |input, output| qkernels::elementwise::relu(input, zero_point, output))))
     }
 }
 

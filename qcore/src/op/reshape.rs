@@ -1,12 +1,15 @@
 //! `reshape`: the same values in row-major order, in another shape.
 
 use ndarray::{ArcArray, IxDyn};
+use qkernels::quantize::{ImageShape, nchw_to_nhwc, nhwc_to_nchw};
 use serde::{Deserialize, Serialize};
 
+use super::inputs::exactly_shared;
+use super::kernel::bytewise;
 use super::layout::{element_count, row_major};
 use super::plain::plain_record;
 use super::rearrange::{Rearrange, float, quantized};
-use super::{Lowering, Op, OutputRule, QuantizedOp};
+use super::{ActivationSpec, Lowering, Op, OutputRule, Planned, QuantizedOp};
 use crate::{Error, QTensor, Result, Tensor};
 
 /// One extent of a new shape.
@@ -66,8 +69,8 @@ impl Reshape {
     ///
     /// # Errors
     /// When the number of values differs from the shape's, or a size is not there.
-    pub fn forward_sized(&self, input: Tensor, sizes: &[usize]) -> Result<Tensor> {
-        float(&SizedReshape { reshape: self, sizes }, &mut [input])
+    pub fn forward_sized(&self, inputs: &mut [Tensor], sizes: &[usize]) -> Result<Tensor> {
+        float(&SizedReshape { reshape: self, sizes }, inputs)
     }
 
     fn output_shape(&self, found: &[usize], sizes: &[usize]) -> Result<Vec<usize>> {
@@ -125,6 +128,26 @@ impl Rearrange for SizedReshape<'_> {
     }
 }
 
+/// The values of a buffer in row-major order, in a shape of as many.
+pub(super) fn planned_reshape(input: &ActivationSpec, shape: &[usize]) -> Planned {
+    let output = input.with_shape(shape);
+    let pixels = |image: ImageShape| image.height * image.width;
+    let is_row_major = |image: ImageShape| image.channels == 1 || pixels(image) == 1;
+    // Images with more than one channel and pixel do not lie in row-major order.
+    let [from, to] = [input, &output].map(|spec| spec.image().filter(|&image| !is_row_major(image)));
+    match (from, to) {
+        (None, None) => Planned::View(output),
+        (Some(from), None) => bytewise(&output, move |input, output| nhwc_to_nchw(input, from, output)),
+        (None, Some(to)) => bytewise(&output, move |input, output| nchw_to_nhwc(input, to, output)),
+        (Some(from), Some(to)) if from == to => Planned::View(output),
+        (Some(from), Some(to)) => bytewise(&output, move |input, output| {
+            let mut row_major = vec![0; input.len()];
+            nhwc_to_nchw(input, from, &mut row_major)?;
+            nchw_to_nhwc(&row_major, to, output)
+        }),
+    }
+}
+
 /// The values in row-major order, in a shape of as many.
 pub(super) fn reshaped<T: Clone>(
     operation: &'static str,
@@ -150,7 +173,7 @@ impl Op for Reshape {
     }
 
     fn forward(&self, inputs: &mut [Tensor]) -> Result<Tensor> {
-        float(&SizedReshape { reshape: self, sizes: &[] }, inputs)
+        self.forward_sized(inputs, &[])
     }
 
     fn lower(&self, _lowering: &Lowering<'_>) -> Result<QuantizedReshape> {
@@ -173,14 +196,27 @@ impl QuantizedReshape {
     ///
     /// # Errors
     /// As [`Reshape::forward_sized`].
-    pub fn forward_sized(&self, input: QTensor, sizes: &[usize]) -> Result<QTensor> {
-        quantized(&SizedReshape { reshape: &self.reshape, sizes }, &mut [input])
+    pub fn forward_sized(&self, inputs: &mut [QTensor], sizes: &[usize]) -> Result<QTensor> {
+        quantized(&SizedReshape { reshape: &self.reshape, sizes }, inputs)
+    }
+
+    /// [`QuantizedOp::plan`], with the sizes that [`Extent::Given`] refers to.
+    ///
+    /// # Errors
+    /// As [`Reshape::forward_sized`].
+    pub fn plan_sized(&self, inputs: &[ActivationSpec], sizes: &[usize]) -> Result<Option<Planned>> {
+        let [x] = exactly_shared(NAME, inputs)?;
+        Ok(Some(planned_reshape(x, &self.reshape.output_shape(x.shape(), sizes)?)))
     }
 }
 
 impl QuantizedOp for QuantizedReshape {
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
-        quantized(&SizedReshape { reshape: &self.reshape, sizes: &[] }, inputs)
+        self.forward_sized(inputs, &[])
+    }
+
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        self.plan_sized(inputs, &[])
     }
 }
 
@@ -192,9 +228,9 @@ mod tests {
     #[test]
     fn one_extent_may_be_free_and_others_known_late() {
         let batch = reshape(vec![Extent::Given(0), (-1).into()]).unwrap();
-        let y = batch.forward_sized(counting(&[2, 3, 4]), &[2]).unwrap();
+        let y = batch.forward_sized(&mut [counting(&[2, 3, 4])], &[2]).unwrap();
         assert_eq!(y.shape(), [2, 12]);
-        assert!(batch.forward_sized(counting(&[2, 3, 4]), &[5]).is_err());
+        assert!(batch.forward_sized(&mut [counting(&[2, 3, 4])], &[5]).is_err());
         let message = Op::forward(&batch, &mut [counting(&[2])]).unwrap_err().to_string();
         assert_eq!(message, "reshape: needs 1 run-time sizes, got 0");
         assert!(reshape(vec![Extent::Is(-2)]).is_err());

@@ -3,11 +3,12 @@
 use qkernels::elementwise::{self, ScalarResult};
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, relu, take_one};
+use super::inputs::{exactly, exactly_shared, relu, take_one};
+use super::kernel::bytewise;
 use super::layout::{Activation, Integers};
 use super::layout::{map_in_memory_order, per_tensor, with_integers};
 use super::plain::plain_record;
-use super::{FuseReLU, Lowering, Op, OutputRule, QuantizedOp};
+use super::{ActivationSpec, FuseReLU, Lowering, Op, OutputRule, Planned, QuantizedOp};
 use crate::{DType, Error, QParams, QTensor, Result, Tensor};
 
 type Rule<T> = fn(qkernels::QParams, f64, bool) -> qkernels::Result<ScalarResult<T>>;
@@ -126,6 +127,18 @@ macro_rules! scalar_operation {
                 let name = Op::name(self);
                 let [x] = exactly(name, inputs)?;
                 with_integers!(name, x, integers => run(name, x, integers, &self.result(x.qparams())?))
+            }
+
+            fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+                let [x] = exactly_shared(Op::name(self), inputs)?;
+                let result = self.result::<u8>(x.qparams())?;
+                let (qparams, table) = (result.qparams(), result.table);
+                let output = QParams::per_tensor(qparams.scale, qparams.zero_point, DType::QUInt8)?;
+                let output = x.with_qparams(&output);
+                Ok(Some(match table {
+                    Some(table) => bytewise(&output, move |input, output| table.apply(input, output)),
+                    None => Planned::View(output),
+                }))
             }
         }
     };

@@ -131,17 +131,23 @@ impl QuantizedWeights {
 
     /// The integers of an input, which must have the scale that this was made for.
     pub(super) fn input<'a>(&self, operation: &'static str, x: &'a QTensor) -> Result<&'a Integers<u8>> {
-        let (found, expected) = (per_tensor(operation, x.qparams())?, per_tensor(operation, &self.input)?);
-        if found != expected {
-            return Err(Error::parameter(
-                operation,
-                format!(
-                    "was made for inputs of scale {} and zero point {}, got scale {} and zero point {}",
-                    expected.scale, expected.zero_point, found.scale, found.zero_point
-                ),
-            ));
-        }
+        self.check_input(operation, x.qparams())?;
         integers_of(operation, x)
+    }
+
+    /// An error unless an input has the scale that this was made for.
+    pub(super) fn check_input(&self, operation: &'static str, qparams: &QParams) -> Result<()> {
+        let (found, expected) = (per_tensor(operation, qparams)?, per_tensor(operation, &self.input)?);
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::parameter(
+            operation,
+            format!(
+                "was made for inputs of scale {} and zero point {}, got scale {} and zero point {}",
+                expected.scale, expected.zero_point, found.scale, found.zero_point
+            ),
+        ))
     }
 
     /// A result with the output's scale and zero point.

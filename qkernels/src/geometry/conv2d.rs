@@ -105,7 +105,12 @@ impl Conv2dGeometry {
         self.output_len / self.out_channels
     }
 
-    /// Multiply-adds of the whole convolution.
+    /// Products that one convolution adds up.
+    pub fn multiply_accumulates(&self) -> u64 {
+        self.work() as u64
+    }
+
+    /// [`Self::multiply_accumulates`], or `usize::MAX` if they are more than that.
     pub(crate) fn work(&self) -> usize {
         self.output_len.saturating_mul(self.depth())
     }

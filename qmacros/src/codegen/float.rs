@@ -32,7 +32,7 @@ impl Variant for Float {
                 let op = super::names::local("op");
                 let run = if sizes {
                     let sizes = super::names::local("sizes");
-                    quote!(#op.forward_sized(#(#inputs),*, &#sizes))
+                    quote!(#op.forward_sized(&mut [#(#inputs),*], &#sizes))
                 } else {
                     quote!(#OP::forward(&#op, &mut [#(#inputs),*]))
                 };

@@ -210,7 +210,7 @@ const _: () = {
                             qp::Extent::from(- 1)
                         ],
                     )
-                    .and_then(|op| op.forward_sized(y, &sizes))
+                    .and_then(|op| op.forward_sized(&mut [y], &sizes))
                     .map_err(|error| error.in_layer("reshape"))?
             };
             let permute_out = qp::op::permute([0, 2, 1])

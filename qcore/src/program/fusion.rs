@@ -1,0 +1,102 @@
+//! What two steps become one: an addition behind a convolution, and a copy into the slice of a `cat`.
+
+use super::step::{Action, BufferId, Output, Step};
+
+/// How often each buffer is read.
+fn readers(steps: &[Step], outputs: &[Output], buffers: usize) -> Vec<usize> {
+    let mut readers = vec![0; buffers];
+    for source in steps.iter().flat_map(|step| step.action.buffers_read()) {
+        readers[source.buffer] += 1;
+    }
+    for output in outputs {
+        if let Output::Buffer(source) = output {
+            readers[source.buffer] += 1;
+        }
+    }
+    readers
+}
+
+/// The last step that writes each buffer.
+fn writer(steps: &[Step], buffer: BufferId) -> Option<usize> {
+    steps.iter().rposition(|step| step.action.target().is_some_and(|target| target.buffer == buffer))
+}
+
+/// Moves each addition into the kernel that makes one of its operands, where nobody else reads that operand.
+///
+/// Of two such kernels the later one is taken: there the other operand is ready.
+pub(super) fn fuse_residuals(steps: &mut Vec<Step>, buffers: &[usize], outputs: &[Output]) {
+    let mut index = 0;
+    while index < steps.len() {
+        let fused = fused_addition(steps, index, buffers, outputs);
+        if let Some((producer, step)) = fused {
+            steps[producer] = step;
+            steps.remove(index);
+        } else {
+            index += 1;
+        }
+    }
+}
+
+/// For an addition at `index`: the step that takes its place, and the producer whose place that takes.
+fn fused_addition(
+    steps: &[Step],
+    index: usize,
+    buffers: &[usize],
+    outputs: &[Output],
+) -> Option<(usize, Step)> {
+    let Action::Kernel { kernel, inputs, target } = &steps[index].action else { return None };
+    let addition = kernel.as_addition()?;
+    let [a, b] = inputs.as_slice() else { return None };
+    if a.buffer == b.buffer {
+        return None;
+    }
+    let readers = readers(steps, outputs, buffers.len());
+    let mut operands = [(a, b, false), (b, a, true)];
+    operands.sort_by_key(|(operand, ..)| std::cmp::Reverse(writer(steps, operand.buffer)));
+    operands.into_iter().find_map(|(operand, other, is_swapped)| {
+        let producer = writer(steps, operand.buffer)?;
+        let Action::Kernel { kernel, inputs, target: dense } = &steps[producer].action else { return None };
+        let is_ready = writer(steps, other.buffer).is_none_or(|writer| writer < producer);
+        let is_whole = dense.pitch == dense.spec.pitch() && dense.spec.shape() == target.spec.shape();
+        if readers[operand.buffer] != 1 || !is_ready || !is_whole {
+            return None;
+        }
+        let mut addition = addition;
+        if is_swapped {
+            std::mem::swap(&mut addition.a, &mut addition.b);
+        }
+        let kernel = kernel.with_residual(addition)?;
+        let inputs = inputs.iter().chain([other]).cloned().collect();
+        let path = format!("{} + {}", steps[producer].path, steps[index].path).into();
+        Some((producer, Step { path, action: Action::Kernel { kernel, inputs, target: target.clone() } }))
+    })
+}
+
+/// Lets whoever makes the input of a copy write where the copy would.
+pub(super) fn write_pieces_in_place(steps: &mut Vec<Step>, buffers: &[usize], outputs: &[Output]) {
+    let mut index = 0;
+    while index < steps.len() {
+        match producer_of_copy(steps, index, buffers, outputs) {
+            Some(producer) => {
+                let copy = steps.remove(index);
+                if let (Action::Kernel { target, .. }, Action::Kernel { target: slice, .. }) =
+                    (&mut steps[producer].action, copy.action)
+                {
+                    *target = slice;
+                }
+            }
+            None => index += 1,
+        }
+    }
+}
+
+fn producer_of_copy(steps: &[Step], index: usize, buffers: &[usize], outputs: &[Output]) -> Option<usize> {
+    let Action::Kernel { kernel, inputs, .. } = &steps[index].action else { return None };
+    let [input] = inputs.as_slice() else { return None };
+    if !kernel.is_copy() || readers(steps, outputs, buffers.len())[input.buffer] != 1 {
+        return None;
+    }
+    let producer = writer(steps, input.buffer)?;
+    let Action::Kernel { kernel, target, .. } = &steps[producer].action else { return None };
+    (kernel.takes_pitch() && target.offset == 0 && target.pitch == target.spec.pitch()).then_some(producer)
+}
