@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use examples::models::mobilenet_v2::mobilenet_v2;
 use examples::models::resnet::resnet18;
 use qcore::prelude::*;
 use safetensors::tensor::{TensorView, serialize_to_file};
@@ -125,6 +126,32 @@ fn a_checkpoint_is_quantized_run_and_evaluated_from_the_int8_file_alone() {
     assert!(int8.iter().all(|value| value.is_finite()));
     let evaluate = ["evaluate", "--model", "int8.safetensors", "--test", "bytes.safetensors"];
     assert!(assert_succeeds(&workshop.zoo(&evaluate)).contains("of 4"));
+}
+
+#[test]
+fn an_int8_file_says_which_architecture_it_holds() {
+    let workshop = Workshop::new();
+    mobilenet_v2(7).state_dict().save(workshop.path("weights")).unwrap();
+    let quantize = [
+        "quantize",
+        "--arch",
+        "mobilenet_v2",
+        "--num-classes",
+        "7",
+        "--weights",
+        "weights.safetensors",
+        "--calibration",
+        "bytes.safetensors",
+        "--skip",
+        "features.1.conv.0",
+        "--out",
+        "int8.safetensors",
+    ];
+    assert_succeeds(&workshop.zoo(&quantize));
+    let run =
+        ["run", "--model", "int8.safetensors", "--input", "bytes.safetensors", "--out", "y.safetensors"];
+    assert_succeeds(&workshop.zoo(&run));
+    assert_eq!(logits(&workshop.path("y")).0, [PICTURES, 7]);
 }
 
 #[test]
