@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use examples::models::mobilenet_v2::mobilenet_v2;
 use examples::models::resnet::resnet18;
 use qcore::prelude::*;
 use safetensors::tensor::{TensorView, serialize_to_file};
@@ -38,11 +39,15 @@ impl Workshop {
     }
 
     fn zoo(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_zoo"))
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .output()
-            .unwrap()
+        self.run(env!("CARGO_BIN_EXE_zoo"), arguments)
+    }
+
+    fn bench(&self, arguments: &[&str]) -> Output {
+        self.run(env!("CARGO_BIN_EXE_bench"), arguments)
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Output {
+        Command::new(program).args(arguments).current_dir(self.folder.path()).output().unwrap()
     }
 
     fn quantize(&self, more: &[&str]) -> Output {
@@ -128,6 +133,32 @@ fn a_checkpoint_is_quantized_run_and_evaluated_from_the_int8_file_alone() {
 }
 
 #[test]
+fn an_int8_file_says_which_architecture_it_holds() {
+    let workshop = Workshop::new();
+    mobilenet_v2(7).state_dict().save(workshop.path("weights")).unwrap();
+    let quantize = [
+        "quantize",
+        "--arch",
+        "mobilenet_v2",
+        "--num-classes",
+        "7",
+        "--weights",
+        "weights.safetensors",
+        "--calibration",
+        "bytes.safetensors",
+        "--skip",
+        "features.1.conv.0",
+        "--out",
+        "int8.safetensors",
+    ];
+    assert_succeeds(&workshop.zoo(&quantize));
+    let run =
+        ["run", "--model", "int8.safetensors", "--input", "bytes.safetensors", "--out", "y.safetensors"];
+    assert_succeeds(&workshop.zoo(&run));
+    assert_eq!(logits(&workshop.path("y")).0, [PICTURES, 7]);
+}
+
+#[test]
 fn bytes_and_their_normalised_floats_give_the_same_logits() {
     let workshop = Workshop::new();
     let (mean, std) = ([0.485, 0.456, 0.406f32], [0.229, 0.224, 0.225f32]);
@@ -208,4 +239,50 @@ fn mistakes_get_an_answer_and_leave_no_file() {
         "y",
     ]));
     assert!(message.contains("holds no converted model"), "{message}");
+}
+
+#[test]
+fn bench_prints_one_json_object_and_keeps_a_model_that_zoo_runs() {
+    let workshop = Workshop::new();
+    let bench = ["--arch", "resnet18", "--size", "32", "--rounds", "1"];
+    let output = workshop.bench(
+        &[&bench[..], &["--weights", "weights.safetensors", "--save", "int8.safetensors", "--json"]].concat(),
+    );
+    let report: serde_json::Value = serde_json::from_str(&assert_succeeds(&output)).unwrap();
+    assert_eq!((&report["arch"], &report["size"]), (&"resnet18".into(), &32.into()));
+    assert_eq!((&report["threads"], &report["batch"]), (&1.into(), &1.into()));
+    assert_eq!(report["num_classes"], 10, "the checkpoint has ten");
+    for time in ["fp32_ms", "int8_ms", "load_ms"] {
+        let milliseconds = report[time].as_f64().unwrap();
+        assert!(milliseconds > 0.0 && milliseconds < 60e3, "{time}: {milliseconds}");
+    }
+    let file = std::fs::metadata(workshop.path("int8")).unwrap();
+    assert_eq!(report["file_bytes"], file.len());
+    let evaluate = ["evaluate", "--model", "int8.safetensors", "--test", "bytes.safetensors"];
+    assert!(assert_succeeds(&workshop.zoo(&evaluate)).contains("of 4"));
+
+    let more = ["--num-classes", "3", "--threads", "2", "--batch", "2", "--isa", "scalar"];
+    let text = assert_succeeds(&workshop.bench(&[&bench[..], &more].concat()));
+    assert!(text.contains("resnet18, 3 classes, 2 x 3 x 32 x 32, 2 threads, scalar"), "{text}");
+    assert!(text.contains("times as fast"), "{text}");
+}
+
+#[test]
+fn bench_says_what_it_cannot_run() {
+    let workshop = Workshop::new();
+    let mistakes: [(&[&str], &str); 6] = [
+        (&["--arch", "resnet19"], "possible values: resnet18"),
+        (&["--arch", "resnet18", "--isa", "mmx"], "this processor has scalar"),
+        (&["--arch", "resnet18", "--threads", "0"], "at least 1"),
+        (&["--arch", "vgg16", "--weights", "weights.safetensors"], "no `classifier.6.weight`"),
+        (
+            &["--arch", "resnet50", "--weights", "weights.safetensors"],
+            "resnet50 with the weights weights.safetensors",
+        ),
+        (&["--arch", "resnet18", "--weights", "missing.safetensors"], "missing.safetensors"),
+    ];
+    for (arguments, answer) in mistakes {
+        let message = assert_fails(&workshop.bench(arguments));
+        assert!(message.contains(answer), "{message}");
+    }
 }

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use examples::architecture::Architecture;
 use examples::data::{Normalization, Pictures, labels};
-use examples::models::resnet::{BasicBlock, Bottleneck, ResNet, resnet18, resnet34, resnet50};
+use examples::models::resnet::{BasicBlock, ResNet, resnet18};
 use examples::scoring::{classes, count_correct};
+use examples::with_architecture;
 use indicatif::ProgressIterator;
 use qcore::prelude::*;
 use qcore::{Converted, ModelSummary, QParams, StateDict};
@@ -33,28 +35,10 @@ enum Command {
     Evaluate(Evaluate),
 }
 
-/// The architectures, by torchvision's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Arch {
-    Resnet18,
-    Resnet34,
-    Resnet50,
-}
-
-impl Arch {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Resnet18 => "resnet18",
-            Self::Resnet34 => "resnet34",
-            Self::Resnet50 => "resnet50",
-        }
-    }
-}
-
 #[derive(Args)]
 struct Quantize {
     #[arg(long)]
-    arch: Arch,
+    arch: Architecture,
     #[arg(long)]
     num_classes: usize,
     /// Float checkpoint (safetensors, torchvision's key names).
@@ -116,7 +100,7 @@ struct ModelChoice {
     #[arg(long, required_unless_present = "weights", conflicts_with_all = ["arch", "num_classes", "weights"])]
     model: Option<PathBuf>,
     #[arg(long, requires = "weights")]
-    arch: Option<Arch>,
+    arch: Option<Architecture>,
     #[arg(long, requires = "weights")]
     num_classes: Option<usize>,
     /// Float checkpoint.
@@ -148,32 +132,12 @@ fn main() -> Result<()> {
     }
 }
 
-/// Runs `$body` with `$model` bound to the float network of an architecture.
-macro_rules! with_arch {
-    ($arch:expr, $num_classes:expr, $model:ident => $body:expr) => {
-        match $arch {
-            Arch::Resnet18 => {
-                let $model = resnet18($num_classes);
-                $body
-            }
-            Arch::Resnet34 => {
-                let $model = resnet34($num_classes);
-                $body
-            }
-            Arch::Resnet50 => {
-                let $model = resnet50($num_classes);
-                $body
-            }
-        }
-    };
-}
-
 fn quantize(arguments: &Quantize) -> Result<()> {
     ensure!(arguments.num_classes > 0, "--num-classes must be at least 1");
     let weights = StateDict::open(&arguments.weights)?;
     let pictures = Pictures::open(&arguments.calibration, &arguments.pixels.normalization())?;
-    with_arch!(arguments.arch, arguments.num_classes, model => {
-        quantize_model(model, &weights, &pictures, arguments)
+    with_architecture!(arguments.arch, new => {
+        quantize_model(new(arguments.num_classes), &weights, &pictures, arguments)
     })
 }
 
@@ -185,7 +149,7 @@ fn quantize_model<M: Quantizable<Input = Tensor, Output = Tensor>>(
 ) -> Result<()> {
     model
         .load_state_dict(weights)
-        .with_context(|| format!("loading {} as {}", arguments.weights.display(), arguments.arch.name()))?;
+        .with_context(|| format!("loading {} as {}", arguments.weights.display(), arguments.arch))?;
     let mapping = arguments
         .skip
         .iter()
@@ -231,24 +195,27 @@ fn open_model(choice: &ModelChoice) -> Result<Predict> {
         bail!("pass --model, or --arch with --num-classes and --weights");
     };
     let weights = StateDict::open(path)?;
-    with_arch!(arch, num_classes, model => {
-        let mut model = model;
-        model.load_state_dict(&weights).with_context(|| format!("loading {} as {}", path.display(), arch.name()))?;
+    with_architecture!(arch, new => {
+        let mut model = new(num_classes);
+        model.load_state_dict(&weights).with_context(|| format!("loading {} as {arch}", path.display()))?;
         Ok(Box::new(move |x: Tensor| model.forward(x)))
     })
 }
 
 fn open_int8(path: &Path) -> Result<Predict> {
     let summary = ModelSummary::open(path)?;
-    let arch = summary.metadata.get("arch").map(String::as_str);
-    match arch.and_then(|name| Arch::from_str(name, false).ok()) {
-        Some(Arch::Resnet18 | Arch::Resnet34) => load_int8::<ResNet<BasicBlock>>(path),
-        Some(Arch::Resnet50) => load_int8::<ResNet<Bottleneck>>(path),
-        None => bail!("{} holds a `{}`, which `zoo quantize` did not write", path.display(), summary.model),
-    }
+    let arch = summary.metadata.get("arch").and_then(|name| Architecture::from_str(name, false).ok());
+    let Some(arch) = arch else {
+        bail!("{} holds a `{}`, which `zoo quantize` did not write", path.display(), summary.model);
+    };
+    with_architecture!(arch, new => load_int8(new, path))
 }
 
-fn load_int8<M: Quantizable<Input = Tensor, Output = Tensor>>(path: &Path) -> Result<Predict> {
+/// The constructor says the type of the model; its weights come from the file.
+fn load_int8<M: Quantizable<Input = Tensor, Output = Tensor>>(
+    _: impl Fn(usize) -> M,
+    path: &Path,
+) -> Result<Predict> {
     let int8 = Converted::<M>::load(path)?;
     Ok(Box::new(move |x: Tensor| int8.forward(x)))
 }

@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Write the logits that torchvision's networks give with weights from a formula.
+
+    pip install torch torchvision safetensors numpy
+    python expected_logits.py        # about 10 seconds on one CPU core
+
+Writes `expected_logits.safetensors` next to this script: for each network a tensor of its name, f32 [2, 10].
+Real weights are too large for the repository, so weights and pictures come from the formula that
+`src/synthetic.rs` holds too, bit for bit. Each tensor's values follow from its key, so a network whose keys
+differ from torchvision's gives other logits.
+"""
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+from safetensors.torch import save_file
+
+HERE = Path(__file__).resolve().parent
+NUM_CLASSES = 10
+
+
+def fnv1a(name):
+    hash = 0xCBF29CE484222325
+    for byte in name.encode():
+        hash = (hash ^ byte) * 0x100000001B3 % 2**64
+    return hash
+
+
+def mixed(bits):
+    """The finalizer of SplitMix64."""
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+def uniform(name, shape, low, high):
+    index = np.arange(np.prod(shape), dtype=np.uint64) + np.uint64(fnv1a(name))
+    unit = (mixed(index) >> np.uint64(40)).astype(np.float32) / np.float32(2**24)
+    low, high = np.float32(low), np.float32(high)
+    return torch.from_numpy((low + (high - low) * unit).reshape(shape))
+
+
+def fill(model):
+    for key, tensor in model.state_dict().items():
+        name = key.rsplit(".", 1)[-1]
+        if name == "num_batches_tracked":
+            continue
+        if name == "running_mean":
+            low, high = -0.2, 0.2
+        elif name == "running_var":
+            low, high = 0.5, 1.5
+        elif name == "bias":
+            low, high = -0.1, 0.1
+        elif tensor.dim() == 1:
+            low, high = 0.8, 1.2
+        else:
+            high = np.sqrt(np.float32(6) / np.float32(tensor[0].numel()))
+            low = -high
+        tensor.copy_(uniform(key, tensor.shape, low, high))
+
+
+def network(name):
+    model = getattr(torchvision.models, name)(weights=None, num_classes=NUM_CLASSES)
+    if name == "vgg16":  # a smaller classifier, as tests/torchvision.rs builds it
+        model.classifier[0] = torch.nn.Linear(512 * 7 * 7, 64)
+        model.classifier[3] = torch.nn.Linear(64, 64)
+        model.classifier[6] = torch.nn.Linear(64, NUM_CLASSES)
+    return model.eval()
+
+
+def main():
+    x = uniform("x", (2, 3, 32, 32), -2, 2)
+    logits = {}
+    with torch.inference_mode():
+        for name in ["resnet18", "resnet34", "resnet50", "mobilenet_v2", "vgg16"]:
+            model = network(name)
+            fill(model)
+            logits[name] = model(x).contiguous()
+            print(name, logits[name])
+    save_file(logits, HERE / "expected_logits.safetensors")
+
+
+if __name__ == "__main__":
+    main()

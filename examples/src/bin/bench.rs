@@ -1,0 +1,185 @@
+//! Times a network of torchvision on this machine, in fp32 and in int8.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use examples::architecture::Architecture;
+use examples::{synthetic, with_architecture};
+use qcore::prelude::*;
+use qcore::{CalibrationOptions, Converted, StateDict};
+use qkernels::isa::{Isa, isa, set_isa};
+use serde_json::json;
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[arg(long)]
+    arch: Architecture,
+    /// Height and width of the pictures.
+    #[arg(long, default_value_t = 224, value_parser = at_least_one)]
+    size: usize,
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    threads: usize,
+    /// Pictures in a call.
+    #[arg(long, default_value_t = 1, value_parser = at_least_one)]
+    batch: usize,
+    /// Float checkpoint (safetensors, torchvision's key names); without one the weights are made up.
+    #[arg(long)]
+    weights: Option<PathBuf>,
+    /// As many as the checkpoint has if not given, 1000 without a checkpoint.
+    #[arg(long, value_parser = at_least_one)]
+    num_classes: Option<usize>,
+    /// A lesser instruction set than this processor's best.
+    #[arg(long, value_parser = instruction_set)]
+    isa: Option<Isa>,
+    /// How often fp32 and int8 take turns.
+    #[arg(long, default_value_t = 5, value_parser = at_least_one)]
+    rounds: usize,
+    /// Where the int8 model goes, if it is to be kept.
+    #[arg(long)]
+    save: Option<PathBuf>,
+    /// One JSON object in place of a table.
+    #[arg(long)]
+    json: bool,
+}
+
+fn at_least_one(text: &str) -> Result<usize> {
+    let number = text.parse()?;
+    ensure!(number > 0, "it must be at least 1");
+    Ok(number)
+}
+
+fn instruction_set(name: &str) -> Result<Isa> {
+    Isa::from_name(name).with_context(|| {
+        let names: Vec<_> = Isa::available().map(Isa::name).collect();
+        format!("this processor has {}", names.join(", "))
+    })
+}
+
+fn main() -> Result<()> {
+    let cli = Cli::parse();
+    run(&cli).with_context(|| match &cli.weights {
+        Some(path) => format!("{} with the weights {}", cli.arch, path.display()),
+        None => format!("{} with made-up weights", cli.arch),
+    })
+}
+
+fn run(cli: &Cli) -> Result<()> {
+    set_isa(cli.isa);
+    rayon::ThreadPoolBuilder::new().num_threads(cli.threads).build_global()?;
+    let weights = cli.weights.as_deref().map(StateDict::open).transpose()?;
+    let num_classes = match (cli.num_classes, &weights) {
+        (Some(number), _) => number,
+        (None, Some(weights)) => cli.arch.num_classes(weights)?,
+        (None, None) => 1000,
+    };
+    let measured = with_architecture!(cli.arch, new => measure(new(num_classes), weights.as_ref(), cli))?;
+    if cli.json {
+        print_json(cli, num_classes, &measured)
+    } else {
+        print_table(cli, num_classes, &measured)
+    }
+    Ok(())
+}
+
+/// Medians, and the size of the int8 file.
+struct Measured {
+    fp32: Duration,
+    int8: Duration,
+    /// From opening the int8 file to the first answer.
+    load: Duration,
+    file_bytes: u64,
+}
+
+fn measure<M>(mut model: M, weights: Option<&StateDict>, cli: &Cli) -> Result<Measured>
+where
+    M: Quantizable<Input = Tensor, Output = Tensor>,
+{
+    match weights {
+        Some(weights) => model.load_state_dict(weights)?,
+        None => synthetic::fill(&mut model)?,
+    }
+    let calibration = synthetic::pictures("calibration", 8, cli.size)?;
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+    prepared.calibrate_with([calibration], CalibrationOptions { progress: false })?;
+    let mut int8 = prepared.convert()?;
+    int8.set_metadata("arch", cli.arch.name());
+
+    let x = synthetic::pictures("x", cli.batch, cli.size)?;
+    let (mut fp32_times, mut int8_times) = (Vec::new(), Vec::new());
+    for _ in 0..cli.rounds {
+        fp32_times.extend(times(|| model.run(x.clone()))?);
+        int8_times.extend(times(|| int8.forward(&x))?);
+    }
+
+    let folder = tempfile::tempdir()?;
+    let path = cli.save.clone().unwrap_or_else(|| folder.path().join("int8.safetensors"));
+    int8.save(&path)?;
+    Ok(Measured {
+        fp32: median(fp32_times),
+        int8: median(int8_times),
+        load: median(times(|| Converted::<M>::load(&path)?.forward(&x))?),
+        file_bytes: file_bytes(&path)?,
+    })
+}
+
+/// One turn: after a call that warms the caches, as many calls as go into a third of a second, at least three.
+fn times(mut run: impl FnMut() -> qcore::Result<Tensor>) -> qcore::Result<Vec<Duration>> {
+    run()?;
+    let begin = Instant::now();
+    let mut times = Vec::new();
+    while times.len() < 3 || begin.elapsed() < Duration::from_millis(333) {
+        let start = Instant::now();
+        run()?;
+        times.push(start.elapsed());
+    }
+    Ok(times)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn file_bytes(path: &Path) -> Result<u64> {
+    Ok(std::fs::metadata(path).with_context(|| format!("reading {}", path.display()))?.len())
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+fn print_json(cli: &Cli, num_classes: usize, measured: &Measured) {
+    let report = json!({
+        "arch": cli.arch.name(),
+        "size": cli.size,
+        "batch": cli.batch,
+        "num_classes": num_classes,
+        "threads": cli.threads,
+        "isa": isa().name(),
+        "rounds": cli.rounds,
+        "fp32_ms": milliseconds(measured.fp32),
+        "int8_ms": milliseconds(measured.int8),
+        "load_ms": milliseconds(measured.load),
+        "file_bytes": measured.file_bytes,
+    });
+    println!("{report}");
+}
+
+fn print_table(cli: &Cli, num_classes: usize, measured: &Measured) {
+    let Measured { fp32, int8, load, file_bytes } = measured;
+    println!(
+        "{}, {num_classes} classes, {} x 3 x {size} x {size}, {} threads, {}",
+        cli.arch,
+        cli.batch,
+        cli.threads,
+        isa(),
+        size = cli.size,
+    );
+    println!("fp32 {:10.3} ms", milliseconds(*fp32));
+    println!("int8 {:10.3} ms, {:.2} times as fast", milliseconds(*int8), fp32.div_duration_f64(*int8));
+    println!("load {:10.3} ms from the file to the first answer", milliseconds(*load));
+    println!("file {:10.1} MB", *file_bytes as f64 / 1e6);
+}

@@ -1,0 +1,70 @@
+//! Every architecture gives torchvision's logits, and its int8 model stays close to them and survives a file.
+
+use std::path::Path;
+
+use examples::models::mobilenet_v2::mobilenet_v2;
+use examples::models::resnet::{resnet18, resnet34, resnet50};
+use examples::models::vgg::Vgg16;
+use examples::synthetic;
+use qcore::prelude::*;
+use qcore::{CalibrationOptions, Converted, StateDict};
+
+/// The length of the difference, as a share of the length of `expected`.
+fn relative_difference(found: &Tensor, expected: &Tensor) -> f32 {
+    assert_eq!(found.shape(), expected.shape());
+    let squares = |values: &mut dyn Iterator<Item = f32>| values.map(|value| value * value).sum::<f32>();
+    let difference = squares(&mut found.view().iter().zip(&expected.view()).map(|(a, b)| a - b));
+    (difference / squares(&mut expected.view().iter().copied())).sqrt()
+}
+
+/// Checks a network with the weights that `data/torchvision/expected_logits.py` gives torchvision's `name`.
+fn assert_is_torchvisions<M>(name: &str, mut model: M, int8_tolerance: f32)
+where
+    M: Quantizable<Input = Tensor, Output = Tensor>,
+{
+    synthetic::fill(&mut model).unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/torchvision/expected_logits.safetensors");
+    let expected = StateDict::open(golden).unwrap().get(name).unwrap().unwrap();
+    let x = synthetic::pictures("x", 2, 32).unwrap();
+    let float = model.run(x.clone()).unwrap();
+    let difference = relative_difference(&float, &expected);
+    assert!(difference < 1e-5, "float differs by {difference}");
+
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native)).unwrap();
+    prepared.calibrate_with([&x], CalibrationOptions { progress: false }).unwrap();
+    let int8 = prepared.convert().unwrap();
+    let logits = int8.forward(&x).unwrap();
+    let difference = relative_difference(&logits, &expected);
+    assert!(difference < int8_tolerance, "int8 differs by {difference}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("int8.safetensors");
+    int8.save(&path).unwrap();
+    assert_eq!(Converted::<M>::load(&path).unwrap().forward(&x).unwrap(), logits);
+}
+
+#[test]
+fn resnet18_is_torchvisions() {
+    assert_is_torchvisions("resnet18", resnet18(10), 0.05);
+}
+
+#[test]
+fn resnet34_is_torchvisions() {
+    assert_is_torchvisions("resnet34", resnet34(10), 0.06);
+}
+
+#[test]
+fn resnet50_is_torchvisions() {
+    assert_is_torchvisions("resnet50", resnet50(10), 0.08);
+}
+
+#[test]
+fn mobilenet_v2_is_torchvisions() {
+    assert_is_torchvisions("mobilenet_v2", mobilenet_v2(10), 0.25);
+}
+
+/// With 64 hidden features in place of 4096, which make up nine tenths of its weights.
+#[test]
+fn vgg16_is_torchvisions() {
+    assert_is_torchvisions("vgg16", Vgg16::new(64, 10), 0.03);
+}
