@@ -122,6 +122,16 @@ impl Requantization {
         Ok(Self { channels, zero_point: p.output.zero_point, low, high: p.quant_max, relu: p.relu })
     }
 
+    /// The same with a clamp behind it: every output `q` becomes `min(max(q, low), high)`.
+    ///
+    /// # Errors
+    /// If `low` is greater than `high`.
+    pub fn clamped(&self, low: u8, high: u8) -> Result<Self> {
+        check_range::<u8>(&(low.into()..=high.into()))?;
+        let limit = |limit: i32| limit.clamp(low.into(), high.into());
+        Ok(Self { low: limit(self.low), high: limit(self.high), ..self.clone() })
+    }
+
     /// Output channels.
     pub fn channels(&self) -> usize {
         match &self.channels {

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, exactly_shared, take_one};
-use super::kernel::bytewise;
+use super::inputs::{exactly, exactly_shared, take_one, unusable};
+use super::kernel::ClampKernel;
 use super::layout::{map_in_memory_order, per_tensor, with_integers, with_qparams_of};
 use super::plain::plain_record;
 use super::{ActivationSpec, Lowering, Op, OutputRule, Planned, QuantizedOp};
@@ -58,9 +58,11 @@ impl Clamp {
     fn planned(self, operation: &'static str, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
         let [x] = exactly_shared(operation, inputs)?;
         let qparams = x.kernel_qparams();
-        Ok(Some(bytewise(x, move |input, output| {
-            qkernels::elementwise::clamp(input, qparams, self.min, self.max, output)
-        })))
+        // What becomes of the smallest and the largest byte.
+        let mut limits = [0; 2];
+        qkernels::elementwise::clamp(&[u8::MIN, u8::MAX], qparams, self.min, self.max, &mut limits)
+            .map_err(unusable(operation))?;
+        Ok(Some(Planned::Kernel(Box::new(ClampKernel { limits }), x.clone())))
     }
 }
 

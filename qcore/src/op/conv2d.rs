@@ -312,6 +312,14 @@ impl Kernel for Conv2dKernel {
         }
     }
 
+    fn with_clamp(&self, [low, high]: [u8; 2]) -> Option<Box<dyn Kernel>> {
+        if self.addition.is_some() {
+            return None;
+        }
+        let requantization = Arc::new(self.requantization.clamped(low, high).ok()?);
+        Some(Box::new(Self { requantization, ..self.clone() }))
+    }
+
     fn with_residual(&self, addition: BinaryQParams) -> Option<Box<dyn Kernel>> {
         match self.addition {
             None => Some(Box::new(Self { addition: Some(addition), ..self.clone() })),

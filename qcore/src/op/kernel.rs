@@ -6,7 +6,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use qkernels::elementwise::BinaryQParams;
+use qkernels::elementwise::{self, BinaryQParams};
 use qkernels::quantize::ImageShape;
 
 use super::layout::MemoryFormat;
@@ -124,6 +124,16 @@ pub trait Kernel: Debug + Send + Sync {
         None
     }
 
+    /// The smallest and largest output, if this limits its input to them and does nothing else.
+    fn as_clamp(&self) -> Option<[u8; 2]> {
+        None
+    }
+
+    /// The kernel that does this and then limits its output.
+    fn with_clamp(&self, _limits: [u8; 2]) -> Option<Box<dyn Kernel>> {
+        None
+    }
+
     /// Whether this only copies its input to where it belongs.
     fn is_copy(&self) -> bool {
         false
@@ -133,6 +143,25 @@ pub trait Kernel: Debug + Send + Sync {
     /// what the two would do.
     fn with_residual(&self, _addition: BinaryQParams) -> Option<Box<dyn Kernel>> {
         None
+    }
+}
+
+/// Limits every byte.
+#[derive(Debug)]
+pub(super) struct ClampKernel {
+    pub(super) limits: [u8; 2],
+}
+
+impl Kernel for ClampKernel {
+    fn run(&self, inputs: &[&[u8]], output: &mut [u8], _pitch: usize) -> qkernels::Result<()> {
+        let input = inputs.first().copied().unwrap_or_default();
+        let [low, high] = self.limits.map(f32::from);
+        // In units of one step, the limits are the bytes themselves.
+        elementwise::clamp(input, qkernels::QParams::new(1.0, 0), low, high, output)
+    }
+
+    fn as_clamp(&self) -> Option<[u8; 2]> {
+        Some(self.limits)
     }
 }
 

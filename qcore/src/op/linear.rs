@@ -213,7 +213,7 @@ impl QuantizedOp for QuantizedLinear {
 }
 
 /// The product of a number of rows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct LinearKernel {
     rows: usize,
     packed: Arc<PackedLinear>,
@@ -225,6 +225,11 @@ impl Kernel for LinearKernel {
     fn run(&self, inputs: &[&[u8]], output: &mut [u8], _pitch: usize) -> qkernels::Result<()> {
         let x = inputs.first().copied().unwrap_or_default();
         self.packed.run(self.rows, x, self.zero_point, &self.requantization, output)
+    }
+
+    fn with_clamp(&self, [low, high]: [u8; 2]) -> Option<Box<dyn Kernel>> {
+        let requantization = Arc::new(self.requantization.clamped(low, high).ok()?);
+        Some(Box::new(Self { requantization, ..self.clone() }))
     }
 
     fn cost(&self) -> KernelCost {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::inputs::{exactly, exactly_shared, relu_if, take_one};
-use super::kernel::bytewise;
+use super::kernel::ClampKernel;
 use super::layout::{map_in_memory_order, with_integers, with_qparams_of};
 use super::plain::plain_record;
 use super::{ActivationSpec, Lowering, Op, OutputRule, Planned, QuantizedOp};
@@ -63,8 +63,9 @@ impl QuantizedOp for ReLU {
 
     fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
         let [x] = exactly_shared("relu", inputs)?;
-        let zero_point = x.qparams().tensor_zero_point();
-        Ok(Some(bytewise(x, move |input, output| qkernels::elementwise::relu(input, zero_point, output))))
+        let zero_point = x.qparams().tensor_zero_point().clamp(0, 255) as u8;
+        let kernel = ClampKernel { limits: [zero_point, u8::MAX] };
+        Ok(Some(Planned::Kernel(Box::new(kernel), x.clone())))
     }
 }
 

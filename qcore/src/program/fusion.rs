@@ -1,4 +1,6 @@
-//! What two steps become one: an addition behind a convolution, and a copy into the slice of a `cat`.
+//! What two steps become one: a clamp or an addition behind a convolution, and a copy into the slice of a `cat`.
+
+use std::sync::Arc;
 
 use super::step::{Action, BufferId, Output, Step};
 
@@ -19,6 +21,40 @@ fn readers(steps: &[Step], outputs: &[Output], buffers: usize) -> Vec<usize> {
 /// The last step that writes each buffer.
 fn writer(steps: &[Step], buffer: BufferId) -> Option<usize> {
     steps.iter().rposition(|step| step.action.target().is_some_and(|target| target.buffer == buffer))
+}
+
+/// Moves each clamp into the kernel that makes its input, where nobody else reads that.
+pub(super) fn fuse_clamps(steps: &mut Vec<Step>, buffers: &[usize], outputs: &[Output]) {
+    let mut index = 0;
+    while index < steps.len() {
+        match fused_clamp(steps, index, buffers, outputs) {
+            Some((producer, step)) => {
+                steps[producer] = step;
+                steps.remove(index);
+            }
+            None => index += 1,
+        }
+    }
+}
+
+fn fused_clamp(steps: &[Step], index: usize, buffers: &[usize], outputs: &[Output]) -> Option<(usize, Step)> {
+    let Action::Kernel { kernel, inputs, target } = &steps[index].action else { return None };
+    let limits = kernel.as_clamp()?;
+    let [input] = inputs.as_slice() else { return None };
+    if readers(steps, outputs, buffers.len())[input.buffer] != 1 {
+        return None;
+    }
+    let producer = writer(steps, input.buffer)?;
+    let Action::Kernel { kernel, inputs, .. } = &steps[producer].action else { return None };
+    let kernel = kernel.with_clamp(limits)?;
+    let path = joined(&steps[producer], &steps[index]);
+    let action = Action::Kernel { kernel, inputs: inputs.clone(), target: target.clone() };
+    Some((producer, Step { path, action }))
+}
+
+/// The path of a step that does what these two did.
+fn joined(first: &Step, second: &Step) -> Arc<str> {
+    format!("{} + {}", first.path, second.path).into()
 }
 
 /// Moves each addition into the kernel that makes one of its operands, where nobody else reads that operand.
@@ -67,7 +103,7 @@ fn fused_addition(
         }
         let kernel = kernel.with_residual(addition)?;
         let inputs = inputs.iter().chain([other]).cloned().collect();
-        let path = format!("{} + {}", steps[producer].path, steps[index].path).into();
+        let path = joined(&steps[producer], &steps[index]);
         Some((producer, Step { path, action: Action::Kernel { kernel, inputs, target: target.clone() } }))
     })
 }

@@ -69,6 +69,7 @@ impl Program {
         slots: &[Held],
     ) -> Self {
         let slot_bytes: Vec<usize> = slots.iter().map(Held::byte_len).collect();
+        fusion::fuse_clamps(&mut steps, &buffers, &outputs);
         fusion::fuse_residuals(&mut steps, &buffers, &outputs);
         fusion::write_pieces_in_place(&mut steps, &buffers, &outputs);
         let released = held::released(&steps, &outputs, slot_bytes.len());

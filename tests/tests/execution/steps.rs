@@ -115,6 +115,54 @@ fn branches_are_written_where_cat_wants_them() {
     assert!(tests::tensors::largest_difference(&float, &int8) < 0.05 * largest);
 }
 
+/// ReLU6 behind a batch norm, as in MobileNetV2.
+#[quantizable]
+struct Limited {
+    conv: Conv2d,
+    fc: Linear,
+}
+
+#[quantizable]
+impl Limited {
+    fn forward(&self, x: Tensor) -> (Tensor, Tensor) {
+        let y = relu6(self.conv(x));
+        (clamp(self.fc(y.flatten(1)), -1, 2), y)
+    }
+}
+
+/// The same, with the limits out of the kernels' reach.
+#[quantizable]
+impl Unlimited {
+    fn forward(&self, x: Tensor) -> (Tensor, Tensor, Tensor, Tensor) {
+        let conv = self.conv(x);
+        let y = relu6(conv);
+        let fc = self.fc(y.flatten(1));
+        (clamp(fc, -1, 2), y, conv, fc)
+    }
+}
+
+#[quantizable]
+struct Unlimited {
+    conv: Conv2d,
+    fc: Linear,
+}
+
+#[test]
+fn a_clamp_runs_in_the_layer_before_it() {
+    let input = noise(&[2, 3, 4, 4], 60);
+    let conv = || Conv2d::new(3, 5, 1).with_weight(noise(&[5, 3, 1, 1], 1).map(|w| 9.0 * w)).unwrap();
+    let fc = || Linear::new(80, 7).with_weight(noise(&[7, 80], 2)).unwrap();
+    for backend in Backend::ALL {
+        let fused = converted(&Limited { conv: conv(), fc: fc() }, backend, &[2, 3, 4, 4]);
+        let separate = converted(&Unlimited { conv: conv(), fc: fc() }, backend, &[2, 3, 4, 4]);
+        assert_eq!(paths(&fused, &input), ["quantize", "conv + relu6", "flatten", "fc + clamp"], "{backend}");
+        let (limited, y) = fused.forward(&input).unwrap();
+        let (expected, expected_y, before, _) = separate.forward(&input).unwrap();
+        assert_eq!((limited, &y), (expected, &expected_y), "{backend}");
+        assert_ne!(before, y, "nothing was limited");
+    }
+}
+
 #[test]
 fn costs_are_those_of_the_layers() {
     let input = noise(&[2, 3, 16, 16], 20);
