@@ -203,6 +203,8 @@ mod tests {
     #[test]
     fn every_available_set_can_be_chosen() {
         let before = isa();
+        // `check_emulated.sh` reads this.
+        println!("instruction sets: {}", Isa::available().map(Isa::name).collect::<Vec<_>>().join(" "));
         for wanted in Isa::available() {
             set_isa(Some(wanted));
             assert_eq!(isa(), wanted);
