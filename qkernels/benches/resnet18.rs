@@ -1,7 +1,8 @@
 //! Times the convolutions of ResNet-18 at 224x224, layer by layer, in int8 and in float.
 //!
 //! `cargo bench -p qkernels` prints one JSON object a layer and one for all; set `QKERNELS_BENCH_THREADS` for
-//! another number of threads than 2.
+//! another number of threads than 2, and `QKERNELS_BENCH_ACTIVATIONS` for another largest activation than 127, which is
+//! that of PyTorch's `x86` configuration.
 
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,11 @@ fn geometry([inputs, outputs, size, kernel, stride]: [usize; 5]) -> Conv2dGeomet
     .unwrap()
 }
 
+/// A number from the environment.
+fn number(variable: &str, default: usize) -> usize {
+    std::env::var(variable).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
+}
+
 fn best_of_thirty(mut run: impl FnMut()) -> Duration {
     (0..30)
         .map(|_| {
@@ -56,7 +62,8 @@ fn best_of_thirty(mut run: impl FnMut()) -> Duration {
 
 fn int8(geometry: &Conv2dGeometry) -> Duration {
     let weight: Vec<i8> = (0..geometry.weight_len()).map(|i| (i * 37) as i8).collect();
-    let input: Vec<u8> = (0..geometry.input_len()).map(|i| (i * 31) as u8).collect();
+    let largest = number("QKERNELS_BENCH_ACTIVATIONS", 127);
+    let input: Vec<u8> = (0..geometry.input_len()).map(|i| (i * 31 % (largest + 1)) as u8).collect();
     let packed = PackedConv2d::new(&weight, &[0], geometry).unwrap();
     let requantization = Requantization::new(&RequantizationParameters {
         formula: Formula::Fbgemm,
@@ -84,8 +91,7 @@ fn float(geometry: &Conv2dGeometry) -> Duration {
 }
 
 fn main() {
-    let wanted = std::env::var("QKERNELS_BENCH_THREADS").ok();
-    threads::set_num_threads(wanted.and_then(|n| n.parse().ok()).unwrap_or(2));
+    threads::set_num_threads(number("QKERNELS_BENCH_THREADS", 2));
     let milliseconds = |time: Duration| 1e3 * time.as_secs_f64();
     let mut total = [0.0; 2];
     for (count, layer) in LAYERS {

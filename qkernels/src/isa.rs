@@ -54,6 +54,14 @@ proof! {
     Avx512Vnni: "avx2" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni"
 }
 
+#[cfg(target_arch = "x86_64")]
+impl AvxVnni {
+    /// It includes AVX2.
+    pub(crate) fn avx2(self) -> Avx2 {
+        Avx2(())
+    }
+}
+
 /// The instruction set the kernels use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -1,8 +1,10 @@
 //! Quantized linear layers.
 
+use std::ops::Range;
+
 use crate::conv::Residual;
 use crate::error::{Error, Result};
-use crate::gemm::{self, Epilogue, KeepSums, PackedMatrix, RequantizeAndAdd, Rows};
+use crate::gemm::{self, Epilogue, KeepSums, OutputRows, PackedMatrix, Requantize, Rows, RunTable, Runs};
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
@@ -28,13 +30,15 @@ impl PackedLinear {
         length::check("weight", weight, len)?;
         check_zero_point_count(zero_points, out_features)?;
         let matrix =
-            PackedMatrix::new(out_features, in_features, zero_points, |o, k| weight[o * in_features + k])?;
+            PackedMatrix::new(out_features, Runs { count: 1, len: in_features }, zero_points, |o, k| {
+                weight[o * in_features + k]
+            })?;
         Ok(Self { matrix })
     }
 
     /// Length of an input row.
     pub fn in_features(&self) -> usize {
-        self.matrix.depth()
+        self.matrix.runs().depth()
     }
 
     /// Length of an output row.
@@ -48,8 +52,8 @@ impl PackedLinear {
     }
 
     /// The kernel that [`run`](Self::run) would use now, by name; it follows the instruction set in use.
-    pub fn kernel(&self) -> &'static str {
-        kernels::name(isa())
+    pub fn kernel(&self) -> String {
+        kernels::name(isa(), self.matrix.columns_of_panel())
     }
 
     /// `input` `[rows, in_features]` to `output` `[rows, out_features]`.
@@ -93,13 +97,11 @@ impl PackedLinear {
     ) -> Result<()> {
         requantization.check_channels(self.out_features())?;
         let output = length::strided("output", output, rows, self.out_features(), pitch)?;
-        match residual {
-            None => self.multiply(rows, input, input_zero_point, requantization, output, pitch),
-            Some(residual) => {
-                let epilogue = RequantizeAndAdd::new(requantization, residual, self.output_len(rows)?)?;
-                self.multiply(rows, input, input_zero_point, &epilogue, output, pitch)
-            }
-        }
+        let epilogue = match residual {
+            None => Requantize::new(requantization),
+            Some(residual) => Requantize::with_residual(requantization, residual, self.output_len(rows)?)?,
+        };
+        self.multiply(rows, input, input_zero_point, &epilogue, output, pitch)
     }
 
     /// The exact sums `sum (xq - zx) * (wq - zw)`, `[rows, out_features]`, for callers with an
@@ -136,7 +138,8 @@ impl PackedLinear {
         let input_len = length::product("input", &[rows, in_features])?;
         length::check("input", input, input_len)?;
         let rows = InputRows { input, in_features, zero_point: gemm::input_zero_point(input_zero_point)? };
-        gemm::multiply(&rows, std::slice::from_ref(&self.matrix), epilogue, output, pitch);
+        let output = OutputRows::new(output, self.out_features(), pitch);
+        gemm::multiply(&rows, std::slice::from_ref(&self.matrix), epilogue, output);
         Ok(())
     }
 }
@@ -157,8 +160,16 @@ pub(crate) struct InputRows<'a> {
 }
 
 impl Rows for InputRows<'_> {
-    fn bytes<'a>(&'a self, row: usize, _group: usize, _buffer: &'a mut [u8]) -> &'a [u8] {
-        &self.input[row * self.in_features..][..self.in_features]
+    fn locate(&self, rows: Range<usize>, _group: usize, table: &mut RunTable<'_>) {
+        table.point(0, 0..rows.len(), rows.start * self.in_features, self.in_features);
+    }
+
+    fn input(&self) -> &[u8] {
+        self.input
+    }
+
+    fn span(&self, rows: Range<usize>) -> &[u8] {
+        &self.input[rows.start * self.in_features..rows.end * self.in_features]
     }
 
     fn zero_point(&self) -> u8 {

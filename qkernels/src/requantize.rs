@@ -10,6 +10,7 @@
 //!   `clamp(rne(f32(f32(v * f32(1 / sy)) + zy)), quant_min, quant_max)`.
 
 use crate::error::{Error, Result};
+use crate::gemm::PANEL;
 use crate::length;
 use crate::qparams::{QParams, QuantizedInteger, check_range, check_scale};
 use crate::rounding::round_clamped;
@@ -62,6 +63,7 @@ pub struct RequantizationParameters<'a> {
 /// The precomputed epilogue of one layer: accumulator to output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Requantization {
+    count: usize,
     pub(crate) channels: Channels,
     pub(crate) zero_point: i32,
     pub(crate) low: i32,
@@ -69,7 +71,8 @@ pub struct Requantization {
     pub(crate) relu: bool,
 }
 
-/// Per output channel constants of each formula.
+/// Per output channel constants of each formula, filled up so that a whole vector of them can be read from any channel
+/// on.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Channels {
     Fbgemm { bias: Vec<f32>, multiplier: Vec<f32> },
@@ -119,7 +122,15 @@ impl Requantization {
                 Formula::Onednn => Channels::Onednn { scale, bias: bias.clone(), inverse_output_scale },
             };
         channels.check_finite(&bias)?;
-        Ok(Self { channels, zero_point: p.output.zero_point, low, high: p.quant_max, relu: p.relu })
+        let channels = channels.padded(p.channels + PANEL - 1);
+        Ok(Self {
+            count: p.channels,
+            channels,
+            zero_point: p.output.zero_point,
+            low,
+            high: p.quant_max,
+            relu: p.relu,
+        })
     }
 
     /// The same with a clamp behind it: every output `q` becomes `min(max(q, low), high)`.
@@ -134,10 +145,7 @@ impl Requantization {
 
     /// Output channels.
     pub fn channels(&self) -> usize {
-        match &self.channels {
-            Channels::Fbgemm { multiplier, .. } | Channels::Qnnpack { multiplier, .. } => multiplier.len(),
-            Channels::Onednn { scale, .. } => scale.len(),
-        }
+        self.count
     }
 
     /// The order of operations.
@@ -281,6 +289,24 @@ impl Requantization {
 }
 
 impl Channels {
+    fn padded(mut self, len: usize) -> Self {
+        match &mut self {
+            Self::Fbgemm { bias, multiplier } => {
+                bias.resize(len, 0.0);
+                multiplier.resize(len, 0.0);
+            }
+            Self::Qnnpack { bias, multiplier } => {
+                bias.resize(len, 0);
+                multiplier.resize(len, 0.0);
+            }
+            Self::Onednn { scale, bias, .. } => {
+                scale.resize(len, 0.0);
+                bias.resize(len, 0.0);
+            }
+        }
+        self
+    }
+
     /// The constants must be finite, so that no later step can produce NaN.
     fn check_finite(&self, bias: &[f32]) -> Result<()> {
         let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());

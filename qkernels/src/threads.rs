@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use crate::isa::isa;
+use crate::isa::{Isa, isa};
 
 static NUM_THREADS: AtomicUsize = AtomicUsize::new(0);
 static WORK_THRESHOLD: AtomicUsize = AtomicUsize::new(1 << 18);
@@ -57,20 +57,46 @@ pub(crate) fn for_each_chunk<T: Send>(
     if threads <= 1 {
         return isa.run(|| chunks.for_each(|(index, chunk)| body(index, chunk)));
     }
-    // One task per thread, and each takes the next chunk when it is done with its last one: no more
-    // than `threads` run at a time, and a slow core takes fewer chunks.
     let chunks = Mutex::new(chunks);
     let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let worker = || {
+    on_threads(threads, &|| {
         while let Some((index, chunk)) = next() {
             isa.run(|| body(index, chunk));
         }
-    };
-    rayon::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|_| worker());
-        }
     });
+}
+
+/// Calls `body(index)` for each index below `count` on `threads` threads, compiled for `isa`.
+pub(crate) fn for_each_index(isa: Isa, count: usize, threads: usize, body: impl Fn(usize) + Sync) {
+    let threads = threads.min(count);
+    if threads <= 1 {
+        return isa.run(|| (0..count).for_each(body));
+    }
+    let next = AtomicUsize::new(0);
+    on_threads(threads, &|| {
+        isa.run(|| {
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                if index >= count {
+                    break;
+                }
+                body(index);
+            }
+        });
+    });
+}
+
+/// Calls `worker` on `threads` threads at once, which take the next piece of work when they are done with their last
+/// one: a slow core does less. Those that start late find nothing left.
+fn on_threads(threads: usize, worker: &(impl Fn() + Sync)) {
+    // Unlike a scope, a join keeps its task on the stack and allocates nothing.
+    match threads {
+        0 | 1 => worker(),
+        _ => {
+            let half = threads / 2;
+            rayon::join(|| on_threads(threads - half, worker), || on_threads(half, worker));
+        }
+    }
 }
 
 /// A chunk length for an elementwise pass over `len` elements: a multiple of `unit`, a few chunks

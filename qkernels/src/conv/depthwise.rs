@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use crate::error::Result;
-use crate::gemm::{Epilogue, FinishedPanel, PANEL, check_sum, weight_zero_point};
+use crate::gemm::{Epilogue, FinishedPanel, OutputRows, PANEL, check_sum, weight_zero_point};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, isa};
 use crate::kernels::{DepthwiseBlock, PADDING, Sums, TapPair, sum_block};
@@ -107,14 +107,9 @@ impl DepthwiseFilters {
             let multiplier = self.out_channels / geometry.in_channels;
             let block = DepthwiseBlock { input, zero_point, taps, weights, channel, multiplier };
             sum_block(isa, &block, sums);
-            let finished = FinishedPanel {
-                sums,
-                first_row: row * width,
-                first_column: channel,
-                columns: PANEL.min(self.out_channels - channel),
-                width: pitch,
-            };
-            epilogue.finish_panel(isa, &finished, &mut output[channel..]);
+            let finished = FinishedPanel { sums, first_row: row * width, first_column: channel };
+            let columns = PANEL.min(self.out_channels - channel);
+            epilogue.finish_panel(isa, &finished, OutputRows::new(&mut output[channel..], columns, pitch));
         }
     }
 }

@@ -1,25 +1,24 @@
 //! Quantized 2-d convolution on channels-last images.
 //!
-//! Three paths give the same numbers: a 1x1 convolution of stride 1 is the matrix product of the
-//! pixels; any other gathers the windows of a few output pixels at a time (one contiguous copy for
-//! each filter row, which also serves first layers with few channels) and multiplies those; and
-//! depthwise convolutions multiply channel by channel.
+//! A convolution is a matrix product whose rows are the windows of the output pixels, read where they lie in the
+//! image; a 1x1 convolution of stride 1 that of the pixels themselves. Depthwise convolutions, which have next to
+//! nothing to sum, multiply channel by channel.
 
 mod depthwise;
 mod window;
 
 use crate::elementwise::BinaryQParams;
 use crate::error::{Error, Result};
-use crate::gemm::{self, AddAndRequantize, Epilogue, KeepSums, PackedMatrix, RequantizeAndAdd};
+use crate::gemm::{self, Epilogue, KeepSums, OutputRows, PackedMatrix, Requantize};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
 use crate::linear::{InputRows, check_zero_point_count};
 use crate::qparams::QParams;
-use crate::requantize::{Formula, Requantization, no_fused_add};
+use crate::requantize::Requantization;
 use depthwise::DepthwiseFilters;
-use window::WindowRows;
+use window::{WindowRows, window_runs};
 
 /// The weight of a 2-d convolution, packed once for images of any size.
 #[derive(Clone, Debug)]
@@ -91,8 +90,13 @@ impl PackedConv2d {
     }
 
     /// The kernel that [`run`](Self::run) would use now, by name; it follows the instruction set in use.
-    pub fn kernel(&self) -> &'static str {
-        kernels::name(isa())
+    pub fn kernel(&self) -> String {
+        match &self.filters {
+            Filters::Grouped(groups) => {
+                kernels::name(isa(), groups.iter().flat_map(PackedMatrix::columns_of_panel))
+            }
+            Filters::Depthwise(_) => format!("{}, 16 bits", isa()),
+        }
     }
 
     /// `input` `[N, H, W, C]` to `output` `[N, OH, OW, O]`; the padding is the input's zero point.
@@ -137,13 +141,11 @@ impl PackedConv2d {
     ) -> Result<()> {
         requantization.check_channels(self.out_channels)?;
         let output = length::strided("output", output, geometry.pixels(), self.out_channels, pitch)?;
-        match residual {
-            None => self.convolve(geometry, input, input_zero_point, requantization, output, pitch),
-            Some(residual) => {
-                let epilogue = RequantizeAndAdd::new(requantization, residual, geometry.output_len())?;
-                self.convolve(geometry, input, input_zero_point, &epilogue, output, pitch)
-            }
-        }
+        let epilogue = match residual {
+            None => Requantize::new(requantization),
+            Some(residual) => Requantize::with_residual(requantization, residual, geometry.output_len())?,
+        };
+        self.convolve(geometry, input, input_zero_point, &epilogue, output, pitch)
     }
 
     /// [`run`](Self::run) with a fused addition, and a fused ReLU if `requantization` has one.
@@ -162,15 +164,7 @@ impl PackedConv2d {
         output: &mut [u8],
     ) -> Result<()> {
         requantization.check_channels(self.out_channels)?;
-        length::check("addend", addend.values, geometry.output_len())?;
-        addend.qparams.check::<u8>()?;
-        if requantization.formula() != Formula::Onednn {
-            return Err(no_fused_add());
-        }
-        if !(addend.qparams.scale * 255.0).is_finite() {
-            return Err(Error::parameter("the scale of the addend is too large for its values to be finite"));
-        }
-        let epilogue = AddAndRequantize { requantization, addend, out_channels: self.out_channels };
+        let epilogue = Requantize::with_addend(requantization, addend, geometry.output_len())?;
         length::check("output", output, geometry.output_len())?;
         self.convolve(geometry, input, input_zero_point, &epilogue, output, self.out_channels)
     }
@@ -209,11 +203,11 @@ impl PackedConv2d {
             }
             Filters::Grouped(groups) if geometry.is_pointwise() && self.groups == 1 => {
                 let rows = InputRows { input, in_features: self.in_channels, zero_point };
-                gemm::multiply(&rows, groups, epilogue, output, pitch);
+                gemm::multiply(&rows, groups, epilogue, OutputRows::new(output, self.out_channels, pitch));
             }
             Filters::Grouped(groups) => {
-                let rows = WindowRows { geometry, input, zero_point };
-                gemm::multiply(&rows, groups, epilogue, output, pitch);
+                let rows = WindowRows::new(geometry, input, zero_point);
+                gemm::multiply(&rows, groups, epilogue, OutputRows::new(output, self.out_channels, pitch));
             }
         }
         Ok(())
@@ -245,7 +239,7 @@ fn pack_groups(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) ->
                 _ => &zero_points[first..first + columns],
             };
             // From [C, KH * KW] to [KH * KW, C].
-            PackedMatrix::new(columns, depth, zero_points, |o, k| {
+            PackedMatrix::new(columns, window_runs(geometry), zero_points, |o, k| {
                 weight[(first + o) * depth + k % channels * taps + k / channels]
             })
         })

@@ -1,83 +1,147 @@
 //! The window of an output pixel as a row of the matrix product, in the order `[KH, KW, C / groups]`.
+//!
+//! Neighbouring pixels of an image are neighbours in memory, so that all taps of a filter row are one run; with
+//! dilation or groups every tap is a run of its own.
 
-use crate::gemm::Rows;
+use std::ops::Range;
+
+use crate::gemm::{Rows, RunTable, Runs};
 use crate::geometry::Conv2dGeometry;
+
+/// The runs of every window.
+pub(super) fn window_runs(geometry: &Conv2dGeometry) -> Runs {
+    let [height, width] = geometry.kernel;
+    let taps = taps_of_run(geometry);
+    Runs { count: height * (width / taps), len: taps * (geometry.in_channels / geometry.groups) }
+}
+
+/// Neighbouring taps of a filter row that are neighbours in memory.
+fn taps_of_run(geometry: &Conv2dGeometry) -> usize {
+    if geometry.dilation[1] == 1 && geometry.groups == 1 { geometry.kernel[1] } else { 1 }
+}
 
 /// All windows of a batch of images, one for each output pixel.
 pub(super) struct WindowRows<'a> {
-    pub(super) geometry: &'a Conv2dGeometry,
-    pub(super) input: &'a [u8],
-    pub(super) zero_point: u8,
+    geometry: &'a Conv2dGeometry,
+    input: &'a [u8],
+    zero_point: u8,
+    taps_of_run: usize,
+}
+
+/// Windows of neighbours in one row of output pixels.
+struct Neighbours {
+    /// Their rows in the table.
+    rows: Range<usize>,
+    /// The first one's position in the row.
+    x: usize,
+    group: usize,
+}
+
+impl<'a> WindowRows<'a> {
+    /// Of an input whose length has been checked.
+    pub(super) fn new(geometry: &'a Conv2dGeometry, input: &'a [u8], zero_point: u8) -> Self {
+        Self { geometry, input, zero_point, taps_of_run: taps_of_run(geometry) }
+    }
+
+    /// Position in its row, row and image of an output pixel.
+    fn pixel(&self, row: usize) -> [usize; 3] {
+        let [height, width] = [self.geometry.output_height(), self.geometry.output_width()];
+        [row % width, row / width % height, row / width / height]
+    }
+
+    /// Locates a run of the windows of `neighbours` in the input row that begins at pixel `first_pixel`; `tap` is the
+    /// first tap of the run.
+    fn locate_run(
+        &self,
+        run: usize,
+        tap: usize,
+        first_pixel: usize,
+        neighbours: &Neighbours,
+        table: &mut RunTable<'_>,
+    ) {
+        let geometry = self.geometry;
+        let (stride, padding) = (geometry.stride[1], geometry.padding[1]);
+        let channels = geometry.in_channels / geometry.groups;
+        let offset = tap * geometry.dilation[1];
+        let Neighbours { ref rows, x, group } = *neighbours;
+        // Windows from `inside.start` on begin in the image, those before `inside.end` end in it.
+        let inside = {
+            let first = padding.saturating_sub(offset).div_ceil(stride);
+            let end = (padding + geometry.width)
+                .checked_sub(offset + self.taps_of_run)
+                .map_or(0, |last| last / stride + 1);
+            let first = first.clamp(x, x + rows.len());
+            first..end.clamp(first, x + rows.len())
+        };
+        let row = |x_of_row: usize| rows.start + (x_of_row - x);
+        if !inside.is_empty() {
+            let pixel = first_pixel + (inside.start * stride + offset - padding);
+            let first = pixel * geometry.in_channels + group * channels;
+            table.point(run, row(inside.start)..row(inside.end), first, stride * geometry.in_channels);
+        }
+        for x in (x..inside.start).chain(inside.end..x + rows.len()) {
+            // The taps that are in the image.
+            let start = x * stride + offset;
+            let before = padding.saturating_sub(start).min(self.taps_of_run);
+            let end = (padding + geometry.width).saturating_sub(start).clamp(before, self.taps_of_run);
+            if before == end {
+                table.pad(run, row(x)..row(x) + 1);
+            } else {
+                let first =
+                    (first_pixel + (start + before - padding)) * geometry.in_channels + group * channels;
+                table.copy(run, row(x), before * channels, first..first + (end - before) * channels);
+            }
+        }
+    }
 }
 
 impl Rows for WindowRows<'_> {
-    fn bytes<'a>(&'a self, row: usize, group: usize, buffer: &'a mut [u8]) -> &'a [u8] {
+    fn locate(&self, rows: Range<usize>, group: usize, table: &mut RunTable<'_>) {
         let geometry = self.geometry;
-        let x = row % geometry.output_width();
-        let y = row / geometry.output_width() % geometry.output_height();
-        let image = row / geometry.output_width() / geometry.output_height();
-        let channels = geometry.in_channels / geometry.groups;
-        let width = geometry.kernel[1] * channels;
-        for (tap, values) in buffer.chunks_exact_mut(width).enumerate() {
-            let Some(input_y) = geometry.source(0, y, tap) else {
-                values.fill(self.zero_point);
-                continue;
-            };
-            let row_len = geometry.width * geometry.in_channels;
-            let first = (image * geometry.height + input_y) * row_len;
-            let input_row = &self.input[first..first + row_len];
-            if geometry.dilation[1] == 1 && geometry.groups == 1 {
-                self.copy_contiguous(input_row, x, values);
-            } else {
-                self.copy_by_taps(input_row, x, group, values);
+        let [kernel_height, kernel_width] = geometry.kernel;
+        let runs_of_tap_row = kernel_width / self.taps_of_run;
+        let mut row = rows.start;
+        while row < rows.end {
+            let [x, y, image] = self.pixel(row);
+            let first = row - rows.start;
+            let count = (geometry.output_width() - x).min(rows.end - row);
+            let neighbours = Neighbours { rows: first..first + count, x, group };
+            for tap_y in 0..kernel_height {
+                let input_y = geometry.source(0, y, tap_y);
+                for i in 0..runs_of_tap_row {
+                    let run = tap_y * runs_of_tap_row + i;
+                    match input_y {
+                        None => table.pad(run, neighbours.rows.clone()),
+                        Some(input_y) => {
+                            let first_pixel = (image * geometry.height + input_y) * geometry.width;
+                            self.locate_run(run, i, first_pixel, &neighbours, table);
+                        }
+                    }
+                }
             }
+            row += count;
         }
-        buffer
+    }
+
+    fn input(&self) -> &[u8] {
+        self.input
+    }
+
+    fn span(&self, rows: Range<usize>) -> &[u8] {
+        let geometry = self.geometry;
+        let row_len = geometry.width * geometry.in_channels;
+        let [_, first_y, first_image] = self.pixel(rows.start);
+        let [_, last_y, last_image] = self.pixel(rows.end - 1);
+        let (stride, padding) = (geometry.stride[0], geometry.padding[0]);
+        let extent = (geometry.kernel[0] - 1) * geometry.dilation[0] + 1;
+        let first = (first_y * stride).saturating_sub(padding).min(geometry.height);
+        let end = (last_y * stride + extent).saturating_sub(padding).min(geometry.height);
+        let first = first_image * geometry.height + first;
+        let end = last_image * geometry.height + end;
+        &self.input[first * row_len..end.max(first) * row_len]
     }
 
     fn zero_point(&self) -> u8 {
         self.zero_point
-    }
-}
-
-impl WindowRows<'_> {
-    /// Neighbouring taps of all channels are neighbours in memory: one copy, cut at the borders.
-    #[inline(always)]
-    fn copy_contiguous(&self, input_row: &[u8], x: usize, values: &mut [u8]) {
-        let channels = self.geometry.in_channels;
-        let start = x * self.geometry.stride[1];
-        let padding = self.geometry.padding[1];
-        if start >= padding
-            && let Some(input) =
-                input_row.get((start - padding) * channels..).and_then(|row| row.get(..values.len()))
-        {
-            values.copy_from_slice(input);
-            return;
-        }
-        // Taps before the image, and taps before its end.
-        let kernel = self.geometry.kernel[1];
-        let before = padding.saturating_sub(start).min(kernel);
-        let end = (padding + self.geometry.width).saturating_sub(start).clamp(before, kernel);
-        values[..before * channels].fill(self.zero_point);
-        values[end * channels..].fill(self.zero_point);
-        if before < end {
-            let first = (start + before - padding) * channels;
-            let values = &mut values[before * channels..end * channels];
-            values.copy_from_slice(&input_row[first..first + values.len()]);
-        }
-    }
-
-    fn copy_by_taps(&self, input_row: &[u8], x: usize, group: usize, values: &mut [u8]) {
-        let geometry = self.geometry;
-        let channels = geometry.in_channels / geometry.groups;
-        for (tap, values) in values.chunks_exact_mut(channels).enumerate() {
-            match geometry.source(1, x, tap) {
-                Some(input_x) => {
-                    let first = input_x * geometry.in_channels + group * channels;
-                    values.copy_from_slice(&input_row[first..first + channels]);
-                }
-                None => values.fill(self.zero_point),
-            }
-        }
     }
 }

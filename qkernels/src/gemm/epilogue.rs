@@ -1,46 +1,48 @@
 //! What becomes of the sums: kept, or requantized to bytes while they are in cache.
 
+use super::output::OutputRows;
+use super::pack::PANEL;
 use crate::conv::{Addend, Residual};
-use crate::elementwise::BinaryQParams;
 use crate::error::{Error, Result};
 use crate::isa::Isa;
-use crate::kernels::{self, Sums};
+use crate::kernels::Sums;
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::{avx2, avx512};
 use crate::length;
 use crate::qparams::QuantizedInteger;
 use crate::quantize::Quantizer;
-use crate::requantize::Requantization;
+use crate::requantize::{Formula, Requantization, no_fused_add};
 
 /// What becomes of the sums.
 pub(crate) trait Epilogue: Sync {
     /// Element of the output.
     type Output: Copy + Default + Send;
 
-    /// Turns sums of `row`, in columns from `first_column` on, into output.
+    /// Turns sums of `row`, in columns from `first_column` on, into output: the definition.
     fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [Self::Output]);
 
-    /// [`finish`](Self::finish) for a whole panel: `sums` of the rows from `first_row` on, `output` from
-    /// the panel's first column on, with `width` elements from one row to the next.
-    fn finish_panel(&self, _: Isa, panel: &FinishedPanel<'_>, output: &mut [Self::Output]) {
+    /// [`finish`](Self::finish) for a panel; `output` holds as many rows, and the columns that exist.
+    fn finish_panel(&self, _: Isa, panel: &FinishedPanel<'_>, output: OutputRows<'_, Self::Output>) {
         finish_by_rows(self, panel, output);
     }
 }
 
 /// The sums of some rows with one panel, and where they belong.
+#[derive(Clone, Copy)]
 pub(crate) struct FinishedPanel<'a> {
     pub(crate) sums: &'a [Sums],
     pub(crate) first_row: usize,
     pub(crate) first_column: usize,
-    /// How many of the panel's columns exist.
-    pub(crate) columns: usize,
-    /// Elements from one output row to the next.
-    pub(crate) width: usize,
 }
 
-/// Finishes a panel row by row.
-fn finish_by_rows<E: Epilogue + ?Sized>(epilogue: &E, panel: &FinishedPanel<'_>, output: &mut [E::Output]) {
-    for (i, sums) in panel.sums.iter().enumerate() {
-        let output = &mut output[i * panel.width..][..panel.columns];
-        epilogue.finish(panel.first_row + i, panel.first_column, &sums[..panel.columns], output);
+fn finish_by_rows<E: Epilogue + ?Sized>(
+    epilogue: &E,
+    panel: &FinishedPanel<'_>,
+    mut output: OutputRows<'_, E::Output>,
+) {
+    let columns = output.columns();
+    for (row, (sums, output)) in (panel.first_row..).zip(panel.sums.iter().zip(output.rows_mut())) {
+        epilogue.finish(row, panel.first_column, &sums[..columns], output);
     }
 }
 
@@ -55,66 +57,43 @@ impl Epilogue for KeepSums {
     }
 }
 
-impl Epilogue for Requantization {
-    type Output = u8;
-
-    fn finish(&self, _row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
-        self.requantize_row(first_column, sums, output);
-    }
-
-    fn finish_panel(&self, isa: Isa, panel: &FinishedPanel<'_>, output: &mut [u8]) {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = isa.avx2() {
-            return kernels::avx2::requantize_panel(avx2, self, None, panel, output);
-        }
-        finish_by_rows(self, panel, output);
-    }
-}
-
-/// A fused addition and the requantization around it; only onednn's formula has one.
-pub(crate) struct AddAndRequantize<'a> {
+/// Requantizes the sums of a layer, in the same pass as an addition.
+pub(crate) struct Requantize<'a> {
     pub(crate) requantization: &'a Requantization,
-    pub(crate) addend: Addend<'a>,
-    pub(crate) out_channels: usize,
+    pub(crate) addition: Addition<'a>,
 }
 
-impl AddAndRequantize<'_> {
-    /// The other operand of `len` outputs from `column` of `row` on.
-    pub(crate) fn addend(&self, row: usize, column: usize, len: usize) -> &[u8] {
-        &self.addend.values[row * self.out_channels + column..][..len]
-    }
+/// Whether something is added, and when; values are of the shape of the output.
+pub(crate) enum Addition<'a> {
+    Nothing,
+    /// Before the sums are rounded; only onednn's formula has it.
+    Addend(Addend<'a>),
+    /// After they are rounded.
+    Residual(Residual<'a>, Quantizer),
 }
 
-impl Epilogue for AddAndRequantize<'_> {
-    type Output = u8;
-
-    fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
-        let addend = self.addend(row, first_column, sums.len());
-        let qparams = self.addend.qparams;
-        self.requantization.requantize_row_add(first_column, sums, addend, qparams, output);
+impl<'a> Requantize<'a> {
+    pub(crate) fn new(requantization: &'a Requantization) -> Self {
+        Self { requantization, addition: Addition::Nothing }
     }
 
-    fn finish_panel(&self, isa: Isa, panel: &FinishedPanel<'_>, output: &mut [u8]) {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(avx2) = isa.avx2() {
-            return kernels::avx2::requantize_panel(avx2, self.requantization, Some(self), panel, output);
+    /// For an output of `len` elements.
+    pub(crate) fn with_addend(
+        requantization: &'a Requantization,
+        addend: Addend<'a>,
+        len: usize,
+    ) -> Result<Self> {
+        length::check("addend", addend.values, len)?;
+        addend.qparams.check::<u8>()?;
+        if requantization.formula() != Formula::Onednn {
+            return Err(no_fused_add());
         }
-        finish_by_rows(self, panel, output);
+        check_finite(addend.qparams.scale)?;
+        Ok(Self { requantization, addition: Addition::Addend(addend) })
     }
-}
 
-/// A requantization followed by an addition, each with its own rounding.
-pub(crate) struct RequantizeAndAdd<'a> {
-    requantization: &'a Requantization,
-    /// `[rows, columns]`.
-    values: &'a [u8],
-    qparams: BinaryQParams,
-    quantizer: Quantizer,
-}
-
-impl<'a> RequantizeAndAdd<'a> {
-    /// For outputs of `len` elements.
-    pub(crate) fn new(
+    /// For an output of `len` elements.
+    pub(crate) fn with_residual(
         requantization: &'a Requantization,
         residual: Residual<'a>,
         len: usize,
@@ -122,24 +101,78 @@ impl<'a> RequantizeAndAdd<'a> {
         let Residual { values, qparams } = residual;
         length::check("residual", values, len)?;
         qparams.check::<u8>()?;
-        if [qparams.a, qparams.b].iter().any(|operand| !(operand.scale * 255.0).is_finite()) {
-            return Err(Error::parameter("the scale of an addend is too large for its values to be finite"));
-        }
+        check_finite(qparams.a.scale)?;
+        check_finite(qparams.b.scale)?;
         let quantizer = Quantizer::with_relu::<u8>(qparams.output, qparams.relu)?;
-        Ok(Self { requantization, values, qparams, quantizer })
+        Ok(Self { requantization, addition: Addition::Residual(residual, quantizer) })
+    }
+
+    /// The part of `values`, which are of the shape of the output, from `column` of `row` on.
+    fn values_from<'v>(&self, values: &'v [u8], row: usize, column: usize) -> &'v [u8] {
+        &values[row * self.requantization.channels() + column..]
+    }
+
+    /// The values of a panel's columns, see [`has_whole_vectors`](Self::has_whole_vectors); those of columns that do
+    /// not exist are arbitrary.
+    #[inline(always)]
+    pub(crate) fn values_at<'v>(&self, values: &'v [u8], row: usize, first_column: usize) -> &'v [u8; PANEL] {
+        self.values_from(values, row, first_column).first_chunk().expect("a whole vector of values")
+    }
+
+    /// Whether the values that are added can be read in vectors of [`PANEL`]: always, but for the last ones of a
+    /// tensor with another number of channels.
+    fn has_whole_vectors(&self, panel: &FinishedPanel<'_>) -> bool {
+        let values = match &self.addition {
+            Addition::Nothing => return true,
+            Addition::Addend(addend) => addend.values,
+            Addition::Residual(residual, _) => residual.values,
+        };
+        let last_row = panel.first_row + panel.sums.len().saturating_sub(1);
+        self.values_from(values, last_row, panel.first_column).len() >= PANEL
     }
 }
 
-impl Epilogue for RequantizeAndAdd<'_> {
+/// `Ok` if no value of that scale is infinite, so that no sum of two is NaN.
+fn check_finite(scale: f32) -> Result<()> {
+    if (scale * 255.0).is_finite() {
+        Ok(())
+    } else {
+        Err(Error::parameter("the scale of an addend is too large for its values to be finite"))
+    }
+}
+
+impl Epilogue for Requantize<'_> {
     type Output = u8;
 
     fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
-        self.requantization.requantize_row(first_column, sums, output);
-        let first = row * self.requantization.channels() + first_column;
-        let BinaryQParams { a, b, .. } = self.qparams;
-        for (output, value) in output.iter_mut().zip(&self.values[first..]) {
-            let sum = a.dequantize(output.to_i32()) + b.dequantize(value.to_i32());
-            *output = self.quantizer.quantize(sum);
+        match &self.addition {
+            Addition::Nothing => self.requantization.requantize_row(first_column, sums, output),
+            Addition::Addend(Addend { values, qparams }) => {
+                let values = self.values_from(values, row, first_column);
+                self.requantization.requantize_row_add(first_column, sums, values, *qparams, output);
+            }
+            Addition::Residual(Residual { values, qparams }, quantizer) => {
+                self.requantization.requantize_row(first_column, sums, output);
+                let values = self.values_from(values, row, first_column);
+                for (output, value) in output.iter_mut().zip(values) {
+                    let [a, b] =
+                        [qparams.a.dequantize(output.to_i32()), qparams.b.dequantize(value.to_i32())];
+                    *output = quantizer.quantize(a + b);
+                }
+            }
+        }
+    }
+
+    fn finish_panel(&self, isa: Isa, panel: &FinishedPanel<'_>, output: OutputRows<'_, u8>) {
+        match isa {
+            _ if !self.has_whole_vectors(panel) => finish_by_rows(self, panel, output),
+            Isa::Scalar => finish_by_rows(self, panel, output),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni(proof) => avx512::requantize_panel(proof, self, panel, output),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(proof) => avx2::requantize_panel(proof, self, panel, output),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(proof) => avx2::requantize_panel(proof.avx2(), self, panel, output),
         }
     }
 }

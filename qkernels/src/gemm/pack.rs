@@ -1,42 +1,76 @@
 //! Weights in the order the micro-kernels read them: panels of columns, four steps of depth together.
 //!
-//! One order serves every instruction set, so that a packed weight outlives a change of it: four
-//! neighbouring bytes of one column are what the byte dot products (`vpdpbusd`, `udot`, `vpmaddubsw`)
-//! consume, and the widening kernels unfold them a block at a time.
+//! One order serves every instruction set, so that packed weights outlive a change of it and can be stored in
+//! files: four neighbouring bytes of one column are what the byte dot products (`vpdpbusd`, `udot`,
+//! `vpmaddubsw`) consume, and the widening kernels unfold them a block at a time.
 
 use crate::error::{Error, Result};
 use crate::length;
 
-/// Columns of a panel: two vectors of eight 32-bit sums.
+/// Columns of a panel: one vector of sixteen 32-bit sums, or two of eight.
 pub(crate) const PANEL: usize = 16;
 
 /// Neighbouring weights of one column.
 pub(crate) const QUAD: usize = 4;
 
-/// Depths are filled up with zeros to a multiple of this: whole vectors, no scalar remainder.
-const DEPTH_UNIT: usize = 16;
+/// Four steps of depth of a panel, `[PANEL][QUAD]`: one cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(crate) struct PanelQuad(pub(crate) [i8; PANEL * QUAD]);
 
-/// Weights of one group: `[columns / PANEL][depth / QUAD][PANEL][QUAD]`, filled up with zeros.
+/// The depth of a product, as the rows of its left side lie in memory: `count` runs of `len` neighbouring bytes.
+///
+/// Packed, every run is filled up with zeros to a multiple of [`QUAD`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Runs {
+    pub(crate) count: usize,
+    pub(crate) len: usize,
+}
+
+impl Runs {
+    pub(crate) fn depth(self) -> usize {
+        self.count * self.len
+    }
+
+    /// Quads of one run.
+    pub(crate) fn quads(self) -> usize {
+        self.len.div_ceil(QUAD)
+    }
+
+    /// Bytes of one run in the packed order.
+    pub(crate) fn padded_len(self) -> usize {
+        self.quads() * QUAD
+    }
+
+    pub(crate) fn padded_depth(self) -> usize {
+        self.count * self.padded_len()
+    }
+}
+
+/// Weights of one group: bytes in the order `[columns / PANEL][runs][run length / QUAD][PANEL][QUAD]`, filled
+/// up with zeros, whatever the instruction set.
 #[derive(Clone, Debug)]
 pub(crate) struct PackedMatrix {
     columns: usize,
-    depth: usize,
-    padded_depth: usize,
-    weights: Vec<i8>,
-    /// One per column, filled up like the weights.
-    zero_points: Vec<[i16; PANEL]>,
+    runs: Runs,
+    weights: Vec<PanelQuad>,
+    /// One for each panel.
+    columns_of_panel: Vec<PanelColumns>,
 }
 
-/// Neighbouring columns of a [`PackedMatrix`].
-#[derive(Clone, Copy)]
-pub(crate) struct Panel<'a> {
-    /// `[depth / QUAD]`, each `[PANEL][QUAD]`.
-    pub(crate) quads: &'a [[i8; PANEL * QUAD]],
-    pub(crate) zero_points: &'a [i16; PANEL],
+/// What is known of the columns of a panel; 0 for those that do not exist.
+#[derive(Clone, Debug)]
+pub(crate) struct PanelColumns {
+    /// The sum of each column's weights.
+    pub(crate) sums: [i32; PANEL],
+    pub(crate) zero_points: [i32; PANEL],
+    /// Up to this activation no sum of two products of neighbours leaves `i16`.
+    pub(crate) largest_activation: u8,
 }
 
 impl PackedMatrix {
-    /// Packs `columns` rows of weights of length `depth`; `weight(o, k)` reads one.
+    /// Packs `columns` columns; `weight(o, k)` reads the weight of column `o` for byte `k` of the rows' runs,
+    /// one run after the other.
     ///
     /// `zero_points` has one element, or one per column.
     ///
@@ -44,58 +78,81 @@ impl PackedMatrix {
     /// If a zero point is not an `i8`, or a sum could leave `i32`.
     pub(crate) fn new(
         columns: usize,
-        depth: usize,
+        runs: Runs,
         zero_points: &[i32],
         weight: impl Fn(usize, usize) -> i8,
     ) -> Result<Self> {
-        let padded_depth = length::product("packed weight", &[depth.div_ceil(DEPTH_UNIT), DEPTH_UNIT])?;
         let panels = columns.div_ceil(PANEL);
-        let mut packed = Self {
-            columns,
-            depth,
-            padded_depth,
-            weights: vec![0; length::product("packed weight", &[panels, PANEL, padded_depth])?],
-            zero_points: vec![[0; PANEL]; panels],
-        };
+        length::product("packed weight", &[panels, PANEL * QUAD, runs.count, runs.quads()])?;
+        let quads = runs.count * runs.quads();
+        let mut weights = vec![PanelQuad([0; PANEL * QUAD]); panels * quads];
+        let empty = PanelColumns { sums: [0; PANEL], zero_points: [0; PANEL], largest_activation: u8::MAX };
+        let mut columns_of_panel = vec![empty; panels];
         for column in 0..columns {
             let zero_point = weight_zero_point(zero_points, column)?;
-            check_sum((0..depth).map(|k| weight(column, k)), zero_point)?;
+            check_sum((0..runs.depth()).map(|k| weight(column, k)), zero_point)?;
             let (panel, lane) = (column / PANEL, column % PANEL);
-            packed.zero_points[panel][lane] = zero_point;
-            let panel = &mut packed.weights[panel * PANEL * padded_depth..][..PANEL * padded_depth];
-            for k in 0..depth {
-                panel[k / QUAD * PANEL * QUAD + lane * QUAD + k % QUAD] = weight(column, k);
+            let known = &mut columns_of_panel[panel];
+            known.zero_points[lane] = i32::from(zero_point);
+            let panel = &mut weights[panel * quads..][..quads];
+            for run in 0..runs.count {
+                for i in 0..runs.len {
+                    let w = weight(column, run * runs.len + i);
+                    panel[run * runs.quads() + i / QUAD].0[lane * QUAD + i % QUAD] = w;
+                    known.sums[lane] += i32::from(w);
+                }
             }
         }
-        Ok(packed)
+        for (known, panel) in columns_of_panel.iter_mut().zip(weights.chunks_exact(quads)) {
+            known.largest_activation = largest_activation(panel);
+        }
+        Ok(Self { columns, runs, weights, columns_of_panel })
     }
 
     pub(crate) fn columns(&self) -> usize {
         self.columns
     }
 
-    pub(crate) fn depth(&self) -> usize {
-        self.depth
+    pub(crate) fn panels(&self) -> usize {
+        self.columns_of_panel.len()
     }
 
-    /// The depth of the panels, a multiple of 16.
-    pub(crate) fn padded_depth(&self) -> usize {
-        self.padded_depth
+    pub(crate) fn runs(&self) -> Runs {
+        self.runs
     }
 
     /// Bytes of the packed weights.
     pub(crate) fn byte_len(&self) -> usize {
-        self.weights.len() + size_of_val(self.zero_points.as_slice())
+        size_of_val(self.weights.as_slice()) + size_of_val(self.columns_of_panel.as_slice())
     }
 
-    /// The columns from `index * PANEL` on.
-    pub(crate) fn panel(&self, index: usize) -> Panel<'_> {
-        let len = PANEL * self.padded_depth;
-        Panel {
-            quads: self.weights[index * len..][..len].as_chunks().0,
-            zero_points: &self.zero_points[index],
-        }
+    /// What is known of each panel.
+    pub(crate) fn columns_of_panel(&self) -> &[PanelColumns] {
+        &self.columns_of_panel
     }
+
+    /// The weights of `count` panels, one after the other.
+    pub(crate) fn quads(&self, panel: usize, count: usize) -> &[PanelQuad] {
+        let quads = self.runs.count * self.runs.quads();
+        &self.weights[panel * quads..][..count * quads]
+    }
+
+    /// Whether a weight other than 0 stands for 0.
+    pub(crate) fn has_zero_points(&self) -> bool {
+        self.columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL])
+    }
+}
+
+/// The largest activation with which no `x0 * w0 + x1 * w1` of neighbouring weights leaves `i16`.
+fn largest_activation(quads: &[PanelQuad]) -> u8 {
+    let (mut most, mut least) = (1, -1);
+    for [w0, w1] in quads.iter().flat_map(|quad| quad.0.as_chunks::<2>().0) {
+        let [w0, w1] = [i32::from(*w0), i32::from(*w1)];
+        most = most.max(w0.max(0) + w1.max(0));
+        least = least.min(w0.min(0) + w1.min(0));
+    }
+    let limit = (i32::from(i16::MAX) / most).min(i32::from(i16::MIN) / least);
+    u8::try_from(limit).unwrap_or(u8::MAX)
 }
 
 /// The zero point of `column`, from one for all or one for each.
@@ -118,5 +175,38 @@ pub(crate) fn check_sum(weights: impl Iterator<Item = i8>, zero_point: i16) -> R
         Err(Error::parameter(
             "the weights of one output channel are so many that their sum could overflow 32 bits",
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_run_is_filled_up_to_a_quad() {
+        let runs = Runs { count: 2, len: 5 };
+        let packed = PackedMatrix::new(17, runs, &[0], |o, k| (o * 10 + k) as i8).unwrap();
+        assert_eq!((packed.panels(), packed.runs().padded_depth()), (2, 16));
+        let column = |panel: usize, lane: usize| -> Vec<i8> {
+            let quads = packed.quads(panel, 1).iter();
+            quads.flat_map(|quad| quad.0.as_chunks::<QUAD>().0[lane]).collect()
+        };
+        assert_eq!(column(0, 1), [10, 11, 12, 13, 14, 0, 0, 0, 15, 16, 17, 18, 19, 0, 0, 0]);
+        assert_eq!(column(1, 0)[..5], [160_u8 as i8, 161_u8 as i8, 162_u8 as i8, 163_u8 as i8, 164_u8 as i8]);
+        assert_eq!(column(1, 1), [0; 16]);
+        assert_eq!(packed.columns_of_panel()[0].sums[1], (10..20).sum::<i32>());
+    }
+
+    #[test]
+    fn the_largest_activation_is_the_last_that_cannot_saturate() {
+        let limit = |w: &'static [i8]| {
+            let runs = Runs { count: 1, len: w.len() };
+            PackedMatrix::new(1, runs, &[0], |_, k| w[k]).unwrap().columns_of_panel[0].largest_activation
+        };
+        assert_eq!(limit(&[64, 64, -64, -64]), 255);
+        assert_eq!(limit(&[127, 127]), 129);
+        assert_eq!(limit(&[-128, -128]), 128);
+        assert_eq!(limit(&[0, 127, 127, 0]), 255);
+        assert_eq!(limit(&[0, 0]), 255);
     }
 }

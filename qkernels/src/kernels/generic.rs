@@ -1,7 +1,7 @@
 //! The product of activation rows and a panel in plain Rust: the definition of the other kernels.
 
 use super::Sums;
-use crate::gemm::{PANEL, Panel, QUAD};
+use crate::gemm::{PANEL, PanelQuad, QUAD};
 
 /// Columns multiplied at once: four dot products share the loads of one activation row.
 const COLUMNS: usize = 4;
@@ -9,26 +9,26 @@ const COLUMNS: usize = 4;
 /// Two neighbouring products are added first; written in pairs, this is one `pmaddwd` of SSE2.
 type Pair = [i16; 2];
 
-/// `sums[r][c] = sum over k of rows[r][k] * (w[k][c] - zw[c])`; `widened` is a buffer.
-pub(super) fn multiply_panel(rows: &[i16], panel: Panel<'_>, widened: &mut Vec<i16>, sums: &mut [Sums]) {
-    let depth = panel.quads.len() * QUAD;
+/// [`add_products`](super::add_products), four columns at a time.
+pub(super) fn add_products(rows: &[i16], quads: &[PanelQuad], widened: &mut Vec<i16>, sums: &mut [Sums]) {
+    let depth = quads.len() * QUAD;
     for first in (0..PANEL).step_by(COLUMNS) {
-        widen(panel, first, widened);
+        widen(quads, first, widened);
         for (row, sums) in rows.chunks_exact(depth).zip(&mut *sums) {
-            sums[first..first + COLUMNS].copy_from_slice(&dot4(row, widened, depth));
+            for (sum, product) in sums[first..].iter_mut().zip(dot4(row, widened, depth)) {
+                *sum = sum.wrapping_add(product);
+            }
         }
     }
 }
 
-/// Centred weights of the `COLUMNS` columns from `first` on, one after the other.
-fn widen(panel: Panel<'_>, first: usize, widened: &mut Vec<i16>) {
-    let depth = panel.quads.len() * QUAD;
+/// The weights of the `COLUMNS` columns from `first` on, one column after the other.
+fn widen(quads: &[PanelQuad], first: usize, widened: &mut Vec<i16>) {
+    let depth = quads.len() * QUAD;
     widened.resize(COLUMNS * depth, 0);
     for (column, widened) in (first..).zip(widened.chunks_exact_mut(depth)) {
-        let zero_point = panel.zero_points[column];
-        for (quad, widened) in panel.quads.iter().zip(widened.as_chunks_mut::<QUAD>().0) {
-            let quad = quad.as_chunks::<QUAD>().0[column];
-            *widened = quad.map(|w| i16::from(w).wrapping_sub(zero_point));
+        for (quad, widened) in quads.iter().zip(widened.as_chunks_mut::<QUAD>().0) {
+            *widened = quad.0.as_chunks::<QUAD>().0[column].map(i16::from);
         }
     }
 }

@@ -1,56 +1,116 @@
-//! The micro-kernels, one file for each instruction set.
+//! The micro-kernels, one folder for each instruction set.
+
+/// Methods of a proof that are an intrinsic or a few.
+#[cfg(target_arch = "x86_64")]
+macro_rules! intrinsics {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty = $body:expr;)+) => {$(
+        #[inline(always)]
+        fn $name(self, $($argument: $type),*) -> $result {
+            // SAFETY: the proof `self` exists only where the instructions were detected; what is read or
+            // written is a whole array.
+            unsafe { $body }
+        }
+    )+};
+}
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
 mod depthwise;
+mod dot;
 mod generic;
+#[cfg(target_arch = "x86_64")]
+mod requantize;
 
-use crate::gemm::{PANEL, Panel, QUAD};
+use crate::gemm::{PANEL, PanelColumns, PanelQuad, QUAD};
 use crate::isa::Isa;
 
 pub(crate) use depthwise::{DepthwiseBlock, PADDING, TapPair, sum_block};
+pub(crate) use dot::Tile;
 
 /// Sums of one row with the columns of a panel.
 pub(crate) type Sums = [i32; PANEL];
 
-/// What multiplies, for reports: the instruction set, and the width of the integers it multiplies.
-pub(crate) fn name(isa: Isa) -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    if isa.avx2().is_some() {
-        return "avx2, 16 bits";
+/// What multiplies with these panels, for reports: the instruction set, and where it matters the width of the integers.
+pub(crate) fn name<'a>(isa: Isa, panels: impl IntoIterator<Item = &'a PanelColumns>) -> String {
+    match isa {
+        Isa::Scalar => format!("{isa}, 16 bits"),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(_) => match panels.into_iter().map(|panel| largest_activation(isa, panel)).min() {
+            None | Some(u8::MAX) => format!("{isa}, 8 bits"),
+            Some(limit) => format!("{isa}, 8 bits for activations up to {limit}, else 16"),
+        },
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(_) | Isa::Avx512Vnni(_) => isa.to_string(),
     }
-    let _ = isa;
-    "scalar, 16 bits"
 }
 
-/// `sums[r][c] = sum over k of rows[r][k] * (w[k][c] - zw[c])`, exactly.
+/// Tiles of fewer rows than this have one panel only.
+pub(crate) const FEW_ROWS: usize = 4;
+
+/// What a micro-kernel that multiplies bytes holds in registers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TileSize {
+    pub(crate) rows: usize,
+    pub(crate) panels: usize,
+}
+
+impl TileSize {
+    /// The largest tile of any instruction set.
+    pub(crate) const MOST_SUMS: usize = 24;
+
+    /// The tile of `isa`, if it multiplies bytes.
+    pub(crate) fn of(isa: Isa) -> Option<Self> {
+        match isa {
+            Isa::Scalar => None,
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) | Isa::AvxVnni(_) => Some(avx2::TILE),
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni(_) => Some(avx512::TILE),
+        }
+    }
+}
+
+/// The largest activation with which the dot product of bytes is exact for a panel.
+pub(crate) fn largest_activation(isa: Isa, panel: &PanelColumns) -> u8 {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(_) => panel.largest_activation,
+        _ => u8::MAX,
+    }
+}
+
+/// `sums[panel][row][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]`.
 ///
-/// `rows` holds centred activations of magnitude at most 255, as many rows as `sums`, each as long as
-/// the panel is deep; `widened` is a buffer.
-pub(crate) fn multiply_panel(
+/// The tile is no larger than [`TileSize`] says, and of several panels only with [`FEW_ROWS`] or more; no activation
+/// is larger than [`largest_activation`].
+pub(crate) fn multiply_tile(isa: Isa, tile: &Tile<'_>, sums: &mut [Sums]) {
+    match isa {
+        Isa::Scalar => unreachable!("no tile"),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(proof) => avx2::multiply_tile(proof, tile, sums),
+        #[cfg(target_arch = "x86_64")]
+        Isa::AvxVnni(proof) => avx2::multiply_tile_vnni(proof, tile, sums),
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512Vnni(proof) => avx512::multiply_tile(proof, tile, sums),
+    }
+}
+
+/// Adds `sum over k of rows[row][k] * quads[k][column]` to `sums[row][column]`, all of it 16 bits wide.
+///
+/// `rows` are activations, as many rows as `sums`, each as long as the panel is deep; `widened` is a buffer.
+pub(crate) fn add_products(
     isa: Isa,
     rows: &[i16],
-    panel: Panel<'_>,
+    quads: &[PanelQuad],
     widened: &mut Vec<i16>,
     sums: &mut [Sums],
 ) {
-    assert_eq!(rows.len(), sums.len() * panel.quads.len() * QUAD);
+    assert_eq!(rows.len(), sums.len() * quads.len() * QUAD);
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = isa.avx2() {
-        return avx2::multiply_panel(avx2, rows, panel, widened, sums);
+        return avx2::add_products(avx2, rows, quads, widened, sums);
     }
-    generic::multiply_panel(rows, panel, widened, sums);
-}
-
-/// `values[i] = input[i] - zero_point`, for slices of equal length.
-#[inline]
-pub(crate) fn center(isa: Isa, input: &[u8], zero_point: u8, values: &mut [i16]) {
-    let zero_point = i16::from(zero_point);
-    #[cfg(target_arch = "x86_64")]
-    if let Some(avx2) = isa.avx2() {
-        return avx2::center(avx2, input, zero_point, values);
-    }
-    for (value, &q) in values.iter_mut().zip(input) {
-        *value = i16::from(q).wrapping_sub(zero_point);
-    }
+    generic::add_products(rows, quads, widened, sums);
 }

@@ -69,10 +69,10 @@ pub fn dequantize_per_tensor<T: QuantizedInteger>(
 /// Constants of one quantization, checked.
 #[derive(Clone, Copy)]
 pub(crate) struct Quantizer {
-    inverse_scale: f32,
-    zero_point: i32,
-    low: i32,
-    high: i32,
+    pub(crate) inverse_scale: f32,
+    pub(crate) zero_point: i32,
+    pub(crate) low: i32,
+    pub(crate) high: i32,
 }
 
 impl Quantizer {

@@ -1,11 +1,11 @@
-//! The kernels for AVX2.
+//! The kernels for AVX2, and for AVX-VNNI, which adds one instruction.
 
-mod center;
 mod depthwise;
+mod dot;
 mod multiply;
 mod requantize;
 
-pub(crate) use center::center;
 pub(crate) use depthwise::sum_block;
-pub(crate) use multiply::multiply_panel;
+pub(crate) use dot::{TILE, multiply_tile, multiply_tile_vnni};
+pub(crate) use multiply::add_products;
 pub(crate) use requantize::requantize_panel;

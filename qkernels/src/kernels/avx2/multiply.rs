@@ -8,7 +8,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::gemm::{PANEL, Panel, QUAD};
+use crate::gemm::{PANEL, PanelQuad, QUAD};
 use crate::isa::Avx2;
 use crate::kernels::Sums;
 
@@ -24,31 +24,30 @@ const DEPTH_BLOCK: usize = 1152;
 /// So few rows do not repay weights widened into a buffer.
 const FEW_ROWS: usize = 2;
 
-/// [`multiply_panel`](crate::kernels::multiply_panel) on AVX2.
-pub(crate) fn multiply_panel(
+/// [`add_products`](crate::kernels::add_products) on AVX2.
+pub(crate) fn add_products(
     _: Avx2,
     rows: &[i16],
-    panel: Panel<'_>,
+    quads: &[PanelQuad],
     widened: &mut Vec<i16>,
     sums: &mut [Sums],
 ) {
-    let depth = panel.quads.len() * QUAD;
+    let depth = quads.len() * QUAD;
     assert_eq!(rows.len(), sums.len() * depth);
     if sums.len() <= FEW_ROWS {
         for (row, sums) in rows.chunks_exact(depth).zip(sums) {
             // SAFETY: the token exists only where AVX2 was detected.
-            *sums = unsafe { multiply_row(row, panel) };
+            unsafe { add_row(row, quads, sums) };
         }
         return;
     }
     widened.resize(DEPTH_BLOCK.min(depth) * PANEL, 0);
-    sums.fill([0; PANEL]);
     // As few tiles as there must be, of sizes that differ by one row at most.
     let tiles = sums.len().div_ceil(ROWS);
-    for (block, quads) in panel.quads.chunks(DEPTH_BLOCK / QUAD).enumerate() {
+    for (block, quads) in quads.chunks(DEPTH_BLOCK / QUAD).enumerate() {
         let columns = &mut widened[..quads.len() * QUAD * PANEL];
         // SAFETY: the token exists only where AVX2 was detected.
-        unsafe { widen(quads, panel.zero_points, columns) };
+        unsafe { widen(quads, columns) };
         for tile in 0..tiles {
             let [first, end] = [tile, tile + 1].map(|tile| tile * sums.len() / tiles);
             let rows = &rows[first * depth + block * DEPTH_BLOCK..];
@@ -68,21 +67,13 @@ pub(crate) fn multiply_panel(
     }
 }
 
-/// Centred weights from `[K / 4][16][4]` bytes to `[K / 2][16][2]` words.
+/// Weights from `[K / 4][16][4]` bytes to `[K / 2][16][2]` words.
 #[target_feature(enable = "avx2")]
-fn widen(quads: &[[i8; PANEL * QUAD]], zero_points: &[i16; PANEL], widened: &mut [i16]) {
-    let zero_points = [0, 1].map(|half| {
-        let words: &[i16; 8] = &zero_points.as_chunks::<8>().0[half];
-        // SAFETY: eight words are 16 bytes.
-        let words = unsafe { _mm_loadu_si128(words.as_ptr().cast()) };
-        // Each zero point twice, for the two weights of a pair.
-        let pairs = _mm256_cvtepu16_epi32(words);
-        _mm256_or_si256(pairs, _mm256_slli_epi32::<16>(pairs))
-    });
+fn widen(quads: &[PanelQuad], widened: &mut [i16]) {
     for (quad, widened) in quads.iter().zip(widened.as_chunks_mut::<64>().0) {
-        for (half, zero_points) in zero_points.iter().enumerate() {
+        for half in [0, 1] {
             let [low, high] = [0, 1].map(|i| {
-                let bytes: &[i8; 16] = &quad.as_chunks::<16>().0[2 * half + i];
+                let bytes: &[i8; 16] = &quad.0.as_chunks::<16>().0[2 * half + i];
                 // SAFETY: the array has 16 bytes.
                 _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) })
             });
@@ -92,7 +83,6 @@ fn widen(quads: &[[i8; PANEL * QUAD]], zero_points: &[i16; PANEL], widened: &mut
             let pairs = [_mm256_shuffle_ps::<0x88>(low, high), _mm256_shuffle_ps::<0xdd>(low, high)];
             for (pair, words) in pairs.into_iter().enumerate() {
                 let words = _mm256_permute4x64_epi64::<0xd8>(_mm256_castps_si256(words));
-                let words = _mm256_sub_epi16(words, *zero_points);
                 let slot: &mut [i16; 16] = &mut widened.as_chunks_mut::<16>().0[2 * pair + half];
                 // SAFETY: sixteen words are 32 bytes.
                 unsafe { _mm256_storeu_si256(slot.as_mut_ptr().cast(), words) };
@@ -134,35 +124,26 @@ fn add_tile<const R: usize>(rows: &[i16], stride: usize, columns: &[i16], sums: 
     }
 }
 
-/// The sums of one row with a panel, whose weights are widened in registers.
+/// Adds the products of one row with a panel, whose weights are widened in registers.
 #[target_feature(enable = "avx2")]
-fn multiply_row(row: &[i16], panel: Panel<'_>) -> Sums {
-    let mut zero_points = [_mm256_setzero_si256(); QUAD];
-    for (vector, zero_points_of_four) in zero_points.iter_mut().zip(panel.zero_points.as_chunks::<4>().0) {
-        let [z0, z1, z2, z3] = zero_points_of_four.map(|z| _mm_set1_epi16(z));
-        let [low, high] = [_mm_unpacklo_epi64(z0, z1), _mm_unpacklo_epi64(z2, z3)];
-        *vector = _mm256_set_m128i(high, low);
-    }
+fn add_row(row: &[i16], quads: &[PanelQuad], sums: &mut Sums) {
     // Four columns a vector, and two partial sums a column.
     let mut partial = [_mm256_setzero_si256(); QUAD];
-    for (quad, activations) in panel.quads.iter().zip(row.as_chunks::<QUAD>().0) {
+    for (quad, activations) in quads.iter().zip(row.as_chunks::<QUAD>().0) {
         // SAFETY: four words are 8 bytes.
         let activations = unsafe { activations.as_ptr().cast::<i64>().read_unaligned() };
         let activations = _mm256_set1_epi64x(activations);
-        let columns = quad.as_chunks::<16>().0.iter().zip(zero_points);
-        for (sum, (bytes, zero_points)) in partial.iter_mut().zip(columns) {
+        for (sum, bytes) in partial.iter_mut().zip(quad.0.as_chunks::<16>().0) {
             // SAFETY: the array has 16 bytes.
             let weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
-            let products = _mm256_madd_epi16(_mm256_sub_epi16(weights, zero_points), activations);
-            *sum = _mm256_add_epi32(*sum, products);
+            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(weights, activations));
         }
     }
-    let mut sums = [0; PANEL];
     for (sums, [low, high]) in sums.as_chunks_mut::<8>().0.iter_mut().zip(partial.as_chunks::<2>().0) {
         // [0 1 4 5 | 2 3 6 7], then in order.
         let added = _mm256_permute4x64_epi64::<0xd8>(_mm256_hadd_epi32(*low, *high));
+        let sums = sums.as_mut_ptr().cast::<__m256i>();
         // SAFETY: eight sums are one vector.
-        unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), added) };
+        unsafe { _mm256_storeu_si256(sums, _mm256_add_epi32(_mm256_loadu_si256(sums), added)) };
     }
-    sums
 }

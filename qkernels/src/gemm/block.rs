@@ -1,0 +1,202 @@
+//! A block: some rows, which stay in cache, times some panels.
+
+use std::ops::Range;
+
+use super::rows::RunBuffers;
+use super::{Epilogue, FinishedPanel, LocatedRows, OutputRows, PANEL, PackedMatrix, Rows};
+use crate::isa::Isa;
+use crate::kernels::{self, FEW_ROWS, Sums, Tile, TileSize};
+
+/// Bytes that widened rows may occupy: half of a second-level cache of 512 KiB.
+const WIDENED_BYTES: usize = 256 * 1024;
+
+/// So many rows are worth the widening of a panel.
+const LEAST_WIDENED_ROWS: usize = 24;
+
+/// Some rows, and some panels of a group.
+pub(super) struct Block<'a, R, E> {
+    pub(super) isa: Isa,
+    pub(super) source: &'a R,
+    pub(super) epilogue: &'a E,
+    pub(super) group: usize,
+    pub(super) matrix: &'a PackedMatrix,
+    pub(super) rows: Range<usize>,
+    pub(super) panels: Range<usize>,
+}
+
+/// Buffers of one thread.
+#[derive(Default)]
+pub(super) struct Scratch {
+    runs: RunBuffers,
+    row_sums: Vec<i32>,
+    tile: TileSums,
+    widened: Widened,
+}
+
+/// The sums of a tile, aligned for vectors of any size.
+#[repr(C, align(64))]
+struct TileSums([Sums; TileSize::MOST_SUMS]);
+
+impl Default for TileSums {
+    fn default() -> Self {
+        Self([[0; PANEL]; TileSize::MOST_SUMS])
+    }
+}
+
+/// Buffers of the kernels that multiply 16 bits.
+#[derive(Default)]
+struct Widened {
+    /// `[rows][padded depth]`.
+    rows: Vec<i16>,
+    /// A part of a panel.
+    weights: Vec<i16>,
+    sums: Vec<Sums>,
+}
+
+impl<R: Rows, E: Epilogue> Block<'_, R, E> {
+    /// The columns of the panels, counted over all groups.
+    pub(super) fn columns(&self) -> Range<usize> {
+        let first = self.group * self.matrix.columns();
+        let end = self.matrix.columns().min(self.panels.end * PANEL);
+        first + self.panels.start * PANEL..first + end
+    }
+
+    pub(super) fn multiply(&self, scratch: &mut Scratch, output: OutputRows<'_, E::Output>) {
+        let Scratch { runs, row_sums, tile, widened } = scratch;
+        let located = runs.locate(self.source, self.rows.clone(), self.group, self.matrix.runs());
+        sum_rows(self.matrix, &located, self.source.zero_point(), row_sums);
+        let mut product = Product { block: self, located, row_sums, output };
+        let Some(size) = TileSize::of(self.isa) else {
+            return product.multiply_words(self.panels.clone(), widened);
+        };
+        let largest = self.largest_activation();
+        let is_exact = |panel: usize| {
+            largest <= kernels::largest_activation(self.isa, &self.matrix.columns_of_panel()[panel])
+        };
+        let most_panels = if self.rows.len() < FEW_ROWS { 1 } else { size.panels };
+        for first in self.panels.clone().step_by(most_panels) {
+            let panels = first..self.panels.end.min(first + most_panels);
+            if panels.clone().all(is_exact) {
+                product.multiply_bytes(panels, size.rows, tile);
+            } else {
+                for panel in panels.filter(|&panel| is_exact(panel)) {
+                    product.multiply_bytes(panel..panel + 1, size.rows, tile);
+                }
+            }
+        }
+        product.multiply_words(self.panels.clone().filter(|&panel| !is_exact(panel)), widened);
+    }
+
+    /// The largest byte of the rows; not looked for if the panels allow any.
+    fn largest_activation(&self) -> u8 {
+        let panels = &self.matrix.columns_of_panel()[self.panels.clone()];
+        if panels.iter().all(|panel| kernels::largest_activation(self.isa, panel) == u8::MAX) {
+            return u8::MAX;
+        }
+        let bytes = self.source.span(self.rows.clone());
+        bytes.iter().copied().fold(self.source.zero_point(), u8::max)
+    }
+}
+
+/// `sum of xq - K * zx` of each row, if weights have zero points.
+fn sum_rows(matrix: &PackedMatrix, located: &LocatedRows<'_>, zero_point: u8, sums: &mut Vec<i32>) {
+    sums.clear();
+    if matrix.has_zero_points() {
+        let runs = matrix.runs();
+        // Both terms wrap around if they must: their difference times a zero point is part of a sum that fits.
+        let center = (runs.depth() as i32).wrapping_mul(i32::from(zero_point));
+        let bytes = |row| (0..runs.count).flat_map(move |run| &located.bytes(run, row)[..runs.len]);
+        let sum = |row| bytes(row).fold(0, |sum: i32, &q| sum.wrapping_add(i32::from(q)));
+        sums.extend((0..located.rows()).map(|row| sum(row).wrapping_sub(center)));
+    }
+}
+
+/// A block under way.
+struct Product<'a, R, E: Epilogue> {
+    block: &'a Block<'a, R, E>,
+    located: LocatedRows<'a>,
+    row_sums: &'a [i32],
+    output: OutputRows<'a, E::Output>,
+}
+
+impl<R: Rows, E: Epilogue> Product<'_, R, E> {
+    /// Multiplies tile by tile, of no more than `most_rows`.
+    fn multiply_bytes(&mut self, panels: Range<usize>, most_rows: usize, TileSums(sums): &mut TileSums) {
+        let Block { isa, matrix, .. } = *self.block;
+        let mut initial = [[0; PANEL]; 2];
+        for (initial, panel) in initial.iter_mut().zip(panels.clone()) {
+            *initial = self.initial(panel);
+        }
+        // As few tiles as there must be, of sizes that differ by one row at most.
+        let rows = self.located.rows();
+        let tiles = rows.div_ceil(most_rows);
+        for tile in 0..tiles {
+            let [first_row, end] = [tile, tile + 1].map(|tile| tile * rows / tiles);
+            let tile = Tile {
+                located: self.located,
+                first_row,
+                rows: end - first_row,
+                weights: matrix.quads(panels.start, panels.len()),
+                initial: &initial[..panels.len()],
+            };
+            let sums = &mut sums[..panels.len() * tile.rows];
+            kernels::multiply_tile(isa, &tile, sums);
+            for (sums, panel) in sums.chunks_exact_mut(tile.rows).zip(panels.clone()) {
+                self.finish(first_row, panel, sums);
+            }
+        }
+    }
+
+    /// Multiplies by 16-bit products.
+    fn multiply_words(&mut self, panels: impl Iterator<Item = usize> + Clone, widened: &mut Widened) {
+        if panels.clone().next().is_none() {
+            return;
+        }
+        let Widened { rows: words, weights, sums } = widened;
+        let Block { isa, matrix, .. } = *self.block;
+        let runs = matrix.runs();
+        let most_rows = (WIDENED_BYTES / (runs.padded_depth() * size_of::<i16>())).max(LEAST_WIDENED_ROWS);
+        let rows = self.located.rows();
+        for first_row in (0..rows).step_by(most_rows) {
+            let end = rows.min(first_row + most_rows);
+            words.clear();
+            for row in first_row..end {
+                for run in 0..runs.count {
+                    words.extend(self.located.bytes(run, row).iter().map(|&q| i16::from(q)));
+                }
+            }
+            for panel in panels.clone() {
+                sums.clear();
+                sums.resize(end - first_row, self.initial(panel));
+                kernels::add_products(isa, words, matrix.quads(panel, 1), weights, sums);
+                self.finish(first_row, panel, sums);
+            }
+        }
+    }
+
+    /// `-zx * sum of wq` of each column, where its sums start.
+    fn initial(&self, panel: usize) -> Sums {
+        let zero_point = i32::from(self.block.source.zero_point());
+        self.block.matrix.columns_of_panel()[panel].sums.map(|sum| sum.wrapping_mul(-zero_point))
+    }
+
+    /// Hands the sums of the rows from `first_row` of the block on to the epilogue.
+    fn finish(&mut self, first_row: usize, panel: usize, sums: &mut [Sums]) {
+        let Block { isa, matrix, epilogue, ref panels, ref rows, .. } = *self.block;
+        let zero_points = &matrix.columns_of_panel()[panel].zero_points;
+        for (sums, &row_sum) in sums.iter_mut().zip(self.row_sums.get(first_row..).unwrap_or_default()) {
+            for (sum, zero_point) in sums.iter_mut().zip(zero_points) {
+                *sum = sum.wrapping_sub(row_sum.wrapping_mul(*zero_point));
+            }
+        }
+        let first_column = (panel - panels.start) * PANEL;
+        let columns = first_column..self.output.columns().min(first_column + PANEL);
+        let output = self.output.part(first_row..first_row + sums.len(), columns);
+        let panel = FinishedPanel {
+            sums,
+            first_row: rows.start + first_row,
+            first_column: self.block.columns().start + first_column,
+        };
+        epilogue.finish_panel(isa, &panel, output);
+    }
+}

@@ -1,0 +1,75 @@
+//! A rectangle of an output whose rows may be parts of longer rows.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// Rows of `columns` elements, `pitch` elements apart.
+pub(crate) struct OutputRows<'a, T> {
+    first: *mut T,
+    rows: usize,
+    columns: usize,
+    pitch: usize,
+    elements: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a rectangle is the unique borrow of its elements, as `&mut [T]` would be; sharing one gives access to its
+// sizes only, but for `disjoint_part`, whose callers answer for it.
+unsafe impl<T: Send> Send for OutputRows<'_, T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for OutputRows<'_, T> {}
+
+impl<'a, T> OutputRows<'a, T> {
+    /// All rows of `output`, which holds `(rows - 1) * pitch + columns` elements.
+    pub(crate) fn new(output: &'a mut [T], columns: usize, pitch: usize) -> Self {
+        assert!(0 < columns && columns <= pitch);
+        let rows = output.len().div_ceil(pitch);
+        assert!(rows == 0 || (rows - 1) * pitch + columns <= output.len());
+        Self { first: output.as_mut_ptr(), rows, columns, pitch, elements: PhantomData }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// The columns of each row.
+    #[inline(always)]
+    pub(crate) fn rows_mut(&mut self) -> impl Iterator<Item = &mut [T]> {
+        let Self { first, rows, columns, pitch, .. } = *self;
+        (0..rows).scan(first, move |start, _| {
+            let row = *start;
+            *start = start.wrapping_add(pitch);
+            // SAFETY: the row is inside the rectangle, which is borrowed uniquely, and no two rows overlap.
+            Some(unsafe { std::slice::from_raw_parts_mut(row, columns) })
+        })
+    }
+
+    /// A rectangle within this one.
+    pub(crate) fn part(&mut self, rows: Range<usize>, columns: Range<usize>) -> OutputRows<'_, T> {
+        // SAFETY: `self` is borrowed uniquely for as long as the part exists.
+        unsafe { self.disjoint_part(rows, columns) }
+    }
+
+    /// A rectangle within this one.
+    ///
+    /// # Safety
+    /// No two parts that exist at the same time may overlap.
+    pub(crate) unsafe fn disjoint_part(
+        &self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> OutputRows<'_, T> {
+        assert!(rows.start <= rows.end && rows.end <= self.rows);
+        assert!(columns.start <= columns.end && columns.end <= self.columns);
+        OutputRows {
+            first: self.first.wrapping_add(rows.start * self.pitch + columns.start),
+            rows: rows.len(),
+            columns: columns.len(),
+            pitch: self.pitch,
+            elements: PhantomData,
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The left side of the product: rows of bytes that are read where they lie.
+//!
+//! A row is a few runs of neighbouring bytes. Most of them are parts of the input and only their addresses are
+//! written down; a run that crosses the border of an image, or whose end filled up to a whole quad would leave the
+//! input, is copied.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::pack::Runs;
+
+/// Where the rows of the left side come from.
+pub(crate) trait Rows: Sync {
+    /// Writes down where the runs of `rows` are, for one group.
+    fn locate(&self, rows: Range<usize>, group: usize, table: &mut RunTable<'_>);
+
+    /// The whole input.
+    fn input(&self) -> &[u8];
+
+    /// A part of the input that contains all that `rows` read of it.
+    fn span(&self, rows: Range<usize>) -> &[u8];
+
+    /// The byte that stands for 0.
+    fn zero_point(&self) -> u8;
+}
+
+/// Buffers of a [`RunTable`], kept between calls.
+#[derive(Default)]
+pub(super) struct RunBuffers {
+    /// `[runs][rows]`.
+    starts: Vec<*const u8>,
+    /// The runs that are copied, filled up; the first consists of zero points.
+    copies: Vec<u8>,
+    /// Which of the starts lie where in `copies`.
+    copied: Vec<(usize, usize)>,
+}
+
+/// The addresses of the runs of some rows while they are being found.
+pub(crate) struct RunTable<'a> {
+    buffers: &'a mut RunBuffers,
+    input: &'a [u8],
+    zero_point: u8,
+    runs: Runs,
+    rows: usize,
+}
+
+/// The addresses of the runs of some rows.
+///
+/// Each points to [`Runs::padded_len`] bytes that can be read as long as `'a` lasts.
+#[derive(Clone, Copy)]
+pub(crate) struct LocatedRows<'a> {
+    starts: &'a [*const u8],
+    runs: Runs,
+    rows: usize,
+    bytes: PhantomData<&'a [u8]>,
+}
+
+impl RunBuffers {
+    /// Finds the runs of `rows`.
+    pub(super) fn locate<'a>(
+        &'a mut self,
+        source: &'a impl Rows,
+        rows: Range<usize>,
+        group: usize,
+        runs: Runs,
+    ) -> LocatedRows<'a> {
+        self.starts.clear();
+        self.starts.resize(runs.count * rows.len(), std::ptr::null());
+        self.copies.clear();
+        self.copies.resize(runs.padded_len(), source.zero_point());
+        self.copied.clear();
+        let count = rows.len();
+        let mut table = RunTable {
+            buffers: self,
+            input: source.input(),
+            zero_point: source.zero_point(),
+            runs,
+            rows: count,
+        };
+        source.locate(rows, group, &mut table);
+        // Only now, as `copies` moves while it grows.
+        for &(index, offset) in &self.copied {
+            self.starts[index] = self.copies[offset..][..runs.padded_len()].as_ptr();
+        }
+        assert!(self.starts.iter().all(|start| !start.is_null()), "every run has been found");
+        LocatedRows { starts: &self.starts, runs, rows: count, bytes: PhantomData }
+    }
+}
+
+impl RunTable<'_> {
+    /// Run `run` of the `rows` begins at `first` of the input, and `step` bytes further for each row after the first.
+    pub(crate) fn point(&mut self, run: usize, rows: Range<usize>, first: usize, step: usize) {
+        let padded_len = self.runs.padded_len();
+        let last = first + step * rows.len().saturating_sub(1);
+        if last + padded_len <= self.input.len() {
+            let mut start = self.input[first..].as_ptr();
+            for slot in &mut self.buffers.starts[run * self.rows..][rows] {
+                *slot = start;
+                start = start.wrapping_add(step);
+            }
+            return;
+        }
+        for (i, row) in rows.enumerate() {
+            let first = first + i * step;
+            if first + padded_len <= self.input.len() {
+                self.point(run, row..row + 1, first, step);
+            } else {
+                let run_len = self.runs.len;
+                self.copy(run, row, 0, first..first + run_len);
+            }
+        }
+    }
+
+    /// Run `run` of the `rows` lies in the padding.
+    pub(crate) fn pad(&mut self, run: usize, rows: Range<usize>) {
+        let first = run * self.rows;
+        self.buffers.copied.extend(rows.map(|row| (first + row, 0)));
+    }
+
+    /// Run `run` of `row` is padding, but for the bytes from `position` on, which are those of `part` of the input.
+    pub(crate) fn copy(&mut self, run: usize, row: usize, position: usize, part: Range<usize>) {
+        let RunBuffers { copies, copied, .. } = &mut *self.buffers;
+        let offset = copies.len();
+        copied.push((run * self.rows + row, offset));
+        copies.resize(offset + self.runs.padded_len(), self.zero_point);
+        copies[offset + position..][..part.len()].copy_from_slice(&self.input[part]);
+    }
+}
+
+impl<'a> LocatedRows<'a> {
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    pub(crate) fn runs(&self) -> Runs {
+        self.runs
+    }
+
+    /// Where run `run` of each row begins.
+    pub(crate) fn starts(&self, run: usize) -> &'a [*const u8] {
+        &self.starts[run * self.rows..][..self.rows]
+    }
+
+    /// The bytes of a run, filled up to whole quads.
+    pub(crate) fn bytes(&self, run: usize, row: usize) -> &'a [u8] {
+        // SAFETY: every start points to so many bytes, borrowed for `'a`.
+        unsafe { std::slice::from_raw_parts(self.starts(run)[row], self.runs.padded_len()) }
+    }
+}

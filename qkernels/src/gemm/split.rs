@@ -1,0 +1,81 @@
+//! How a product is cut: into tasks for threads, and these into blocks that stay in cache.
+
+use std::ops::Range;
+
+use super::pack::{PANEL, PackedMatrix};
+use crate::threads::threads_for;
+
+/// Bytes that a block of rows may occupy: half of a second-level cache of 512 KiB.
+const BLOCK_BYTES: usize = 256 * 1024;
+
+/// More rows than this do not make a block better.
+const MOST_ROWS: usize = 512;
+
+/// Rows of a task, if there are enough: two register tiles share each load of the weights.
+const LEAST_ROWS: usize = 24;
+
+/// So few rows for each thread are not worth cutting.
+const FEW_ROWS: usize = 4;
+
+/// Panels whose outputs fill a cache line, which two threads should not share.
+const PANELS_OF_LINE: usize = 64 / PANEL;
+
+/// Rows and panels of a product, cut into tasks of equal size.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Split {
+    rows: usize,
+    panels: usize,
+    task_rows: usize,
+    task_panels: usize,
+    /// Rows of a block, within a task.
+    pub(super) block: usize,
+    pub(super) threads: usize,
+}
+
+impl Split {
+    pub(super) fn new(matrix: &PackedMatrix, groups: usize, rows: usize, input_len: usize) -> Self {
+        let panels = matrix.panels();
+        let depth = matrix.runs().padded_depth();
+        let threads = threads_for(rows.saturating_mul(groups * matrix.columns()).saturating_mul(depth));
+        let mut split = Self {
+            rows,
+            panels,
+            task_rows: rows.max(1),
+            task_panels: panels,
+            block: 1,
+            threads: threads.max(1),
+        };
+        if threads > 1 {
+            split.cut(groups, input_len, panels * PANEL * depth);
+        }
+        let row_bytes = input_len.div_ceil(rows.max(1)) + matrix.runs().count * size_of::<*const u8>();
+        let most = (BLOCK_BYTES / row_bytes).clamp(LEAST_ROWS, MOST_ROWS);
+        split.block = split.task_rows.div_ceil(split.task_rows.div_ceil(most)).max(1);
+        split
+    }
+
+    /// Threads share the larger operand: each reads all of the other one.
+    fn cut(&mut self, groups: usize, input_len: usize, weight_len: usize) {
+        let columns_can_be_cut = groups == 1 && self.panels >= self.threads * PANELS_OF_LINE;
+        if groups == 1 && self.rows < FEW_ROWS * self.threads {
+            self.task_panels = self.panels.div_ceil(self.threads);
+        } else if columns_can_be_cut && weight_len > input_len {
+            self.task_panels = self.panels.div_ceil(self.threads).next_multiple_of(PANELS_OF_LINE);
+        } else {
+            // A few tasks for each thread, as threads are not equally fast.
+            let tasks = self.threads * (self.rows / (self.threads * LEAST_ROWS)).clamp(1, 4);
+            self.task_rows = self.rows.div_ceil(tasks).max(1);
+        }
+    }
+
+    pub(super) fn tasks(&self) -> usize {
+        self.rows.div_ceil(self.task_rows) * self.panels.div_ceil(self.task_panels)
+    }
+
+    /// Rows and panels of a task.
+    pub(super) fn task(&self, index: usize) -> (Range<usize>, Range<usize>) {
+        let across = self.panels.div_ceil(self.task_panels);
+        let [row, panel] = [index / across * self.task_rows, index % across * self.task_panels];
+        (row..self.rows.min(row + self.task_rows), panel..self.panels.min(panel + self.task_panels))
+    }
+}

@@ -1,0 +1,120 @@
+//! Dot products of bytes on vectors of eight sums.
+
+use std::arch::x86_64::*;
+
+use crate::isa::{Avx2, AvxVnni};
+use crate::kernels::dot::{self, DotProduct, Tile};
+use crate::kernels::{Sums, TileSize};
+
+/// 6 x 2 vectors of sums, and one of activations, are 13 of the 16 registers.
+pub(crate) const TILE: TileSize = TileSize { rows: 6, panels: 1 };
+
+/// The dot product of an instruction set whose vectors have 256 bits, which all have AVX2.
+pub(super) trait DotProduct256: Copy {
+    /// Adds the dot product of four unsigned activations and four signed weights to each sum.
+    fn dot(self, sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i;
+}
+
+impl DotProduct256 for AvxVnni {
+    #[inline(always)]
+    fn dot(self, sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
+        // SAFETY: the proof exists only where the instruction was detected.
+        unsafe { _mm256_dpbusd_avx_epi32(sums, activations, weights) }
+    }
+}
+
+/// Exact only while no sum of two products leaves `i16`, see
+/// [`largest_activation`](crate::gemm::PanelColumns::largest_activation).
+impl DotProduct256 for Avx2 {
+    #[inline(always)]
+    fn dot(self, sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
+        // SAFETY: the proof exists only where the instructions were detected.
+        unsafe {
+            let pairs = _mm256_maddubs_epi16(activations, weights);
+            _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
+        }
+    }
+}
+
+/// [`DotProduct`] for vectors of 256 bits.
+#[derive(Clone, Copy)]
+struct Vectors256<P>(P);
+
+impl<P: DotProduct256> DotProduct for Vectors256<P> {
+    type Vector = __m256i;
+
+    const LANES: usize = 8;
+
+    #[inline(always)]
+    fn zero(self) -> __m256i {
+        // SAFETY: the proof exists only where AVX2 was detected.
+        unsafe { _mm256_setzero_si256() }
+    }
+
+    #[inline(always)]
+    fn add(self, a: __m256i, b: __m256i) -> __m256i {
+        // SAFETY: as above.
+        unsafe { _mm256_add_epi32(a, b) }
+    }
+
+    #[inline(always)]
+    fn dot(self, sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
+        self.0.dot(sums, activations, weights)
+    }
+
+    #[inline(always)]
+    unsafe fn broadcast(self, quad: *const u8) -> __m256i {
+        // SAFETY: the caller answers for the four bytes, the proof for the instruction.
+        unsafe { _mm256_set1_epi32(quad.cast::<i32>().read_unaligned()) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, vector: *const u8) -> __m256i {
+        // SAFETY: the caller answers for the vector, the proof for the instruction.
+        unsafe { _mm256_loadu_si256(vector.cast()) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, vector: *mut i32, sums: __m256i) {
+        // SAFETY: the caller answers for the vector, the proof for the instruction.
+        unsafe { _mm256_storeu_si256(vector.cast(), sums) }
+    }
+}
+
+/// [`multiply_tile`](crate::kernels::multiply_tile) on AVX2; no activation may be larger than the panel allows.
+pub(crate) fn multiply_tile(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
+    #[target_feature(enable = "avx2")]
+    fn sized<const R: usize, const U: usize>(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
+        dot::multiply_tile::<_, R, 2, U>(Vectors256(proof), tile, sums);
+    }
+    let multiply = match tile.rows {
+        1 => sized::<1, 4>,
+        2 => sized::<2, 2>,
+        3 => sized::<3, 1>,
+        4 => sized::<4, 1>,
+        5 => sized::<5, 1>,
+        6 => sized::<6, 1>,
+        rows => unreachable!("no tile of {rows} rows"),
+    };
+    // SAFETY: the proof exists only where AVX2 was detected.
+    unsafe { multiply(proof, tile, sums) }
+}
+
+/// [`multiply_tile`](crate::kernels::multiply_tile) on AVX-VNNI.
+pub(crate) fn multiply_tile_vnni(proof: AvxVnni, tile: &Tile<'_>, sums: &mut [Sums]) {
+    #[target_feature(enable = "avx2,avxvnni")]
+    fn sized<const R: usize, const U: usize>(proof: AvxVnni, tile: &Tile<'_>, sums: &mut [Sums]) {
+        dot::multiply_tile::<_, R, 2, U>(Vectors256(proof), tile, sums);
+    }
+    let multiply = match tile.rows {
+        1 => sized::<1, 4>,
+        2 => sized::<2, 2>,
+        3 => sized::<3, 2>,
+        4 => sized::<4, 1>,
+        5 => sized::<5, 1>,
+        6 => sized::<6, 1>,
+        rows => unreachable!("no tile of {rows} rows"),
+    };
+    // SAFETY: the proof exists only where AVX2 and AVX-VNNI were detected.
+    unsafe { multiply(proof, tile, sums) }
+}

@@ -1,0 +1,7 @@
+//! The kernels for AVX-512 with VNNI.
+
+mod multiply;
+mod requantize;
+
+pub(crate) use multiply::{TILE, multiply_tile};
+pub(crate) use requantize::requantize_panel;

@@ -1,0 +1,123 @@
+//! The micro-kernel of instruction sets that multiply bytes: sums of a tile of rows with a panel or two.
+//!
+//! The tile's sums stay in registers. A step of depth loads four weights of each column and, row by row, four
+//! activations into every lane: the dot product of the two is added to the row's sums. The activations are read
+//! where they lie, through one pointer a row.
+
+use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD};
+
+use super::Sums;
+
+/// Vectors of 32-bit sums, and the dot product that adds to them.
+pub(super) trait DotProduct: Copy {
+    /// [`LANES`](Self::LANES) sums, or four bytes for each of them.
+    type Vector: Copy;
+
+    /// Sums of a vector.
+    const LANES: usize;
+
+    fn zero(self) -> Self::Vector;
+
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
+    /// Adds the dot product of four unsigned activations and four signed weights to each sum.
+    fn dot(self, sums: Self::Vector, activations: Self::Vector, weights: Self::Vector) -> Self::Vector;
+
+    /// Four bytes in every lane.
+    ///
+    /// # Safety
+    /// Four bytes can be read.
+    unsafe fn broadcast(self, quad: *const u8) -> Self::Vector;
+
+    /// # Safety
+    /// A vector can be read.
+    unsafe fn load(self, vector: *const u8) -> Self::Vector;
+
+    /// # Safety
+    /// A vector can be written.
+    unsafe fn store(self, vector: *mut i32, sums: Self::Vector);
+}
+
+/// What a tile is computed from.
+#[derive(Clone, Copy)]
+pub(crate) struct Tile<'a> {
+    pub(crate) located: LocatedRows<'a>,
+    pub(crate) first_row: usize,
+    pub(crate) rows: usize,
+    /// The weights of the panels, one panel after the other.
+    pub(crate) weights: &'a [PanelQuad],
+    /// Where the sums of each panel's columns start.
+    pub(crate) initial: &'a [Sums],
+}
+
+/// `sums[panel][row][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]` for
+/// `R` rows and `V` vectors of columns, whole panels.
+///
+/// `U` steps of depth go to sums of their own, so that few rows and columns make enough independent sums.
+#[inline(always)]
+pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const U: usize>(
+    isa: D,
+    tile: &Tile<'_>,
+    sums: &mut [Sums],
+) {
+    let runs = tile.located.runs();
+    let panels = V * D::LANES / PANEL;
+    let panel_quads = runs.count * runs.quads();
+    assert!(tile.rows == R && sums.len() == panels * R);
+    assert!(tile.weights.len() == panels * panel_quads && tile.initial.len() == panels);
+
+    // SAFETY: the vectors of `V` are whole panels, as many as `initial` has.
+    let initial: [D::Vector; V] = std::array::from_fn(|v| unsafe {
+        isa.load(tile.initial.as_ptr().cast::<u8>().add(v * D::LANES * QUAD))
+    });
+    let mut total = [[[isa.zero(); V]; R]; U];
+    total[0] = [initial; R];
+
+    let mut weights: *const u8 = tile.weights.as_ptr().cast();
+    for run in 0..runs.count {
+        let starts: &[*const u8; R] =
+            tile.located.starts(run)[tile.first_row..].first_chunk().expect("the rows of the tile");
+        let starts = *starts;
+        let step = |quad: usize, total: &mut [[D::Vector; V]; R]| {
+            // SAFETY: vector `v` is a part of quad `quad` of this run, of the panel it belongs to.
+            let weights: [D::Vector; V] = std::array::from_fn(|v| unsafe {
+                let column = v * D::LANES;
+                let panel = column / PANEL * panel_quads * size_of::<PanelQuad>();
+                isa.load(weights.add(panel + quad * size_of::<PanelQuad>() + column % PANEL * QUAD))
+            });
+            for (start, total) in starts.iter().zip(total) {
+                // SAFETY: a run can be read in whole quads.
+                let activations = unsafe { isa.broadcast(start.add(quad * QUAD)) };
+                for (total, weights) in total.iter_mut().zip(weights) {
+                    *total = isa.dot(*total, activations, weights);
+                }
+            }
+        };
+        let whole = runs.quads() / U * U;
+        for quad in (0..whole).step_by(U) {
+            for (u, total) in total.iter_mut().enumerate() {
+                step(quad + u, total);
+            }
+        }
+        for quad in whole..runs.quads() {
+            step(quad, &mut total[0]);
+        }
+        // SAFETY: the panel has as many quads for every run.
+        weights = unsafe { weights.add(runs.quads() * size_of::<PanelQuad>()) };
+    }
+
+    let (total, others) = total.split_first_mut().expect("at least one step at a time");
+    for other in others {
+        for (total, other) in total.iter_mut().flatten().zip(other.iter().flatten()) {
+            *total = isa.add(*total, *other);
+        }
+    }
+    let sums: *mut i32 = sums.as_mut_ptr().cast();
+    for (r, total) in total.iter().enumerate() {
+        for (v, total) in total.iter().enumerate() {
+            let column = v * D::LANES;
+            // SAFETY: row `r` of the panel of this vector is one of the `panels * R`.
+            unsafe { isa.store(sums.add((column / PANEL * R + r) * PANEL + column % PANEL), *total) };
+        }
+    }
+}
