@@ -31,6 +31,7 @@ pub mod geometry;
 pub mod isa;
 pub mod linear;
 pub mod mapped_file;
+pub mod peak;
 pub mod pool;
 pub mod qparams;
 pub mod quantize;
