@@ -22,6 +22,7 @@ mod output;
 mod pack;
 mod rows;
 mod split;
+mod storage;
 
 use std::cell::Cell;
 
@@ -37,6 +38,7 @@ pub(crate) use pack::{
 };
 pub(crate) use rows::{LocatedRows, Rows, RunTable};
 use split::Split;
+pub(crate) use storage::Storage;
 
 thread_local! {
     /// Kept between calls, so that a steady state allocates nothing.
