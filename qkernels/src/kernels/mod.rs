@@ -20,14 +20,19 @@ pub(crate) mod avx512;
 mod depthwise;
 mod dot;
 mod generic;
+mod lookup;
 #[cfg(target_arch = "x86_64")]
 mod requantize;
+mod transpose;
 
 use crate::gemm::{PANEL, PanelColumns, PanelQuad, QUAD};
 use crate::isa::Isa;
 
 pub(crate) use depthwise::{DepthwiseBlock, PADDING, TapPair, sum_block};
 pub(crate) use dot::Tile;
+pub(crate) use lookup::look_up;
+pub use transpose::Element;
+pub(crate) use transpose::{Matrix, TILE, transpose};
 
 /// Sums of one row with the columns of a panel.
 pub(crate) type Sums = [i32; PANEL];
