@@ -43,7 +43,7 @@ fi
 # Each run has a folder of its own, so that runs may overlap.
 work=$(mktemp -d "$directory/run.XXXXXX")
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/root/tests" "$work/root/proc" "$work/root/tmp" "$work/disc/isolinux"
+mkdir -p "$work/root/tests" "$work/root/proc" "$work/root/dev" "$work/root/tmp" "$work/disc/isolinux"
 
 # shellcheck disable=SC2086 # one path a line
 cp $tests "$work/root/tests"
@@ -53,6 +53,7 @@ for filter in "$@"; do filters="$filters '$filter'"; done
 cat >"$work/root/init" <<END
 #!/busybox sh
 /busybox mount -t proc none /proc
+/busybox mount -t devtmpfs none /dev
 export RUST_TEST_THREADS=1 QKERNELS_ISA=${QKERNELS_ISA:-avx512vnni} ${PROPTEST_CASES:+PROPTEST_CASES=$PROPTEST_CASES}
 verdict='all passed'
 /tests/qkernels-* --nocapture every_available_set_can_be_chosen | /busybox grep -o 'instruction sets.* avx512vnni' || verdict=failed
