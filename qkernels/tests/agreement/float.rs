@@ -142,10 +142,9 @@ fn batch_norm_normalizes_each_channel() {
         bias: Some(&[0.5, 0.0]),
         eps: 0.0,
     };
-    let input = [1.0, 3.0, -2.0, -1.5];
-    let mut output = [0.0; 4];
-    batch_norm(&parameters, 2, &input, &mut output).unwrap();
-    assert_eq!(output, [0.5, 3.5, 0.0, 1.0]);
+    let mut values = [1.0, 3.0, -2.0, -1.5];
+    batch_norm(&parameters, 2, &mut values).unwrap();
+    assert_eq!(values, [0.5, 3.5, 0.0, 1.0]);
 }
 
 #[test]
