@@ -56,6 +56,7 @@ pub(crate) struct PackedMatrix {
     weights: Vec<PanelQuad>,
     /// One for each panel.
     columns_of_panel: Vec<PanelColumns>,
+    has_zero_points: bool,
 }
 
 /// What is known of the columns of a panel; 0 for those that do not exist.
@@ -106,7 +107,8 @@ impl PackedMatrix {
         for (known, panel) in columns_of_panel.iter_mut().zip(weights.chunks_exact(quads)) {
             known.largest_activation = largest_activation(panel);
         }
-        Ok(Self { columns, runs, weights, columns_of_panel })
+        let has_zero_points = columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL]);
+        Ok(Self { columns, runs, weights, columns_of_panel, has_zero_points })
     }
 
     pub(crate) fn columns(&self) -> usize {
@@ -139,7 +141,7 @@ impl PackedMatrix {
 
     /// Whether a weight other than 0 stands for 0.
     pub(crate) fn has_zero_points(&self) -> bool {
-        self.columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL])
+        self.has_zero_points
     }
 }
 
