@@ -158,7 +158,7 @@ impl PackedConv2d {
     /// PyTorch onednn: `quantized::conv2d_add`, `conv2d_add_relu`.
     ///
     /// # Errors
-    /// As for `run`, and if the formula is another than [`Formula::Onednn`].
+    /// As for `run`, and if the formula is another than [`Formula::Onednn`](crate::requantize::Formula::Onednn).
     pub fn run_add(
         &self,
         geometry: &Conv2dGeometry,

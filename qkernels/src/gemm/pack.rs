@@ -58,6 +58,7 @@ pub(crate) struct PackedMatrix {
     weights: Storage,
     /// One for each panel.
     columns_of_panel: Vec<PanelColumns>,
+    has_zero_points: bool,
 }
 
 /// What is known of the columns of a panel; 0 for those that do not exist.
@@ -123,7 +124,8 @@ impl PackedMatrix {
             });
             known.collect::<Result<Vec<_>>>()
         })?;
-        Ok(Self { columns, runs, weights, columns_of_panel })
+        let has_zero_points = columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL]);
+        Ok(Self { columns, runs, weights, columns_of_panel, has_zero_points })
     }
 
     /// Bytes of the packed weights of so many columns.
@@ -183,7 +185,7 @@ impl PackedMatrix {
 
     /// Whether a weight other than 0 stands for 0.
     pub(crate) fn has_zero_points(&self) -> bool {
-        self.columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL])
+        self.has_zero_points
     }
 }
 
