@@ -26,8 +26,6 @@ const VERSION: u32 = 2;
 const READABLE: RangeInclusive<u32> = 1..=VERSION;
 /// The metadata key of the header.
 const HEADER: &str = "qcore";
-/// The metadata key of the spaces that fill up the header.
-const FILLING: &str = "filling";
 /// Where packed weights begin: at a cache line, and a vector of any instruction set.
 const ALIGNMENT: usize = 64;
 
@@ -50,6 +48,9 @@ pub trait Record: Sized {
 struct Header {
     version: u32,
     records: BTreeMap<String, serde_json::Value>,
+    /// Spaces, so that what follows the header is aligned.
+    #[serde(default)]
+    filling: String,
 }
 
 #[derive(Debug)]
@@ -131,8 +132,7 @@ impl ArchiveWriter {
 
     pub(crate) fn write(self, path: &Path) -> Result<()> {
         let failed = |message: String| Error::file(path, message);
-        let header = serde_json::to_string(&Header { version: VERSION, records: self.records })
-            .map_err(|error| failed(error.to_string()))?;
+        let mut header = Header { version: VERSION, records: self.records, filling: String::new() };
         let views = self
             .tensors
             .iter()
@@ -141,17 +141,21 @@ impl ArchiveWriter {
             })
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
             .map_err(|error| failed(error.to_string()))?;
-        let serialized = |filling: usize| {
-            let entries = [(HEADER.to_owned(), header.clone()), (FILLING.to_owned(), " ".repeat(filling))];
+        let serialized = |header: &Header| {
+            let header = serde_json::to_string(header).map_err(|error| failed(error.to_string()))?;
             let views = views.iter().map(|(name, view)| (name, view));
-            serialize(views, Some(HashMap::from(entries))).map_err(|error| failed(error.to_string()))
+            serialize(views, Some(HashMap::from([(HEADER.to_owned(), header)])))
+                .map_err(|error| failed(error.to_string()))
         };
-        let bytes = serialized(0)?;
-        // The length of the header, a multiple of 8, comes first.
+        let bytes = serialized(&header)?;
+        // The length of safetensors' header, a multiple of 8, comes first.
         let data_start = bytes.first_chunk().map_or(0, |len| 8 + u64::from_le_bytes(*len) as usize);
         match data_start.next_multiple_of(ALIGNMENT) - data_start {
             0 => write_atomically(path, &bytes),
-            filling => write_atomically(path, &serialized(filling)?),
+            missing => {
+                header.filling = " ".repeat(missing);
+                write_atomically(path, &serialized(&header)?)
+            }
         }
     }
 }
@@ -244,7 +248,15 @@ impl Archive {
 
     /// The bytes of a packed weight, where they are in the file; `None` if it is stored in another form.
     pub(crate) fn packed(&self, path: &str) -> Result<Option<MappedBytes>> {
-        self.file.mapped(path, Dtype::U64)
+        let Some(bytes) = self.file.mapped(path, Dtype::U64)? else { return Ok(None) };
+        let shape = self.view(path, Dtype::U64)?.shape().to_vec();
+        match *shape {
+            [_] => Ok(Some(bytes)),
+            _ => {
+                Err(self
+                    .error(format!("tensor `{path}` is of shape {shape:?}, a packed weight has one axis")))
+            }
+        }
     }
 
     fn view(&self, path: &str, dtype: Dtype) -> Result<TensorView<'_>> {
