@@ -51,6 +51,7 @@ impl fmt::Display for Domain {
 ///             domain_out: Domain::Float,
 ///             float_reason: Some("its field is marked `#[quantizable(skip)]`"),
 ///             not_fused: None,
+///             computed_with: &[],
 ///         },
 ///     }],
 ///     outputs: &[1],
@@ -110,6 +111,14 @@ pub enum GraphNodeKind {
         float_reason: Option<&'static str>,
         /// Why it is not fused with what follows, if that was possible at all.
         not_fused: Option<&'static str>,
+        /// The convolutions that the addition may run inside of, by their paths: of those that an instance has, it
+        /// runs in the last. Empty for other operations, and where the macro cannot tell that it will for every
+        /// instance; it follows no value out of a loop or a nested model.
+        ///
+        /// This is of the default plan and of operands of one shape. On the qnnpack backend an addition stays a
+        /// step of its own, because it rounds in a way of its own. [`Converted::profile`](crate::Converted::profile)
+        /// has the steps of an instance.
+        computed_with: &'static [&'static str],
     },
     /// A nested `#[quantizable]` model. Values cross its border as they are.
     Model {
@@ -245,6 +254,11 @@ impl fmt::Display for Graph {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&table::text(self))
     }
+}
+
+/// `computed with conv2 or downsample.0`.
+fn computed_with_text(convolutions: &[&str]) -> Option<String> {
+    (!convolutions.is_empty()).then(|| format!("computed with {}", convolutions.join(" or ")))
 }
 
 #[cfg(test)]

@@ -84,10 +84,12 @@ impl Writer {
 
     fn step(&mut self, graph: &Graph, node: &GraphNode, sources: &mut Sources, is_nested: bool) {
         match node.kind {
-            GraphNodeKind::Operation { operation, members, domain_in, domain_out, .. } => {
+            GraphNodeKind::Operation { operation, members, domain_in, domain_out, computed_with, .. } => {
                 let members: Vec<String> = members.iter().map(ToString::to_string).collect();
                 let label = if members.len() > 1 { members.join(" + ") } else { node.path.to_owned() };
-                let id = self.node(&format!("{operation}\n{label}"), domain_out, "");
+                let mut label = format!("{operation}\n{label}");
+                label.extend(super::computed_with_text(computed_with).map(|text| format!("\n{text}")));
+                let id = self.node(&label, domain_out, "");
                 for &input in node.inputs {
                     self.edge(graph, sources, input, domain_in, id);
                 }

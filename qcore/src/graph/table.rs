@@ -113,7 +113,15 @@ fn collect_node(graph: &Graph, node: &GraphNode, depth: usize, rows: &mut Vec<Ro
     let outputs = value_cell(graph, node.outputs);
     let inputs = numbers(node.inputs);
     match node.kind {
-        GraphNodeKind::Operation { operation, members, domain_in, domain_out, float_reason, not_fused } => {
+        GraphNodeKind::Operation {
+            operation,
+            members,
+            domain_in,
+            domain_out,
+            float_reason,
+            not_fused,
+            computed_with,
+        } => {
             let crossing = if domain_in == domain_out {
                 domain(domain_out)
             } else {
@@ -126,6 +134,7 @@ fn collect_node(graph: &Graph, node: &GraphNode, depth: usize, rows: &mut Vec<Ro
             }
             notes.extend(float_reason.map(|reason| format!("float: {reason}")));
             notes.extend(not_fused.map(|reason| format!("not fused: {reason}")));
+            notes.extend(super::computed_with_text(computed_with));
             rows.push(row(
                 depth,
                 [outputs, operation.into(), node.path.into(), inputs, crossing, notes.join("; ")],

@@ -14,6 +14,7 @@ const CONV: GraphNode = GraphNode {
         domain_out: Domain::Int8,
         float_reason: None,
         not_fused: None,
+        computed_with: &[],
     },
 };
 
@@ -129,4 +130,23 @@ fn a_nested_model_that_stays_in_float_is_drawn_in_float() {
     };
     let dot = Graph { nodes: &[NODE], ..OUTER }.to_dot();
     assert!(!dot.contains("lightblue"), "{dot}");
+}
+
+#[test]
+fn an_addition_shows_the_convolutions_that_it_may_run_in() {
+    const ADDITION: GraphNode = GraphNode {
+        kind: GraphNodeKind::Operation {
+            operation: "add",
+            members: &[GraphMember { path: None, object_type: "add" }],
+            domain_in: Domain::Int8,
+            domain_out: Domain::Int8,
+            float_reason: None,
+            not_fused: None,
+            computed_with: &["conv2", "downsample.0"],
+        },
+        ..OUTER.nodes[0]
+    };
+    let graph = Graph { nodes: &[ADDITION], ..OUTER };
+    assert!(graph.to_string().contains("computed with conv2 or downsample.0\n"), "{graph}");
+    assert!(graph.to_dot().contains("\\ncomputed with conv2 or downsample.0\""), "{}", graph.to_dot());
 }

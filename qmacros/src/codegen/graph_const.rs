@@ -194,6 +194,7 @@ impl Writer<'_> {
         let not_fused = planned.why_not_fused(op.members[0].result);
         let not_fused = not_fused.map(|declined| format!("{}: {}", declined.pattern, declined.reason));
         let not_fused = optional(not_fused.as_deref());
+        let computed_with = planned.residuals.computed_with(op.result);
         let path = site_name(op, &self.letters);
         let kind = quote!(Operation {
             operation: #operation,
@@ -202,6 +203,7 @@ impl Writer<'_> {
             domain_out: #domain_out,
             float_reason: #float_reason,
             not_fused: #not_fused,
+            computed_with: &[#(#computed_with),*],
         });
         self.step(&path, &op.operands, &[op.result], &kind)
     }

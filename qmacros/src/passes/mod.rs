@@ -2,7 +2,8 @@
 //!
 //! 1. `fusion` first, so that a fused group counts as one operation;
 //! 2. `domains` and `stubs` next, because the borders of int8 regions depend on the groups;
-//! 3. `liveness` last, because it describes the final graph. The float variant runs the graph as written and has
+//! 3. `residual` then, because only additions of int8 values run in a convolution;
+//! 4. `liveness` last, because it describes the final graph. The float variant runs the graph as written and has
 //!    a table of its own.
 
 mod domains;
@@ -13,6 +14,7 @@ mod liveness;
 mod manual;
 mod patterns;
 mod readers;
+mod residual;
 mod stubs;
 #[cfg(test)]
 pub mod testing;
@@ -25,6 +27,7 @@ pub use domains::{Domain, Domains};
 pub use fusion::Declined;
 pub use liveness::{Liveness, Use};
 pub use manual::Diagnostic;
+pub use residual::Residuals;
 pub use stubs::{Action, BlockNumber, Stub, StubPlan};
 
 use crate::ir::print::{graph_text, number_values};
@@ -44,6 +47,7 @@ pub struct Planned {
     pub declined: Vec<Declined>,
     pub domains: Domains,
     pub stubs: StubPlan,
+    pub residuals: Residuals,
     /// The text after each pass, if `dump` asks for it.
     pub dump: Option<String>,
     /// What the user has to change; no variant is worth generating if there is any.
@@ -87,6 +91,8 @@ pub fn run(graph: Graph, options: ForwardOptions) -> Planned {
         diagnostics.extend(float_ops::deny(&fused, &domains));
     }
     let _ = write!(dump, "\n# after stubs\n{}", stubs_text(&fused, &domains, &stubs));
+    let residuals = residual::find(&fused, &domains);
+    dump.push_str(&residuals_text(&fused, &residuals));
 
     Planned {
         float_liveness: liveness::analyze(&graph),
@@ -96,6 +102,7 @@ pub fn run(graph: Graph, options: ForwardOptions) -> Planned {
         declined,
         domains,
         stubs,
+        residuals,
         dump: options.dump.then_some(dump),
         diagnostics,
     }
@@ -133,4 +140,15 @@ fn stubs_text(graph: &Graph, domains: &Domains, stubs: &StubPlan) -> String {
         let _ = writeln!(text, "%{number} is float: {reason}");
     }
     text
+}
+
+/// The additions that run in a convolution.
+fn residuals_text(graph: &Graph, residuals: &Residuals) -> String {
+    let mut order: Vec<(ValueId, usize)> = number_values(graph).into_iter().collect();
+    order.sort_unstable_by_key(|(_, number)| *number);
+    let computed_with = |(value, number)| match residuals.computed_with(value) {
+        [] => String::new(),
+        convolutions => format!("%{number} is computed with {}\n", convolutions.join(" or ")),
+    };
+    order.into_iter().map(computed_with).collect()
 }

@@ -88,3 +88,34 @@ fn collect(block: &Block, readers: &mut Readers) {
         }
     }
 }
+
+/// How often each value is read at most, whichever arms are taken; `ends` are read after the block. A size is known
+/// without a read.
+pub fn most_reads(block: &Block, ends: &[ValueId]) -> HashMap<ValueId, usize> {
+    let mut reads = HashMap::new();
+    let mut add = |value: ValueId, count: usize| *reads.entry(value).or_default() += count;
+    ends.iter().for_each(|&value| add(value, 1));
+    for node in &block.nodes {
+        match &node.kind {
+            NodeKind::Op(op) => op.operands.iter().for_each(|&value| add(value, 1)),
+            NodeKind::Model(model) => model.operands.iter().for_each(|&value| add(value, 1)),
+            NodeKind::For(repeat) => {
+                repeat.carried.iter().for_each(|carried| add(carried.initial, 1));
+                let next: Vec<ValueId> = repeat.carried.iter().map(|carried| carried.next).collect();
+                most_reads(&repeat.body, &next).into_iter().for_each(|(value, count)| add(value, count));
+            }
+            NodeKind::Branch(branch) => {
+                let merged = branch.merged.iter();
+                let then_values: Vec<ValueId> = merged.clone().map(|merged| merged.then_value).collect();
+                let else_values: Vec<ValueId> = merged.map(|merged| merged.else_value).collect();
+                let mut most = most_reads(&branch.then_block, &then_values);
+                for (value, count) in most_reads(&branch.else_block, &else_values) {
+                    let most = most.entry(value).or_default();
+                    *most = count.max(*most);
+                }
+                most.into_iter().for_each(|(value, count)| add(value, count));
+            }
+        }
+    }
+    reads
+}

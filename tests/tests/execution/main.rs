@@ -2,6 +2,7 @@
 
 mod allocations;
 mod memory;
+mod residuals;
 mod serving;
 mod steps;
 

@@ -193,6 +193,7 @@ const _: () = {
                         domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {
@@ -215,6 +216,7 @@ const _: () = {
                         domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {
@@ -251,6 +253,7 @@ const _: () = {
                                     domain_out: qp::Domain::Int8,
                                     float_reason: ::core::option::Option::None,
                                     not_fused: ::core::option::Option::None,
+                                    computed_with: &[],
                                 },
                             },
                         ],
@@ -277,6 +280,7 @@ const _: () = {
                         domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
+                        computed_with: &["conv2", "downsample.0"],
                     },
                 },
                 qp::GraphNode {

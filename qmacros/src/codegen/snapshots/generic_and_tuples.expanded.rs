@@ -231,6 +231,7 @@ const _: () = {
                         domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {
@@ -249,6 +250,7 @@ const _: () = {
                         domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {
@@ -281,6 +283,7 @@ const _: () = {
                                     domain_out: qp::Domain::Int8,
                                     float_reason: ::core::option::Option::None,
                                     not_fused: ::core::option::Option::None,
+                                    computed_with: &[],
                                 },
                             },
                         ],
@@ -303,6 +306,7 @@ const _: () = {
                         domain_out: qp::Domain::Float,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {

@@ -167,6 +167,7 @@ const _: () = {
                         domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {
@@ -214,6 +215,7 @@ const _: () = {
                                     domain_out: qp::Domain::Int8,
                                     float_reason: ::core::option::Option::None,
                                     not_fused: ::core::option::Option::None,
+                                    computed_with: &[],
                                 },
                             },
                         ],
@@ -235,6 +237,7 @@ const _: () = {
                         domain_out: qp::Domain::Int8,
                         float_reason: ::core::option::Option::None,
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {
@@ -265,6 +268,7 @@ const _: () = {
                             "its field is marked `#[quantizable(skip)]`",
                         ),
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
             ],

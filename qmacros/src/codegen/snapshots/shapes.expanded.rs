@@ -100,6 +100,7 @@ const _: () = {
                             "its input is float and nothing quantized reads its result",
                         ),
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {
@@ -120,6 +121,7 @@ const _: () = {
                             "its input is float and nothing quantized reads its result",
                         ),
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {
@@ -140,6 +142,7 @@ const _: () = {
                             "its input is float and nothing quantized reads its result",
                         ),
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {
@@ -160,6 +163,7 @@ const _: () = {
                             "its input is float and nothing quantized reads its result",
                         ),
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
                 qp::GraphNode {
@@ -180,6 +184,7 @@ const _: () = {
                             "its input is float and nothing quantized reads its result",
                         ),
                         not_fused: ::core::option::Option::None,
+                        computed_with: &[],
                     },
                 },
             ],
