@@ -265,14 +265,18 @@ impl QuantizedOp for QuantizedArithmetic {
         }
     }
 
-    /// Only for operands of one shape.
+    /// Only for operands of one shape, and a second one that has one value for each channel of each image.
     fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
         let name = self.kind.name(self.relu);
         let [a, b] = exactly_shared(name, inputs)?;
-        if a.shape() != b.shape() || self.output.dtype != DType::QUInt8 {
-            broadcast_shape(name, a.shape(), b.shape())?;
+        let shape = broadcast_shape(name, a.shape(), b.shape())?;
+        let [a_image, b_image] =
+            [a, b].map(|operand| operand.image().map(|image| (image.batch, image.channels)));
+        let is_row = matches!(b.shape(), [_, _, 1, 1]) && a_image == b_image;
+        if a.shape() != shape || (b.shape() != shape && !is_row) || self.output.dtype != DType::QUInt8 {
             return Ok(None);
         }
+        let images = if b.shape() == shape { 1 } else { a_image.map_or(1, |(batch, _)| batch) };
         let qparams = BinaryQParams {
             a: a.kernel_qparams(),
             b: b.kernel_qparams(),
@@ -282,17 +286,22 @@ impl QuantizedOp for QuantizedArithmetic {
         let kernel = ArithmeticKernel {
             function: self.u8_function(),
             qparams,
-            is_plain_addition: self.kind == Arithmetic::Add && self.backend != Backend::Qnnpack,
+            images,
+            is_plain_addition: self.kind == Arithmetic::Add
+                && self.backend != Backend::Qnnpack
+                && b.shape() == shape,
         };
         Ok(Some(Planned::Kernel(Box::new(kernel), a.with_qparams(&self.output))))
     }
 }
 
-/// [`QuantizedArithmetic`] on operands of one shape.
+/// [`QuantizedArithmetic`] on operands of one shape, or with a second one that is repeated for each pixel.
 #[derive(Debug)]
 struct ArithmeticKernel {
     function: Elementwise<u8>,
     qparams: BinaryQParams,
+    /// Parts of both operands that belong together.
+    images: usize,
     /// Not of qnnpack, which rounds in another way than a convolution's epilogue can.
     is_plain_addition: bool,
 }
@@ -300,7 +309,13 @@ struct ArithmeticKernel {
 impl Kernel for ArithmeticKernel {
     fn run(&self, inputs: &[&[u8]], output: &mut [u8], _pitch: usize) -> qkernels::Result<()> {
         let input = |index: usize| inputs.get(index).copied().unwrap_or_default();
-        (self.function)(&self.qparams, input(0), input(1), output)
+        let (a, b) = (input(0), input(1));
+        let [a_len, b_len, output_len] =
+            [a.len(), b.len(), output.len()].map(|len| (len / self.images.max(1)).max(1));
+        a.chunks(a_len)
+            .zip(b.chunks(b_len))
+            .zip(output.chunks_mut(output_len))
+            .try_for_each(|((a, b), output)| (self.function)(&self.qparams, a, b, output))
     }
 
     fn as_addition(&self) -> Option<BinaryQParams> {

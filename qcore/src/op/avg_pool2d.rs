@@ -4,7 +4,7 @@ use qkernels::pool::{AveragePool2d, TieRule};
 use serde::{Deserialize, Serialize};
 
 use super::inputs::{exactly, exactly_shared, refused, take_one, zeros};
-use super::kernel::bytewise;
+use super::kernel::pitched;
 use super::layout::{
     Activation, Image, Integers, MemoryFormat, image_in_format, per_tensor, with_integers, with_qparams_of,
 };
@@ -143,8 +143,8 @@ impl QuantizedOp for QuantizedAvgPool2d {
         let qparams = x.kernel_qparams();
         let pool = AveragePool2d { qparams, tie_rule, count_include_pad: self.pool.count_include_pad };
         let output = x.with_image(output_shape(&geometry), format);
-        Ok(Some(bytewise(&output, move |input, output| {
-            qkernels::pool::avg_pool2d(&geometry, &pool, input, output)
+        Ok(Some(pitched(output, move |input, output, pitch| {
+            qkernels::pool::avg_pool2d_into(&geometry, &pool, input, output, pitch)
         })))
     }
 }

@@ -1,12 +1,14 @@
 //! `BatchNorm1d` and `BatchNorm2d` in evaluation, perhaps with a ReLU fused.
 
 use ndarray::{Array, IxDyn};
-use qkernels::QuantizedInteger;
+use qkernels::elementwise;
+use qkernels::quantize::ChannelExtents;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, relu_if, take_one};
+use super::inputs::{exactly, exactly_shared, refused, relu_if, take_one};
+use super::kernel::bytewise;
 use super::layout::{Activation, Integers, from_order, integers_of, per_tensor};
-use super::{FuseReLU, Lowering, Op, OutputRule, QuantizedOp};
+use super::{ActivationSpec, FuseReLU, Lowering, Op, OutputRule, Planned, QuantizedOp};
 use crate::archive::{Archive, ArchiveWriter, Record};
 use crate::parameters::join;
 use crate::{DType, Error, QParams, QTensor, Result, Tensor};
@@ -272,6 +274,16 @@ impl QuantizedBatchNorm {
         Ok(())
     }
 
+    fn constants(&self, from: qkernels::QParams, to: qkernels::QParams) -> elementwise::BatchNorm<'_> {
+        elementwise::BatchNorm {
+            scale: &self.scale,
+            offset: &self.offset,
+            input_zero_point: from.zero_point,
+            output: to,
+            relu: self.relu,
+        }
+    }
+
     /// Works on `[N, .., C]`, which is how an image from a convolution lies in memory.
     fn run<T: Activation>(&self, x: &QTensor) -> Result<QTensor> {
         let name = self.spatial.name(self.relu);
@@ -284,15 +296,12 @@ impl QuantizedBatchNorm {
         let order: Vec<usize> = [0].into_iter().chain(2..integers.ndim()).chain([1]).collect();
         let ordered = integers.view().permuted_axes(IxDyn(&order));
         let ordered = ordered.as_standard_layout();
-        let (low, high) = <T as QuantizedInteger>::RANGE.into_inner();
-        let low = if self.relu { to.zero_point } else { low };
-        let mut output = Vec::with_capacity(integers.len());
-        for pixel in ordered.as_slice().unwrap_or_default().chunks_exact(self.scale.len()) {
-            output.extend(pixel.iter().zip(&self.scale).zip(&self.offset).map(|((&q, scale), offset)| {
-                let steps = (q.to_i32() - from.zero_point) as f32 * scale + offset;
-                T::from_steps(steps, to.zero_point, low, high)
-            }));
-        }
+        let channels = self.scale.len();
+        let extents = ChannelExtents { outer: integers.len() / channels, channels, inner: 1 };
+        let mut output = vec![T::default(); integers.len()];
+        let input = ordered.as_slice().unwrap_or_default();
+        elementwise::batch_norm(&self.constants(from, to), extents, input, &mut output)
+            .map_err(refused(name, x.shape()))?;
         let output = Array::from_shape_vec(ordered.raw_dim(), output)
             .map_err(|_| Error::shape(name, "whole pixels", x.shape()))?;
         let output: Integers<T> = from_order(output, &order).into_shared();
@@ -307,6 +316,26 @@ impl QuantizedOp for QuantizedBatchNorm {
             DType::QInt8 => self.run::<i8>(x),
             _ => self.run::<u8>(x),
         }
+    }
+
+    fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        let name = self.spatial.name(self.relu);
+        let [x] = exactly_shared(name, inputs)?;
+        self.spatial.check(self.relu, self.scale.len(), x.shape())?;
+        let (from, to) = (per_tensor(name, &self.input)?, per_tensor(name, &self.output)?);
+        if x.kernel_qparams() != from {
+            return Err(Error::parameter(name, "was made for inputs of another scale"));
+        }
+        if self.output.dtype != DType::QUInt8 {
+            return Ok(None);
+        }
+        let channels = self.scale.len();
+        let inner = if x.image().is_some() { 1 } else { x.shape()[2..].iter().product() };
+        let extents = ChannelExtents { outer: x.byte_len() / (channels * inner).max(1), channels, inner };
+        let operation = self.clone();
+        Ok(Some(bytewise(&x.with_qparams(&self.output), move |input, output| {
+            elementwise::batch_norm(&operation.constants(from, to), extents, input, output)
+        })))
     }
 }
 

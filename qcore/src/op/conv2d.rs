@@ -11,7 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::{exactly, exactly_shared, image_extents, refused, relu_if, take_one, unusable, zeros};
 use super::layout::{Image, MemoryFormat, channels_last};
-use super::weights::{QuantizedWeights, WeightsInfo, WeightsRecord, check_bias, load_bias, save_bias};
+use super::weights::{
+    QuantizedWeights, StoredWeight, WeightsInfo, WeightsRecord, check_bias, load_bias, save_bias,
+};
 use super::{
     ActivationSpec, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Pair, Planned,
     QuantizedOp,
@@ -358,9 +360,9 @@ impl Record for QuantizedConv2d {
     fn load(archive: &Archive, path: &str) -> Result<Self> {
         let QuantizedRecord { options, weights } = archive.get(path)?;
         let (info, weight) = WeightsInfo::load(archive, path, weights)?;
-        let operation = match weight.into_plain(info) {
-            Ok(weights) => Self::new(weights, options),
-            Err((info, packed)) => options.smallest_geometry(&info.shape).and_then(|geometry| {
+        let operation = match weight {
+            StoredWeight::Plain(weight) => Self::new(info.with_weight(weight), options),
+            StoredWeight::Packed(packed) => options.smallest_geometry(&info.shape).and_then(|geometry| {
                 let packed = PackedConv2d::from_packed(packed, &info.qparams.zero_point, &geometry);
                 Self::of_packed(info, options, packed.map_err(unusable(NAME))?, None)
             }),

@@ -146,6 +146,36 @@ pub trait Kernel: Debug + Send + Sync {
     }
 }
 
+/// A kernel that can leave room between the pixels of its output.
+pub(super) struct PitchedKernel<F>(F);
+
+impl<F> Debug for PitchedKernel<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PitchedKernel")
+    }
+}
+
+impl<F> Kernel for PitchedKernel<F>
+where
+    F: Fn(&[u8], &mut [u8], usize) -> qkernels::Result<()> + Send + Sync,
+{
+    fn run(&self, inputs: &[&[u8]], output: &mut [u8], pitch: usize) -> qkernels::Result<()> {
+        (self.0)(inputs.first().copied().unwrap_or_default(), output, pitch)
+    }
+
+    fn takes_pitch(&self) -> bool {
+        true
+    }
+}
+
+/// A kernel of `f`, which takes input, output and pitch.
+pub(super) fn pitched<F>(output: ActivationSpec, f: F) -> Planned
+where
+    F: Fn(&[u8], &mut [u8], usize) -> qkernels::Result<()> + Send + Sync + 'static,
+{
+    Planned::Kernel(Box::new(PitchedKernel(f)), output)
+}
+
 /// Limits every byte.
 #[derive(Debug)]
 pub(super) struct ClampKernel {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::{exactly, exactly_shared, refused, relu_if, take_one, unusable};
 use super::layout::{Integers, row_major};
-use super::weights::{QuantizedWeights, WeightsInfo, check_bias, load_bias, save_bias};
+use super::weights::{QuantizedWeights, StoredWeight, WeightsInfo, check_bias, load_bias, save_bias};
 use super::{
     ActivationSpec, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Planned,
     QuantizedOp,
@@ -249,9 +249,9 @@ impl Record for QuantizedLinear {
 
     fn load(archive: &Archive, path: &str) -> Result<Self> {
         let (info, weight) = WeightsInfo::load(archive, path, archive.get(path)?)?;
-        let operation = match weight.into_plain(info) {
-            Ok(weights) => Self::new(weights),
-            Err((info, packed)) => features(&info.shape).and_then(|(out_features, in_features)| {
+        let operation = match weight {
+            StoredWeight::Plain(weight) => Self::new(info.with_weight(weight)),
+            StoredWeight::Packed(packed) => features(&info.shape).and_then(|(out_features, in_features)| {
                 let zero_points = &info.qparams.zero_point;
                 let packed = PackedLinear::from_packed(packed, zero_points, out_features, in_features);
                 Self::of_packed(info, packed.map_err(unusable(NAME))?)

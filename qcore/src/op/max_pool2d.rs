@@ -5,7 +5,7 @@ use qkernels::quantize::ImageShape;
 use serde::{Deserialize, Serialize};
 
 use super::inputs::{exactly, exactly_shared, image_extents, refused, take_one, zeros};
-use super::kernel::bytewise;
+use super::kernel::pitched;
 use super::layout::{
     Activation, Image, Integers, MemoryFormat, image_in_format, with_integers, with_qparams_of,
 };
@@ -183,7 +183,9 @@ impl QuantizedOp for QuantizedMaxPool2d {
             _ => x.format(),
         };
         let output = x.with_image(output_shape(&geometry), format);
-        Ok(Some(bytewise(&output, move |input, output| qkernels::pool::max_pool2d(&geometry, input, output))))
+        Ok(Some(pitched(output, move |input, output, pitch| {
+            qkernels::pool::max_pool2d_into(&geometry, input, output, pitch)
+        })))
     }
 }
 

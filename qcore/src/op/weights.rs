@@ -202,6 +202,12 @@ impl WeightsInfo {
         QTensor::from_int_repr(integers, Arc::clone(&self.qparams)).ok()
     }
 
+    /// Everything, with the integers of the weight.
+    pub(super) fn with_weight(self, weight: QTensor) -> QuantizedWeights {
+        let Self { bias, input, output, backend, relu, .. } = self;
+        QuantizedWeights { weight, bias, input, output, backend, relu }
+    }
+
     /// Writes the bias and a packed weight, and gives what belongs into the operation's record.
     pub(super) fn save_packed<'a>(
         &self,
@@ -266,22 +272,6 @@ impl WeightsInfo {
         };
         let bias = load_bias(archive, path, bias)?;
         Ok((Self { shape, qparams, bias, input, output, backend, relu }, weight))
-    }
-}
-
-impl StoredWeight {
-    /// The weight with everything else, if it is stored in PyTorch's order.
-    pub(super) fn into_plain(
-        self,
-        info: WeightsInfo,
-    ) -> std::result::Result<QuantizedWeights, (WeightsInfo, MappedBytes)> {
-        match self {
-            Self::Packed(packed) => Err((info, packed)),
-            Self::Plain(weight) => {
-                let WeightsInfo { bias, input, output, backend, relu, .. } = info;
-                Ok(QuantizedWeights { weight, bias, input, output, backend, relu })
-            }
-        }
     }
 }
 

@@ -163,6 +163,39 @@ fn a_clamp_runs_in_the_layer_before_it() {
     }
 }
 
+/// Squeeze and excite: every channel scaled by what a small branch says.
+#[quantizable]
+struct Excite {
+    conv: Conv2d,
+    gate: Conv2d,
+}
+
+#[quantizable]
+impl Excite {
+    fn forward(&self, x: Tensor) -> Tensor {
+        let y = self.conv(x);
+        let gate = relu6(self.gate(adaptive_avg_pool2d(y, 1)));
+        y * gate
+    }
+}
+
+#[test]
+fn a_gate_scales_every_pixel() {
+    let layer =
+        |inputs, seed| Conv2d::new(inputs, 6, 1).with_weight(noise(&[6, inputs, 1, 1], seed)).unwrap();
+    let model =
+        Excite { conv: layer(3, 1), gate: layer(6, 2).with_bias(noise(&[6], 3).map(|b| b + 1.0)).unwrap() };
+    let input = noise(&[3, 3, 5, 4], 70);
+    for backend in Backend::ALL {
+        let int8 = converted(&model, backend, &[3, 3, 5, 4]);
+        let steps = int8.profile(&input).unwrap().steps;
+        assert!(steps.iter().all(|step| step.domain != "tensor"), "{backend}: {steps:?}");
+        let (float, int8) = (model.forward(&input).unwrap(), int8.forward(&input).unwrap());
+        let largest = float.view().iter().fold(0.0_f32, |largest, value| largest.max(value.abs()));
+        assert!(tests::tensors::largest_difference(&float, &int8) < 0.05 * largest, "{backend}");
+    }
+}
+
 #[test]
 fn costs_are_those_of_the_layers() {
     let input = noise(&[2, 3, 16, 16], 20);
