@@ -75,8 +75,9 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
     let mut total = [[[isa.zero(); V]; R]; U];
     total[0] = [initial; R];
 
-    let mut weights: *const u8 = tile.weights.as_ptr().cast();
-    for run in 0..runs.count {
+    for &run in tile.located.used() {
+        assert!(run < runs.count);
+        let weights = tile.weights[run * runs.quads()..].as_ptr().cast::<u8>();
         let starts: &[*const u8; R] =
             tile.located.starts(run)[tile.rows.start..].first_chunk().expect("the rows of the tile");
         let starts = *starts;
@@ -104,8 +105,6 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
         for quad in whole..runs.quads() {
             step(quad, &mut total[0]);
         }
-        // SAFETY: the panel has as many quads for every run.
-        weights = unsafe { weights.add(runs.quads() * size_of::<PanelQuad>()) };
     }
 
     let (total, others) = total.split_first_mut().expect("at least one step at a time");
