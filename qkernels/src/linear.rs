@@ -192,6 +192,10 @@ pub(crate) struct InputRows<'a> {
 }
 
 impl Rows for InputRows<'_> {
+    fn runs(&self) -> Runs {
+        Runs { count: 1, len: self.in_features }
+    }
+
     fn locate(&self, rows: Range<usize>, _group: usize, table: &mut RunTable<'_>) {
         table.point(0, 0..rows.len(), rows.start * self.in_features, self.in_features);
     }

@@ -11,7 +11,7 @@ mod window;
 use crate::elementwise::BinaryQParams;
 use crate::error::{Error, Result};
 use crate::gemm::{self, Epilogue, KeepSums, OutputRows, PackedMatrix, Requantize};
-use crate::geometry::Conv2dGeometry;
+use crate::geometry::{Conv2dGeometry, Conv2dParameters};
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
@@ -19,7 +19,7 @@ use crate::linear::{InputRows, check_zero_point_count};
 use crate::qparams::QParams;
 use crate::requantize::Requantization;
 use depthwise::DepthwiseFilters;
-use window::{WindowRows, window_runs};
+use window::{WindowRows, packed_runs};
 
 /// The weight of a 2-d convolution, packed once for images of any size.
 #[derive(Clone, Debug)]
@@ -27,6 +27,7 @@ pub struct PackedConv2d {
     in_channels: usize,
     out_channels: usize,
     kernel: [usize; 2],
+    dilation: [usize; 2],
     groups: usize,
     filters: Filters,
 }
@@ -60,7 +61,7 @@ impl PackedConv2d {
     /// Packs `weight` `[O, C / groups, KH, KW]` (PyTorch's order); `zero_points` has 1 or `O`
     /// elements.
     ///
-    /// Of `geometry` only channels, kernel and groups matter here.
+    /// Of `geometry` only channels, kernel, dilation and groups matter here.
     ///
     /// # Errors
     /// If a length does not match, a zero point is not an `i8`, or the sum of products could leave
@@ -81,6 +82,7 @@ impl PackedConv2d {
             in_channels: geometry.in_channels,
             out_channels: geometry.out_channels,
             kernel: geometry.kernel,
+            dilation: geometry.dilation,
             groups: geometry.groups,
             filters,
         }
@@ -219,13 +221,14 @@ impl PackedConv2d {
     }
 
     fn check_geometry(&self, geometry: &Conv2dGeometry) -> Result<()> {
-        let packed = (self.in_channels, self.out_channels, self.kernel, self.groups);
-        let wanted = (geometry.in_channels, geometry.out_channels, geometry.kernel, geometry.groups);
+        let packed = (self.in_channels, self.out_channels, self.kernel, self.dilation, self.groups);
+        let Conv2dParameters { in_channels, out_channels, kernel, dilation, groups, .. } = **geometry;
+        let wanted = (in_channels, out_channels, kernel, dilation, groups);
         if packed == wanted {
             Ok(())
         } else {
             Err(Error::geometry(format!(
-                "the weight was packed for (in_channels, out_channels, kernel, groups) {packed:?}, not {wanted:?}"
+                "the weight was packed for (in_channels, out_channels, kernel, dilation, groups) {packed:?}, not {wanted:?}"
             )))
         }
     }
@@ -241,7 +244,7 @@ fn pack_groups(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) ->
             let first = group * columns;
             let zero_points = zero_points_of_group(zero_points, group, columns);
             // From [C, KH * KW] to [KH * KW, C].
-            PackedMatrix::new(columns, window_runs(geometry), zero_points, |o, k| {
+            PackedMatrix::new(columns, packed_runs(geometry), zero_points, |o, k| {
                 weight[(first + o) * depth + k % channels * taps + k / channels]
             })
         })

@@ -1,7 +1,7 @@
 //! Packed weights in and out of files.
 
 use super::{
-    Filters, PackedConv2d, check_zero_point_count, columns_of_group, window_runs, zero_points_of_group,
+    Filters, PackedConv2d, check_zero_point_count, columns_of_group, packed_runs, zero_points_of_group,
 };
 use crate::error::{Error, Result};
 use crate::gemm::{PackedMatrix, Storage};
@@ -32,7 +32,7 @@ impl PackedConv2d {
         if geometry.is_depthwise() {
             return Err(Error::geometry("depthwise weights are not stored packed"));
         }
-        let (columns, runs) = (columns_of_group(geometry), window_runs(geometry));
+        let (columns, runs) = (columns_of_group(geometry), packed_runs(geometry));
         let group_len = PackedMatrix::packed_len(columns, runs)?;
         let len = length::product("packed weight", &[geometry.groups, group_len])?;
         length::check("packed weight", &bytes, len)?;

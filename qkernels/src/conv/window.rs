@@ -1,23 +1,35 @@
 //! The window of an output pixel as a row of the matrix product, in the order `[KH, KW, C / groups]`.
 //!
-//! Neighbouring pixels of an image are neighbours in memory, so that all taps of a filter row are one run; with
+//! Neighbouring pixels of an image are neighbours in memory, so that all taps of a filter row can be one run; with
 //! dilation or groups every tap is a run of its own.
 
 use std::ops::Range;
 
-use crate::gemm::{Rows, RunTable, Runs};
+use crate::gemm::{QUAD, Rows, RunTable, Runs};
 use crate::geometry::Conv2dGeometry;
 
-/// The runs of every window.
-pub(super) fn window_runs(geometry: &Conv2dGeometry) -> Runs {
-    let [height, width] = geometry.kernel;
-    let taps = taps_of_run(geometry);
-    Runs { count: height * (width / taps), len: taps * (geometry.in_channels / geometry.groups) }
+/// The runs of packed weights: one for each tap, or for each row of taps if those of a single tap would have to be
+/// filled up.
+pub(super) fn packed_runs(geometry: &Conv2dGeometry) -> Runs {
+    let channels = geometry.in_channels / geometry.groups;
+    let taps = if channels.is_multiple_of(QUAD) { 1 } else { neighbouring_taps(geometry) };
+    runs(geometry, taps)
 }
 
-/// Neighbouring taps of a filter row that are neighbours in memory.
-fn taps_of_run(geometry: &Conv2dGeometry) -> usize {
+fn runs(geometry: &Conv2dGeometry, taps_of_run: usize) -> Runs {
+    let [height, width] = geometry.kernel;
+    let channels = geometry.in_channels / geometry.groups;
+    Runs { count: height * (width / taps_of_run), len: taps_of_run * channels }
+}
+
+/// Taps of a filter row that are neighbours in memory.
+fn neighbouring_taps(geometry: &Conv2dGeometry) -> usize {
     if geometry.dilation[1] == 1 && geometry.groups == 1 { geometry.kernel[1] } else { 1 }
+}
+
+/// Whether no window has tap `tap` of a filter row in the image.
+fn is_always_padding(geometry: &Conv2dGeometry, tap: usize) -> bool {
+    (0..geometry.output_width()).all(|x| geometry.source(1, x, tap).is_none())
 }
 
 /// All windows of a batch of images, one for each output pixel.
@@ -40,7 +52,16 @@ struct Neighbours {
 impl<'a> WindowRows<'a> {
     /// Of an input whose length has been checked.
     pub(super) fn new(geometry: &'a Conv2dGeometry, input: &'a [u8], zero_point: u8) -> Self {
-        Self { geometry, input, zero_point, taps_of_run: taps_of_run(geometry) }
+        // Long runs are fewer, but one that is all padding is not multiplied at all: a 3x3 filter on an image of one
+        // pixel has a single tap to look at.
+        let can_be_single = packed_runs(geometry).count == geometry.kernel[0] * geometry.kernel[1];
+        let taps_of_run =
+            if can_be_single && (0..geometry.kernel[1]).any(|tap| is_always_padding(geometry, tap)) {
+                1
+            } else {
+                neighbouring_taps(geometry)
+            };
+        Self { geometry, input, zero_point, taps_of_run }
     }
 
     /// Position in its row, row and image of an output pixel.
@@ -96,6 +117,10 @@ impl<'a> WindowRows<'a> {
 }
 
 impl Rows for WindowRows<'_> {
+    fn runs(&self) -> Runs {
+        runs(self.geometry, self.taps_of_run)
+    }
+
     fn locate(&self, rows: Range<usize>, group: usize, table: &mut RunTable<'_>) {
         let geometry = self.geometry;
         let [kernel_height, kernel_width] = geometry.kernel;

@@ -66,7 +66,8 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
 
     pub(super) fn multiply(&self, scratch: &mut Scratch, output: OutputRows<'_, E::Output>) {
         let Scratch { runs, row_sums, tiles, widened } = scratch;
-        let located = runs.locate(self.source, self.rows.clone(), self.group, self.matrix.runs());
+        let located = runs.locate(self.source, self.rows.clone(), self.group);
+        assert_eq!(located.runs().padded_depth(), self.matrix.runs().padded_depth());
         sum_rows(self.matrix, &located, self.source.zero_point(), row_sums);
         let mut product = Product { block: self, located, row_sums, output };
         let Some(size) = TileSize::of(self.isa) else {
@@ -105,7 +106,7 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
 fn sum_rows(matrix: &PackedMatrix, located: &LocatedRows<'_>, zero_point: u8, sums: &mut Vec<i32>) {
     sums.clear();
     if matrix.has_zero_points() {
-        let runs = matrix.runs();
+        let runs = located.runs();
         // Both terms wrap around if they must: their difference times a zero point is part of a sum that fits.
         let center = (runs.depth() as i32).wrapping_mul(i32::from(zero_point));
         let bytes = |row| (0..runs.count).flat_map(move |run| &located.bytes(run, row)[..runs.len]);
@@ -128,7 +129,7 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         let Block { isa, matrix, .. } = *self.block;
         let mut initial = [[0; PANEL]; 2];
         for (initial, panel) in initial.iter_mut().zip(panels.clone()) {
-            *initial = self.initial(panel);
+            *initial = self.initial(panel, self.located.used().iter().copied());
         }
         // As few tiles as there must be, of sizes that differ by one row at most.
         let rows = self.located.rows();
@@ -161,7 +162,7 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         }
         let Widened { rows: words, weights, sums } = widened;
         let Block { isa, matrix, .. } = *self.block;
-        let runs = matrix.runs();
+        let runs = self.located.runs();
         let most_rows = (WIDENED_BYTES / (runs.padded_depth() * size_of::<i16>())).max(LEAST_WIDENED_ROWS);
         let rows = self.located.rows();
         for first_row in (0..rows).step_by(most_rows) {
@@ -174,17 +175,27 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
             }
             for panel in panels.clone() {
                 sums.clear();
-                sums.resize(end - first_row, self.initial(panel));
+                sums.resize(end - first_row, self.initial(panel, 0..runs.count));
                 kernels::add_products(isa, words, matrix.quads(panel, 1), weights, sums);
                 self.finish(first_row, panel, sums);
             }
         }
     }
 
-    /// `-zx * sum of wq` of each column, where its sums start.
-    fn initial(&self, panel: usize) -> Sums {
+    /// `-zx * sum of wq` of each column over some of the located runs: where its sums start.
+    fn initial(&self, panel: usize, runs: impl Iterator<Item = usize>) -> Sums {
+        let run_sums = &self.block.matrix.columns_of_panel()[panel].run_sums;
+        let packed_runs_of_run = run_sums.len() / self.located.runs().count;
+        let mut initial: Sums = [0; PANEL];
+        for run in runs {
+            for sums in &run_sums[run * packed_runs_of_run..][..packed_runs_of_run] {
+                for (initial, sum) in initial.iter_mut().zip(sums) {
+                    *initial = initial.wrapping_add(*sum);
+                }
+            }
+        }
         let zero_point = i32::from(self.block.source.zero_point());
-        self.block.matrix.columns_of_panel()[panel].sums.map(|sum| sum.wrapping_mul(-zero_point))
+        initial.map(|sum| sum.wrapping_mul(-zero_point))
     }
 
     /// Hands the sums of the rows from `first_row` of the block on to the epilogue.

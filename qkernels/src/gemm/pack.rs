@@ -7,6 +7,7 @@
 use super::storage::{QUAD_BYTES, Storage};
 use crate::error::{Error, Result};
 use crate::isa::isa;
+use crate::kernels::Sums;
 use crate::length;
 
 /// Columns of a panel: one vector of sixteen 32-bit sums, or two of eight.
@@ -22,7 +23,8 @@ pub(crate) struct PanelQuad(pub(crate) [i8; PANEL * QUAD]);
 
 /// The depth of a product, as the rows of its left side lie in memory: `count` runs of `len` neighbouring bytes.
 ///
-/// Packed, every run is filled up with zeros to a multiple of [`QUAD`].
+/// Packed, every run is filled up with zeros to a multiple of [`QUAD`]. Runs that need no filling can be read as fewer
+/// and longer ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Runs {
     pub(crate) count: usize,
@@ -64,8 +66,8 @@ pub(crate) struct PackedMatrix {
 /// What is known of the columns of a panel; 0 for those that do not exist.
 #[derive(Clone, Debug)]
 pub(crate) struct PanelColumns {
-    /// The sum of each column's weights.
-    pub(crate) sums: [i32; PANEL],
+    /// The sum of each column's weights, for each run.
+    pub(crate) run_sums: Vec<Sums>,
     pub(crate) zero_points: [i32; PANEL],
     /// Up to this activation no sum of two products of neighbours leaves `i16`.
     pub(crate) largest_activation: u8,
@@ -169,7 +171,8 @@ impl PackedMatrix {
 
     /// Bytes of the packed weights.
     pub(crate) fn byte_len(&self) -> usize {
-        size_of_val(&*self.weights) + size_of_val(self.columns_of_panel.as_slice())
+        let run_sums: usize = self.columns_of_panel.iter().map(|known| size_of_val(&*known.run_sums)).sum();
+        size_of_val(&*self.weights) + size_of_val(&*self.columns_of_panel) + run_sums
     }
 
     /// What is known of each panel.
@@ -193,21 +196,22 @@ impl PanelColumns {
     /// Of the weights of one panel.
     fn of(weights: &[PanelQuad], runs: Runs) -> Result<Self> {
         let filling = runs.padded_len() - runs.len;
-        let mut sums = [0; PANEL];
-        for (index, quad) in weights.iter().enumerate() {
-            let columns = quad.0.as_chunks::<QUAD>().0;
-            for (sum, weights) in sums.iter_mut().zip(columns) {
-                let [a, b, c, d] = weights.map(i32::from);
-                *sum += (a + b) + (c + d);
+        let mut run_sums = Vec::with_capacity(runs.count);
+        for run in weights.chunks_exact(runs.quads()) {
+            let mut sums = [0; PANEL];
+            for quad in run {
+                for (sum, weights) in sums.iter_mut().zip(quad.0.as_chunks::<QUAD>().0) {
+                    let [a, b, c, d] = weights.map(i32::from);
+                    *sum += (a + b) + (c + d);
+                }
             }
-            let is_last_of_run = (index + 1).is_multiple_of(runs.quads());
-            if is_last_of_run
-                && columns.iter().any(|weights| weights[QUAD - filling..] != [0; QUAD][..filling])
-            {
+            let last = run.last().map_or(&[][..], |quad| quad.0.as_chunks::<QUAD>().0);
+            if last.iter().any(|weights| weights[QUAD - filling..] != [0; QUAD][..filling]) {
                 return Err(Error::parameter("a packed weight between two runs is not 0"));
             }
+            run_sums.push(sums);
         }
-        Ok(Self { sums, zero_points: [0; PANEL], largest_activation: largest_activation(weights) })
+        Ok(Self { run_sums, zero_points: [0; PANEL], largest_activation: largest_activation(weights) })
     }
 
     /// An error unless all sums of products stay within `i32`.
@@ -281,7 +285,8 @@ mod tests {
         assert_eq!(column(0, 1), [10, 11, 12, 13, 14, 0, 0, 0, 15, 16, 17, 18, 19, 0, 0, 0]);
         assert_eq!(column(1, 0)[..5], [160_u8 as i8, 161_u8 as i8, 162_u8 as i8, 163_u8 as i8, 164_u8 as i8]);
         assert_eq!(column(1, 1), [0; 16]);
-        assert_eq!(packed.columns_of_panel()[0].sums[1], (10..20).sum::<i32>());
+        let sums: Vec<i32> = packed.columns_of_panel()[0].run_sums.iter().map(|sums| sums[1]).collect();
+        assert_eq!(sums, [(10..15).sum::<i32>(), (15..20).sum()]);
     }
 
     #[test]

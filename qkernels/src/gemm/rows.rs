@@ -11,6 +11,9 @@ use super::pack::Runs;
 
 /// Where the rows of the left side come from.
 pub(crate) trait Rows: Sync {
+    /// The runs of each row: those of the packed weights, or longer ones.
+    fn runs(&self) -> Runs;
+
     /// Writes down where the runs of `rows` are, for one group.
     fn locate(&self, rows: Range<usize>, group: usize, table: &mut RunTable<'_>);
 
@@ -33,6 +36,10 @@ pub(super) struct RunBuffers {
     copies: Vec<u8>,
     /// Which of the starts lie where in `copies`.
     copied: Vec<(usize, usize)>,
+    /// How many of the rows have each run in the padding.
+    padded: Vec<usize>,
+    /// The runs that some row has in its input.
+    used: Vec<usize>,
 }
 
 /// The addresses of the runs of some rows while they are being found.
@@ -50,6 +57,7 @@ pub(crate) struct RunTable<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct LocatedRows<'a> {
     starts: &'a [*const u8],
+    used: &'a [usize],
     runs: Runs,
     rows: usize,
     bytes: PhantomData<&'a [u8]>,
@@ -62,13 +70,15 @@ impl RunBuffers {
         source: &'a impl Rows,
         rows: Range<usize>,
         group: usize,
-        runs: Runs,
     ) -> LocatedRows<'a> {
+        let runs = source.runs();
         self.starts.clear();
         self.starts.resize(runs.count * rows.len(), std::ptr::null());
         self.copies.clear();
         self.copies.resize(runs.padded_len(), source.zero_point());
         self.copied.clear();
+        self.padded.clear();
+        self.padded.resize(runs.count, 0);
         let count = rows.len();
         let mut table = RunTable {
             buffers: self,
@@ -83,7 +93,9 @@ impl RunBuffers {
             self.starts[index] = self.copies[offset..][..runs.padded_len()].as_ptr();
         }
         assert!(self.starts.iter().all(|start| !start.is_null()), "every run has been found");
-        LocatedRows { starts: &self.starts, runs, rows: count, bytes: PhantomData }
+        self.used.clear();
+        self.used.extend((0..runs.count).filter(|&run| self.padded[run] < count));
+        LocatedRows { starts: &self.starts, used: &self.used, runs, rows: count, bytes: PhantomData }
     }
 }
 
@@ -114,6 +126,7 @@ impl RunTable<'_> {
     /// Run `run` of the `rows` lies in the padding.
     pub(crate) fn pad(&mut self, run: usize, rows: Range<usize>) {
         let first = run * self.rows;
+        self.buffers.padded[run] += rows.len();
         self.buffers.copied.extend(rows.map(|row| (first + row, 0)));
     }
 
@@ -136,6 +149,11 @@ impl<'a> LocatedRows<'a> {
         self.runs
     }
 
+    /// The runs that are not padding for all rows; for the others, activations less the zero point are 0.
+    pub(crate) fn used(&self) -> &'a [usize] {
+        self.used
+    }
+
     /// Where run `run` of each row begins.
     pub(crate) fn starts(&self, run: usize) -> &'a [*const u8] {
         &self.starts[run * self.rows..][..self.rows]
@@ -155,6 +173,6 @@ impl<'a> LocatedRows<'a> {
         let len = rows[0].len();
         assert!(len.is_multiple_of(super::pack::QUAD) && rows.iter().all(|row| row.len() == len));
         starts.extend(rows.iter().map(|row| row.as_ptr()));
-        Self { starts, runs: Runs { count: 1, len }, rows: rows.len(), bytes: PhantomData }
+        Self { starts, used: &[0], runs: Runs { count: 1, len }, rows: rows.len(), bytes: PhantomData }
     }
 }

@@ -72,11 +72,16 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
     let initial: [D::Vector; V] = std::array::from_fn(|v| unsafe {
         isa.load(tile.initial.as_ptr().cast::<u8>().add(v * D::LANES * QUAD))
     });
-    let mut total = [[[isa.zero(); V]; R]; U];
-    total[0] = [initial; R];
+    // Variables, not an array: so they stay in registers.
+    const { assert!(U == 1 || U == 2 || U == 4) };
+    let mut total = [initial; R];
+    let mut total1 = [[isa.zero(); V]; R];
+    let mut total2 = total1;
+    let mut total3 = total1;
 
-    let mut weights: *const u8 = tile.weights.as_ptr().cast();
-    for run in 0..runs.count {
+    for &run in tile.located.used() {
+        assert!(run < runs.count);
+        let weights = tile.weights[run * runs.quads()..].as_ptr().cast::<u8>();
         let starts: &[*const u8; R] =
             tile.located.starts(run)[tile.rows.start..].first_chunk().expect("the rows of the tile");
         let starts = *starts;
@@ -97,22 +102,33 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
         };
         let whole = runs.quads() / U * U;
         for quad in (0..whole).step_by(U) {
-            for (u, total) in total.iter_mut().enumerate() {
-                step(quad + u, total);
+            step(quad, &mut total);
+            if U > 1 {
+                step(quad + 1, &mut total1);
+            }
+            if U > 2 {
+                step(quad + 2, &mut total2);
+                step(quad + 3, &mut total3);
             }
         }
         for quad in whole..runs.quads() {
-            step(quad, &mut total[0]);
+            step(quad, &mut total);
         }
-        // SAFETY: the panel has as many quads for every run.
-        weights = unsafe { weights.add(runs.quads() * size_of::<PanelQuad>()) };
     }
 
-    let (total, others) = total.split_first_mut().expect("at least one step at a time");
-    for other in others {
-        for (total, other) in total.iter_mut().flatten().zip(other.iter().flatten()) {
-            *total = isa.add(*total, *other);
+    let add = |total: &mut [[D::Vector; V]; R], others: [[D::Vector; V]; R]| {
+        for (total, others) in total.iter_mut().zip(others) {
+            for (total, other) in total.iter_mut().zip(others) {
+                *total = isa.add(*total, other);
+            }
         }
+    };
+    if U > 1 {
+        add(&mut total, total1);
+    }
+    if U > 2 {
+        add(&mut total, total2);
+        add(&mut total, total3);
     }
     let sums: *mut i32 = sums.as_mut_ptr().cast();
     for (r, total) in total.iter().enumerate() {

@@ -146,9 +146,9 @@ proptest! {
 }
 
 #[test]
-fn a_first_layer_and_a_deep_layer_equal_the_definition() {
+fn first_deep_and_tiny_layers_equal_the_definition() {
     for (in_channels, out_channels, size, kernel, stride) in
-        [(3, 16, 33, 7, 2), (256, 12, 5, 3, 1), (130, 7, 3, 1, 1)]
+        [(3, 16, 33, 7, 2), (256, 12, 5, 3, 1), (130, 7, 3, 1, 1), (64, 20, 1, 3, 1), (64, 20, 2, 3, 2)]
     {
         let geometry = Conv2dGeometry::new(Conv2dParameters {
             batch: 2,

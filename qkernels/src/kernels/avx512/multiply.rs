@@ -56,7 +56,7 @@ impl DotProduct for Avx512Vnni {
 pub(crate) fn multiply_tile(proof: Avx512Vnni, tile: &Tile<'_>, sums: &mut [Sums]) {
     let multiply = match (tile.initial.len(), tile.rows.len()) {
         // A single row streams the weights once, in their order: from memory nothing is faster.
-        (1, 1) => sized::<1, 1, 8>,
+        (1, 1) => sized::<1, 1, 4>,
         (1, 2) => sized::<2, 1, 4>,
         (1, 3) => sized::<3, 1, 4>,
         (1, 4) => sized::<4, 1, 2>,
