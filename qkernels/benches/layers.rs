@@ -1,7 +1,7 @@
 //! Times what surrounds the convolutions of a network: depthwise, linear, pools and elementwise passes.
 //!
-//! `cargo bench -p qkernels --bench layers` prints a JSON object an operation, with the time of every
-//! instruction set of this machine, on one thread.
+//! `cargo bench -p qkernels --bench layers [-- NAME]` prints a JSON object an operation (those whose name begins so),
+//! with the time of every instruction set of this machine (or that of `QKERNELS_ISA`), on one thread.
 
 use std::time::Instant;
 
@@ -20,7 +20,12 @@ use qkernels::threads;
 
 /// Prints the best of some runs in microseconds, for each instruction set.
 fn time(name: &str, mut run: impl FnMut()) {
-    let times = Isa::available().map(|isa| {
+    if std::env::args().nth(1).is_some_and(|wanted| wanted != "--bench" && !name.starts_with(&wanted)) {
+        return;
+    }
+    let wanted = std::env::var("QKERNELS_ISA").ok();
+    let is_wanted = |isa: &Isa| wanted.as_ref().is_none_or(|wanted| wanted == isa.name());
+    let times = Isa::available().filter(is_wanted).map(|isa| {
         set_isa(Some(isa));
         let mut best = f64::INFINITY;
         for _ in 0..30 {
@@ -154,9 +159,20 @@ fn pools() {
 
 fn main() {
     threads::set_num_threads(1);
-    for (channels, size, kernel, stride) in
-        [(32, 112, 3, 1), (144, 56, 3, 2), (576, 14, 3, 1), (240, 28, 5, 1)]
-    {
+    // Those of MobileNetV2 at 224, and one with a larger filter.
+    for (channels, size, kernel, stride) in [
+        (32, 112, 3, 1),
+        (96, 112, 3, 2),
+        (144, 56, 3, 1),
+        (144, 56, 3, 2),
+        (192, 28, 3, 1),
+        (192, 28, 3, 2),
+        (384, 14, 3, 1),
+        (576, 14, 3, 1),
+        (576, 14, 3, 2),
+        (960, 7, 3, 1),
+        (240, 28, 5, 1),
+    ] {
         depthwise(channels, size, kernel, stride);
     }
     for (rows, inputs, outputs) in [(1, 512, 1000), (1, 4096, 4096), (8, 512, 1000), (128, 768, 768)] {

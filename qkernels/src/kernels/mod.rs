@@ -26,7 +26,7 @@ mod requantize;
 use crate::gemm::{PANEL, PanelColumns, PanelQuad, QUAD};
 use crate::isa::Isa;
 
-pub(crate) use depthwise::{DepthwiseBlock, PADDING, TapPair, sum_block};
+pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, PANELS, TapLanes, TapRows};
 pub(crate) use dot::Tile;
 
 /// Sums of one row with the columns of a panel.
