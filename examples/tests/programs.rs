@@ -245,9 +245,8 @@ fn mistakes_get_an_answer_and_leave_no_file() {
 fn bench_prints_one_json_object_and_keeps_a_model_that_zoo_runs() {
     let workshop = Workshop::new();
     let bench = ["--arch", "resnet18", "--size", "32", "--rounds", "1"];
-    let output = workshop.bench(
-        &[&bench[..], &["--weights", "weights.safetensors", "--save", "int8.safetensors", "--json"]].concat(),
-    );
+    let more = ["--weights", "weights.safetensors", "--save", "int8.safetensors", "--layers", "--json"];
+    let output = workshop.bench(&[&bench[..], &more].concat());
     let report: serde_json::Value = serde_json::from_str(&assert_succeeds(&output)).unwrap();
     assert_eq!((&report["arch"], &report["size"]), (&"resnet18".into(), &32.into()));
     assert_eq!((&report["threads"], &report["batch"]), (&1.into(), &1.into()));
@@ -256,15 +255,23 @@ fn bench_prints_one_json_object_and_keeps_a_model_that_zoo_runs() {
         let milliseconds = report[time].as_f64().unwrap();
         assert!(milliseconds > 0.0 && milliseconds < 60e3, "{time}: {milliseconds}");
     }
+    let [peak, lower_bound] = ["peak_bytes", "lower_bound_bytes"].map(|key| report[key].as_u64().unwrap());
+    assert!(lower_bound >= 64 * 16 * 16 && peak >= lower_bound, "{peak}, {lower_bound}");
+    let steps = report["layers"]["steps"].as_array().unwrap();
+    let conv1 = steps.iter().find(|step| step["path"] == "conv1").unwrap();
+    assert_eq!(conv1["output"], serde_json::json!([1, 64, 16, 16]));
+    assert_eq!(conv1["multiply_accumulates"], 64 * 16 * 16 * 3 * 7 * 7);
+    assert!(conv1["nanoseconds"].as_u64().unwrap() > 0);
     let file = std::fs::metadata(workshop.path("int8")).unwrap();
     assert_eq!(report["file_bytes"], file.len());
     let evaluate = ["evaluate", "--model", "int8.safetensors", "--test", "bytes.safetensors"];
     assert!(assert_succeeds(&workshop.zoo(&evaluate)).contains("of 4"));
 
-    let more = ["--num-classes", "3", "--threads", "2", "--batch", "2", "--isa", "scalar"];
+    let more = ["--num-classes", "3", "--threads", "2", "--batch", "2", "--isa", "scalar", "--layers"];
     let text = assert_succeeds(&workshop.bench(&[&bench[..], &more].concat()));
-    assert!(text.contains("resnet18, 3 classes, 2 x 3 x 32 x 32, 2 threads, scalar"), "{text}");
-    assert!(text.contains("times as fast"), "{text}");
+    assert!(text.contains("resnet18, 3 classes, 2 x 3 x 32 x 32, threads: 2, scalar"), "{text}");
+    assert!(text.contains("times as fast") && text.contains("layer4.1.conv2"), "{text}");
+    assert!(!text.contains("the peak of"), "plain Rust has no multiply instruction: {text}");
 }
 
 #[test]

@@ -1,9 +1,16 @@
 //! The file of a converted model: one safetensors file, whose metadata holds a versioned record of every
 //! operation and whose tensors are the weights.
+//!
+//! Weights that the kernels use where they are, in a map of the file, are stored as the kernels read them: as 64-bit
+//! words, because safetensors puts the widest type first, and the header is filled up so that the first one, and
+//! with it each, begins at a multiple of 64 bytes. Version 1 had all weights in PyTorch's order, as version 2
+//! still has those of depthwise convolutions.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
+use qkernels::mapped_file::MappedBytes;
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 use serde::de::DeserializeOwned;
@@ -13,10 +20,16 @@ use crate::file::{TensorFile, write_atomically};
 use crate::parameters::join;
 use crate::{DType, Error, QParams, QTensor, Result, Tensor};
 
-/// Raised when a file of an older version can no longer be read.
-const VERSION: u32 = 1;
+/// Of the files that are written.
+const VERSION: u32 = 2;
+/// Of those that can be read.
+const READABLE: RangeInclusive<u32> = 1..=VERSION;
 /// The metadata key of the header.
 const HEADER: &str = "qcore";
+/// The metadata key of the spaces that fill up the header.
+const FILLING: &str = "filling";
+/// Where packed weights begin: at a cache line, and a vector of any instruction set.
+const ALIGNMENT: usize = 64;
 
 /// What can be written to and read from the file of a converted model.
 pub trait Record: Sized {
@@ -109,6 +122,13 @@ impl ArchiveWriter {
         Ok(())
     }
 
+    /// Writes the bytes of a packed weight, whole quads of 64.
+    pub(crate) fn put_packed<'a>(&mut self, path: &str, pieces: impl Iterator<Item = &'a [u8]>) {
+        let bytes: Vec<u8> = pieces.flatten().copied().collect();
+        let shape = vec![bytes.len() / size_of::<u64>()];
+        self.tensors.push(StoredTensor { name: path.to_owned(), dtype: Dtype::U64, shape, bytes });
+    }
+
     pub(crate) fn write(self, path: &Path) -> Result<()> {
         let failed = |message: String| Error::file(path, message);
         let header = serde_json::to_string(&Header { version: VERSION, records: self.records })
@@ -121,9 +141,18 @@ impl ArchiveWriter {
             })
             .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
             .map_err(|error| failed(error.to_string()))?;
-        let metadata = HashMap::from([(HEADER.to_owned(), header)]);
-        let bytes = serialize(views, Some(metadata)).map_err(|error| failed(error.to_string()))?;
-        write_atomically(path, &bytes)
+        let serialized = |filling: usize| {
+            let entries = [(HEADER.to_owned(), header.clone()), (FILLING.to_owned(), " ".repeat(filling))];
+            let views = views.iter().map(|(name, view)| (name, view));
+            serialize(views, Some(HashMap::from(entries))).map_err(|error| failed(error.to_string()))
+        };
+        let bytes = serialized(0)?;
+        // The length of the header, a multiple of 8, comes first.
+        let data_start = bytes.first_chunk().map_or(0, |len| 8 + u64::from_le_bytes(*len) as usize);
+        match data_start.next_multiple_of(ALIGNMENT) - data_start {
+            0 => write_atomically(path, &bytes),
+            filling => write_atomically(path, &serialized(filling)?),
+        }
     }
 }
 
@@ -151,10 +180,10 @@ impl Archive {
         }
         let broken = |error: serde_json::Error| Error::file(path, format!("its header is broken: {error}"));
         let Version { version } = serde_json::from_str(header).map_err(broken)?;
-        if version != VERSION {
+        if !READABLE.contains(&version) {
             return Err(Error::file(
                 path,
-                format!("is of format version {version}, this library reads {VERSION}"),
+                format!("is of format version {version}, this library reads {READABLE:?}"),
             ));
         }
         let Header { records, .. } = serde_json::from_str(header).map_err(broken)?;
@@ -211,6 +240,11 @@ impl Archive {
         let view = self.view(path, dtype)?;
         QTensor::from_le_bytes(view.data(), view.shape(), qparams)
             .map_err(|error| self.error(format!("tensor `{path}`: {error}")))
+    }
+
+    /// The bytes of a packed weight, where they are in the file; `None` if it is stored in another form.
+    pub(crate) fn packed(&self, path: &str) -> Result<Option<MappedBytes>> {
+        self.file.mapped(path, Dtype::U64)
     }
 
     fn view(&self, path: &str, dtype: Dtype) -> Result<TensorView<'_>> {

@@ -65,7 +65,7 @@ impl<O: Op> ConvertedOp<O> {
         if let Form::Int8(op) = &self.form
             && let Some(weight) = op.weight()
         {
-            visit(&self.path, weight);
+            visit(&self.path, &weight);
         }
     }
 }

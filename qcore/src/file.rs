@@ -1,11 +1,13 @@
 //! Safetensors files: mapped into memory to read, replaced atomically to write.
 
 use std::io::Write;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use qkernels::mapped_file::MappedFile;
-use safetensors::SafeTensors;
-use safetensors::tensor::{Metadata, TensorView};
+use qkernels::mapped_file::{MappedBytes, MappedFile};
+use safetensors::tensor::{Metadata, TensorInfo, TensorView};
+use safetensors::{Dtype, SafeTensors};
 
 use crate::{Error, Result};
 
@@ -13,7 +15,7 @@ use crate::{Error, Result};
 #[derive(Debug)]
 pub(crate) struct TensorFile {
     path: PathBuf,
-    bytes: MappedFile,
+    bytes: Arc<MappedFile>,
     /// Length of the header, where the tensors begin.
     data_start: usize,
     metadata: Metadata,
@@ -24,7 +26,7 @@ impl TensorFile {
         let bytes = MappedFile::open(path).map_err(|error| Error::io(path, error))?;
         let (header, metadata) = SafeTensors::read_metadata(&bytes)
             .map_err(|error| Error::file(path, format!("not a complete safetensors file: {error}")))?;
-        Ok(Self { path: path.to_owned(), bytes, data_start: header + 8, metadata })
+        Ok(Self { path: path.to_owned(), bytes: Arc::new(bytes), data_start: header + 8, metadata })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -38,17 +40,30 @@ impl TensorFile {
     /// The tensor `name`, if there is one. Its bytes may begin at any address.
     pub(crate) fn tensor(&self, name: &str) -> Result<Option<TensorView<'_>>> {
         let Some(info) = self.metadata.info(name) else { return Ok(None) };
-        let broken = |message: String| Error::file(&self.path, format!("tensor `{name}`: {message}"));
-        let (begin, end) = info.data_offsets;
-        let bytes = self
-            .data_start
-            .checked_add(begin)
-            .zip(self.data_start.checked_add(end))
-            .and_then(|(begin, end)| self.bytes.get(begin..end))
-            .ok_or_else(|| broken("its data lies outside the file".into()))?;
+        let bytes = &self.bytes[self.range(name, info)?];
         TensorView::new(info.dtype, info.shape.clone(), bytes)
             .map(Some)
-            .map_err(|error| broken(error.to_string()))
+            .map_err(|error| self.broken(name, &error.to_string()))
+    }
+
+    /// The bytes of the tensor `name`, which stay in the map; `None` if it is of another type or not there.
+    pub(crate) fn mapped(&self, name: &str, dtype: Dtype) -> Result<Option<MappedBytes>> {
+        let Some(info) = self.metadata.info(name).filter(|info| info.dtype == dtype) else { return Ok(None) };
+        Ok(MappedBytes::new(Arc::clone(&self.bytes), self.range(name, info)?))
+    }
+
+    /// Where the bytes of a tensor are in the file.
+    fn range(&self, name: &str, info: &TensorInfo) -> Result<Range<usize>> {
+        let (begin, end) = info.data_offsets;
+        let range = self.data_start.checked_add(begin).zip(self.data_start.checked_add(end));
+        range
+            .map(|(begin, end)| begin..end)
+            .filter(|range| self.bytes.get(range.clone()).is_some())
+            .ok_or_else(|| self.broken(name, "its data lies outside the file"))
+    }
+
+    fn broken(&self, name: &str, message: &str) -> Error {
+        Error::file(&self.path, format!("tensor `{name}`: {message}"))
     }
 }
 

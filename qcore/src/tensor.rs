@@ -113,8 +113,11 @@ impl Tensor {
 
     /// Applies `f` to every value, in place when nobody shares the data.
     #[must_use]
-    pub fn map(mut self, f: impl FnMut(f32) -> f32) -> Self {
-        self.data.mapv_inplace(f);
+    pub fn map(mut self, f: impl Fn(f32) -> f32 + Sync) -> Self {
+        match self.data.as_slice_memory_order_mut() {
+            Some(values) => qkernels::float::map(values, f),
+            None => self.data.mapv_inplace(f),
+        }
         self
     }
 

@@ -21,15 +21,15 @@ macro_rules! proof {
                 proof!(@detected $($feature)+).then_some(Self(()))
             }
 
-            /// Calls `body`, which is inlined and vectorised for them.
+            /// Runs `pass`, which is inlined and vectorised for them.
             #[inline(always)]
-            fn run<R>(self, body: impl FnOnce() -> R) -> R {
+            fn run<P: Pass>(self, pass: P) -> P::Output {
                 $(#[target_feature(enable = $feature)])+
-                fn with_features<R>(body: impl FnOnce() -> R) -> R {
-                    body()
+                fn with_features<P: Pass>(pass: P) -> P::Output {
+                    pass.run()
                 }
                 // SAFETY: `self` exists only where all of them were detected.
-                unsafe { with_features(body) }
+                unsafe { with_features(pass) }
             }
         }
     };
@@ -176,17 +176,47 @@ impl Isa {
     }
 
     /// Calls `body`, compiled for this instruction set: plain loops in it become its vectors.
+    ///
+    /// If it is small enough to be inlined, that is; [`run_pass`](Self::run_pass) leaves nothing to chance.
     #[inline(always)]
     pub(crate) fn run<R>(self, body: impl FnOnce() -> R) -> R {
+        self.run_pass(Closure(body))
+    }
+
+    /// Runs `pass`, compiled for this instruction set.
+    #[inline(always)]
+    pub(crate) fn run_pass<P: Pass>(self, pass: P) -> P::Output {
         match self {
-            Self::Scalar => body(),
+            Self::Scalar => pass.run(),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(proof) => proof.run(body),
+            Self::Avx2(proof) => proof.run(pass),
             #[cfg(target_arch = "x86_64")]
-            Self::AvxVnni(proof) => proof.run(body),
+            Self::AvxVnni(proof) => proof.run(pass),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni(proof) => proof.run(body),
+            Self::Avx512Vnni(proof) => proof.run(pass),
         }
+    }
+}
+
+/// A loop and what it works on.
+///
+/// A closure would do, could it be marked `#[inline(always)]`: where the compiler finds one too large to
+/// inline, its loops are those of the build's target.
+pub(crate) trait Pass {
+    type Output;
+
+    /// To be marked `#[inline(always)]`.
+    fn run(self) -> Self::Output;
+}
+
+struct Closure<F>(F);
+
+impl<R, F: FnOnce() -> R> Pass for Closure<F> {
+    type Output = R;
+
+    #[inline(always)]
+    fn run(self) -> R {
+        (self.0)()
     }
 }
 

@@ -18,6 +18,7 @@
 //! which is what PyTorch users hold. [`quantize_nchw_to_nhwc`](quantize::quantize_nchw_to_nhwc) and
 //! [`dequantize_nhwc_to_nchw`](quantize::dequantize_nhwc_to_nchw) cross the border in one pass.
 
+mod blocks;
 mod error;
 mod gemm;
 mod kernels;
@@ -31,6 +32,7 @@ pub mod geometry;
 pub mod isa;
 pub mod linear;
 pub mod mapped_file;
+pub mod peak;
 pub mod pool;
 pub mod qparams;
 pub mod quantize;

@@ -4,10 +4,13 @@ use std::ops::Range;
 
 use crate::conv::Residual;
 use crate::error::{Error, Result};
-use crate::gemm::{self, Epilogue, KeepSums, OutputRows, PackedMatrix, Requantize, Rows, RunTable, Runs};
+use crate::gemm::{
+    self, Epilogue, KeepSums, OutputRows, PackedMatrix, Requantize, Rows, RunTable, Runs, Storage,
+};
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
+use crate::mapped_file::MappedBytes;
 use crate::requantize::Requantization;
 
 /// The weight of a linear layer, packed once.
@@ -23,17 +26,46 @@ impl PackedLinear {
     /// If a length does not match, a size is zero, a zero point is not an `i8`, or the sum of
     /// products could leave `i32`.
     pub fn new(weight: &[i8], zero_points: &[i32], out_features: usize, in_features: usize) -> Result<Self> {
-        if out_features == 0 || in_features == 0 {
-            return Err(Error::geometry("a linear layer has no features"));
-        }
+        let runs = Self::runs(out_features, in_features)?;
         let len = length::product("weight", &[out_features, in_features])?;
         length::check("weight", weight, len)?;
         check_zero_point_count(zero_points, out_features)?;
-        let matrix =
-            PackedMatrix::new(out_features, Runs { count: 1, len: in_features }, zero_points, |o, k| {
-                weight[o * in_features + k]
-            })?;
+        let matrix = PackedMatrix::new(out_features, runs, zero_points, |o, k| weight[o * in_features + k])?;
         Ok(Self { matrix })
+    }
+
+    /// The weight in the order in which the kernels read it, the same on every machine.
+    pub fn packed(&self) -> &[u8] {
+        self.matrix.storage().as_bytes()
+    }
+
+    /// A weight of [`packed`](Self::packed), used where it is if it lies at a multiple of 64 bytes.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new); if there are too many or too few bytes, or such as `packed` does not give.
+    pub fn from_packed(
+        bytes: MappedBytes,
+        zero_points: &[i32],
+        out_features: usize,
+        in_features: usize,
+    ) -> Result<Self> {
+        check_zero_point_count(zero_points, out_features)?;
+        let runs = Self::runs(out_features, in_features)?;
+        let matrix = PackedMatrix::from_storage(out_features, runs, zero_points, Storage::of_file(bytes))?;
+        Ok(Self { matrix })
+    }
+
+    /// The weight in PyTorch's order, `[out_features, in_features]`.
+    pub fn unpack(&self) -> Vec<i8> {
+        let row = |column| (0..self.in_features()).map(move |k| self.matrix.weight(column, k));
+        (0..self.out_features()).flat_map(row).collect()
+    }
+
+    fn runs(out_features: usize, in_features: usize) -> Result<Runs> {
+        if out_features == 0 || in_features == 0 {
+            return Err(Error::geometry("a linear layer has no features"));
+        }
+        Ok(Runs { count: 1, len: in_features })
     }
 
     /// Length of an input row.

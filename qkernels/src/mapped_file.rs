@@ -1,9 +1,10 @@
-//! A file mapped read-only into memory, as a byte slice.
+//! A file mapped read-only into memory, as a byte slice, and parts of it.
 
 use std::fs::File;
 use std::io;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::Path;
+use std::sync::Arc;
 
 use memmap2::Mmap;
 
@@ -43,6 +44,36 @@ impl Deref for MappedFile {
 
     fn deref(&self) -> &[u8] {
         self.map.as_deref().unwrap_or_default()
+    }
+}
+
+/// A part of a mapped file, which it keeps open.
+#[derive(Clone, Debug)]
+pub struct MappedBytes {
+    file: Arc<MappedFile>,
+    range: Range<usize>,
+}
+
+impl MappedBytes {
+    /// The bytes of `file` in `range`; `None` if the file is shorter.
+    pub fn new(file: Arc<MappedFile>, range: Range<usize>) -> Option<Self> {
+        file.get(range.clone())?;
+        Some(Self { file, range })
+    }
+
+    /// The first `len` bytes and the rest; `None` if there are not as many.
+    pub fn split_at(&self, len: usize) -> Option<[Self; 2]> {
+        let middle = self.range.start.checked_add(len).filter(|&middle| middle <= self.range.end)?;
+        let part = |range| Self { file: Arc::clone(&self.file), range };
+        Some([part(self.range.start..middle), part(middle..self.range.end)])
+    }
+}
+
+impl Deref for MappedBytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.file[self.range.clone()]
     }
 }
 

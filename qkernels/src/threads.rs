@@ -55,13 +55,23 @@ pub(crate) fn for_each_chunk<T: Send>(
     let chunks = data.chunks_mut(chunk_len).enumerate();
     let isa = isa();
     if threads <= 1 {
-        return isa.run(|| chunks.for_each(|(index, chunk)| body(index, chunk)));
+        return isa.run(
+            #[inline(always)]
+            || {
+                for (index, chunk) in chunks {
+                    body(index, chunk);
+                }
+            },
+        );
     }
     let chunks = Mutex::new(chunks);
     let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
     on_threads(threads, &|| {
         while let Some((index, chunk)) = next() {
-            isa.run(|| body(index, chunk));
+            isa.run(
+                #[inline(always)]
+                || body(index, chunk),
+            );
         }
     });
 }

@@ -4,7 +4,7 @@ use ndarray::{Array, IxDyn};
 use qkernels::QuantizedInteger;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, refused, relu_if, take_one};
+use super::inputs::{exactly, relu_if, take_one};
 use super::layout::{Activation, Integers, from_order, integers_of, per_tensor};
 use super::{FuseReLU, Lowering, Op, OutputRule, QuantizedOp};
 use crate::archive::{Archive, ArchiveWriter, Record};
@@ -171,7 +171,7 @@ impl Op for BatchNorm {
 
     fn forward(&self, inputs: &mut [Tensor]) -> Result<Tensor> {
         let name = Op::name(self);
-        let x = take_one(name, inputs)?.contiguous();
+        let mut x = take_one(name, inputs)?.contiguous();
         self.spatial.check(self.relu, self.statistics.channels(), x.shape())?;
         let Statistics { weight, bias, mean, variance, eps } = self.statistics.clone();
         let [mean, variance] = [mean, variance].map(Tensor::contiguous);
@@ -184,10 +184,9 @@ impl Op for BatchNorm {
             eps: eps as f32,
         };
         let inner = x.shape()[2..].iter().product();
-        let mut output = vec![0.0; x.len()];
-        qkernels::float::batch_norm(&parameters, inner, x.as_slice().unwrap_or_default(), &mut output)
-            .map_err(refused(name, x.shape()))?;
-        Ok(relu_if(self.relu, Tensor::from_vec(x.shape(), output)?))
+        qkernels::float::batch_norm(&parameters, inner, x.as_slice_mut().unwrap_or_default())
+            .map_err(|error| Error::parameter(name, error.to_string()))?;
+        Ok(relu_if(self.relu, x))
     }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<QuantizedBatchNorm> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::{exactly, exactly_shared, image_extents, refused, relu_if, take_one, unusable, zeros};
 use super::layout::{Image, MemoryFormat, channels_last};
-use super::weights::{QuantizedWeights, WeightsRecord, check_bias, load_bias, save_bias};
+use super::weights::{QuantizedWeights, WeightsInfo, WeightsRecord, check_bias, load_bias, save_bias};
 use super::{
     ActivationSpec, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Pair, Planned,
     QuantizedOp,
@@ -210,9 +210,11 @@ impl Record for Conv2d {
 /// [`Conv2d`] on integers: `quint8` images, `qint8` weight.
 #[derive(Clone, Debug)]
 pub struct QuantizedConv2d {
-    weights: QuantizedWeights,
+    info: WeightsInfo,
     options: Conv2dOptions,
     packed: Arc<PackedConv2d>,
+    /// The weight in PyTorch's order, if the packed one does not give it back.
+    plain: Option<QTensor>,
     requantization: Arc<Requantization>,
 }
 
@@ -227,23 +229,29 @@ impl QuantizedConv2d {
         let zero_points = &weights.weight.qparams().zero_point;
         let packed =
             PackedConv2d::new(&weights.integers(NAME)?, zero_points, &geometry).map_err(unusable(NAME))?;
-        let requantization = Arc::new(weights.requantization(NAME, geometry.out_channels)?);
-        Ok(Self { weights, options, packed: Arc::new(packed), requantization })
+        let plain = packed.packed().is_none().then(|| weights.weight.clone());
+        Self::of_packed(weights.info(), options, packed, plain)
     }
 
-    /// Weight, bias and scales.
-    pub fn weights(&self) -> &QuantizedWeights {
-        &self.weights
+    fn of_packed(
+        info: WeightsInfo,
+        options: Conv2dOptions,
+        packed: PackedConv2d,
+        plain: Option<QTensor>,
+    ) -> Result<Self> {
+        let channels = info.shape.first().copied().unwrap_or_default();
+        let requantization = Arc::new(info.requantization(NAME, channels)?);
+        Ok(Self { info, options, packed: Arc::new(packed), plain, requantization })
     }
 }
 
 impl QuantizedOp for QuantizedConv2d {
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
         let [x] = exactly(NAME, inputs)?;
-        let geometry = self.options.geometry(self.weights.weight.shape(), x.shape())?;
-        let image = Image::new(NAME, self.weights.input(NAME, x)?)?;
+        let geometry = self.options.geometry(&self.info.shape, x.shape())?;
+        let image = Image::new(NAME, self.info.input(NAME, x)?)?;
         let mut output = zeros(NAME, geometry.output_len())?;
-        let zero_point = self.weights.input_zero_point();
+        let zero_point = self.info.input_zero_point();
         self.packed
             .run(&geometry, &image.pixels, zero_point, &self.requantization, &mut output)
             .map_err(refused(NAME, x.shape()))?;
@@ -253,32 +261,32 @@ impl QuantizedOp for QuantizedConv2d {
             height: geometry.output_height(),
             width: geometry.output_width(),
         };
-        self.weights.output(channels_last(NAME, shape, output)?)
+        self.info.output(channels_last(NAME, shape, output)?)
     }
 
     fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
         let [x] = exactly_shared(NAME, inputs)?;
-        self.weights.check_input(NAME, x.qparams())?;
-        let geometry = self.options.geometry(self.weights.weight.shape(), x.shape())?;
+        self.info.check_input(NAME, x.qparams())?;
+        let geometry = self.options.geometry(&self.info.shape, x.shape())?;
         let output = ImageShape {
             batch: geometry.batch,
             channels: geometry.out_channels,
             height: geometry.output_height(),
             width: geometry.output_width(),
         };
-        let output = x.with_image(output, MemoryFormat::ChannelsLast).with_qparams(&self.weights.output);
+        let output = x.with_image(output, MemoryFormat::ChannelsLast).with_qparams(&self.info.output);
         let kernel = Conv2dKernel {
             geometry,
             packed: Arc::clone(&self.packed),
-            zero_point: self.weights.input_zero_point(),
+            zero_point: self.info.input_zero_point(),
             requantization: Arc::clone(&self.requantization),
             addition: None,
         };
         Ok(Some(Planned::Kernel(Box::new(kernel), output)))
     }
 
-    fn weight(&self) -> Option<&QTensor> {
-        Some(&self.weights.weight)
+    fn weight(&self) -> Option<QTensor> {
+        self.plain.clone().or_else(|| self.info.weight(self.packed.unpack()?))
     }
 }
 
@@ -336,14 +344,28 @@ struct QuantizedRecord {
 
 impl Record for QuantizedConv2d {
     fn save(&self, archive: &mut ArchiveWriter, path: &str) -> Result<()> {
-        let weights = self.weights.save(archive, path)?;
+        let weights = match (&self.plain, self.packed.packed()) {
+            (None, Some(pieces)) => self.info.save_packed(archive, path, pieces)?,
+            (plain, _) => {
+                let missing = || Error::Unsupported("a weight that is not there".into());
+                let weight = plain.clone().or_else(|| self.weight()).ok_or_else(missing)?;
+                self.info.save_plain(archive, path, &weight)?
+            }
+        };
         archive.put(path, &QuantizedRecord { options: self.options, weights })
     }
 
     fn load(archive: &Archive, path: &str) -> Result<Self> {
         let QuantizedRecord { options, weights } = archive.get(path)?;
-        let weights = QuantizedWeights::load(archive, path, weights)?;
-        Self::new(weights, options).map_err(|error| archive.error(format!("record `{path}`: {error}")))
+        let (info, weight) = WeightsInfo::load(archive, path, weights)?;
+        let operation = match weight.into_plain(info) {
+            Ok(weights) => Self::new(weights, options),
+            Err((info, packed)) => options.smallest_geometry(&info.shape).and_then(|geometry| {
+                let packed = PackedConv2d::from_packed(packed, &info.qparams.zero_point, &geometry);
+                Self::of_packed(info, options, packed.map_err(unusable(NAME))?, None)
+            }),
+        };
+        operation.map_err(|error| archive.error(format!("record `{path}`: {error}")))
     }
 }
 

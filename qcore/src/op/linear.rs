@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::{exactly, exactly_shared, refused, relu_if, take_one, unusable};
 use super::layout::{Integers, row_major};
-use super::weights::{QuantizedWeights, WeightsRecord, check_bias, load_bias, save_bias};
+use super::weights::{QuantizedWeights, WeightsInfo, check_bias, load_bias, save_bias};
 use super::{
     ActivationSpec, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Planned,
     QuantizedOp,
@@ -148,7 +148,7 @@ impl Record for Linear {
 /// [`Linear`] on integers: `quint8` rows, `qint8` weight.
 #[derive(Clone, Debug)]
 pub struct QuantizedLinear {
-    weights: QuantizedWeights,
+    info: WeightsInfo,
     packed: Arc<PackedLinear>,
     requantization: Arc<Requantization>,
 }
@@ -164,51 +164,50 @@ impl QuantizedLinear {
         let zero_points = &weights.weight.qparams().zero_point;
         let packed = PackedLinear::new(&weights.integers(NAME)?, zero_points, out_features, in_features)
             .map_err(unusable(NAME))?;
-        let requantization = Arc::new(weights.requantization(NAME, out_features)?);
-        Ok(Self { weights, packed: Arc::new(packed), requantization })
+        Self::of_packed(weights.info(), packed)
     }
 
-    /// Weight, bias and scales.
-    pub fn weights(&self) -> &QuantizedWeights {
-        &self.weights
+    fn of_packed(info: WeightsInfo, packed: PackedLinear) -> Result<Self> {
+        let requantization = Arc::new(info.requantization(NAME, packed.out_features())?);
+        Ok(Self { info, packed: Arc::new(packed), requantization })
     }
 }
 
 impl QuantizedOp for QuantizedLinear {
     fn forward(&self, inputs: &mut [QTensor]) -> Result<QTensor> {
         let [x] = exactly(NAME, inputs)?;
-        let (rows, shape) = rows(self.weights.weight.shape(), x.shape())?;
-        let integers = row_major(self.weights.input(NAME, x)?);
+        let (rows, shape) = rows(&self.info.shape, x.shape())?;
+        let integers = row_major(self.info.input(NAME, x)?);
         let mut output = vec![0; shape.iter().product()];
         let values = integers.as_slice().unwrap_or_default();
         self.packed
-            .run(rows, values, self.weights.input_zero_point(), &self.requantization, &mut output)
+            .run(rows, values, self.info.input_zero_point(), &self.requantization, &mut output)
             .map_err(refused(NAME, x.shape()))?;
         let output = Integers::from_shape_vec(IxDyn(&shape), output)
             .map_err(|_| Error::shape(NAME, format!("an output of shape {shape:?}"), x.shape()))?;
-        self.weights.output(output)
+        self.info.output(output)
     }
 
     /// Only of rows that lie one after the other: the last axis of an image does not.
     fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
         let [x] = exactly_shared(NAME, inputs)?;
-        self.weights.check_input(NAME, x.qparams())?;
-        let (rows, shape) = rows(self.weights.weight.shape(), x.shape())?;
+        self.info.check_input(NAME, x.qparams())?;
+        let (rows, shape) = rows(&self.info.shape, x.shape())?;
         if x.image().is_some() {
             return Ok(None);
         }
         let kernel = LinearKernel {
             rows,
             packed: Arc::clone(&self.packed),
-            zero_point: self.weights.input_zero_point(),
+            zero_point: self.info.input_zero_point(),
             requantization: Arc::clone(&self.requantization),
         };
-        let output = x.with_shape(&shape).with_qparams(&self.weights.output);
+        let output = x.with_shape(&shape).with_qparams(&self.info.output);
         Ok(Some(Planned::Kernel(Box::new(kernel), output)))
     }
 
-    fn weight(&self) -> Option<&QTensor> {
-        Some(&self.weights.weight)
+    fn weight(&self) -> Option<QTensor> {
+        self.info.weight(self.packed.unpack())
     }
 }
 
@@ -244,14 +243,21 @@ impl Kernel for LinearKernel {
 
 impl Record for QuantizedLinear {
     fn save(&self, archive: &mut ArchiveWriter, path: &str) -> Result<()> {
-        let record = self.weights.save(archive, path)?;
+        let record = self.info.save_packed(archive, path, std::iter::once(self.packed.packed()))?;
         archive.put(path, &record)
     }
 
     fn load(archive: &Archive, path: &str) -> Result<Self> {
-        let record: WeightsRecord = archive.get(path)?;
-        Self::new(QuantizedWeights::load(archive, path, record)?)
-            .map_err(|error| archive.error(format!("record `{path}`: {error}")))
+        let (info, weight) = WeightsInfo::load(archive, path, archive.get(path)?)?;
+        let operation = match weight.into_plain(info) {
+            Ok(weights) => Self::new(weights),
+            Err((info, packed)) => features(&info.shape).and_then(|(out_features, in_features)| {
+                let zero_points = &info.qparams.zero_point;
+                let packed = PackedLinear::from_packed(packed, zero_points, out_features, in_features);
+                Self::of_packed(info, packed.map_err(unusable(NAME))?)
+            }),
+        };
+        operation.map_err(|error| archive.error(format!("record `{path}`: {error}")))
     }
 }
 

@@ -125,7 +125,7 @@ pub trait QuantizedOp: Debug + Record + Send + Sync + 'static {
     }
 
     /// The quantized weight, if it has one.
-    fn weight(&self) -> Option<&QTensor> {
+    fn weight(&self) -> Option<QTensor> {
         None
     }
 }

@@ -1,7 +1,10 @@
 //! What convolutions and linear layers share: a weight, a bias, and the integer form of both.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use ndarray::{Array, IxDyn};
+use qkernels::mapped_file::MappedBytes;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 use serde::{Deserialize, Serialize};
 
@@ -32,7 +35,27 @@ pub struct QuantizedWeights {
     pub relu: bool,
 }
 
-/// All of [`QuantizedWeights`] that is not a tensor.
+/// All of [`QuantizedWeights`] but the integers of the weight, which kernels have packed.
+#[derive(Clone, Debug)]
+pub(super) struct WeightsInfo {
+    /// The shape of the weight.
+    pub(super) shape: Vec<usize>,
+    /// Its scales and zero points.
+    pub(super) qparams: Arc<QParams>,
+    pub(super) bias: Option<Tensor>,
+    pub(super) input: QParams,
+    pub(super) output: QParams,
+    pub(super) backend: Backend,
+    pub(super) relu: bool,
+}
+
+/// A weight in a file.
+pub(super) enum StoredWeight {
+    Packed(MappedBytes),
+    Plain(QTensor),
+}
+
+/// What belongs into the record of an operation with weights.
 #[derive(Serialize, Deserialize)]
 pub(super) struct WeightsRecord {
     input: QParams,
@@ -40,6 +63,9 @@ pub(super) struct WeightsRecord {
     backend: Backend,
     relu: bool,
     bias: bool,
+    /// The shape of a packed weight, whose tensor does not show it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    shape: Option<Vec<usize>>,
 }
 
 /// Whose requantization formula the kernels follow.
@@ -76,6 +102,19 @@ impl QuantizedWeights {
         })
     }
 
+    /// Everything but the integers of the weight.
+    pub(super) fn info(&self) -> WeightsInfo {
+        WeightsInfo {
+            shape: self.weight.shape().to_vec(),
+            qparams: self.weight.shared_qparams(),
+            bias: self.bias.clone(),
+            input: self.input.clone(),
+            output: self.output.clone(),
+            backend: self.backend,
+            relu: self.relu,
+        }
+    }
+
     /// The weight in row-major order, if it is one that the kernels take.
     pub(super) fn integers(&self, operation: &'static str) -> Result<Cow<'_, [i8]>> {
         if !matches!(self.weight.qparams().axis, None | Some(0)) {
@@ -94,7 +133,9 @@ impl QuantizedWeights {
             None => Cow::Owned(view.iter().copied().collect()),
         })
     }
+}
 
+impl WeightsInfo {
     /// The epilogue of the kernels.
     pub(super) fn requantization(&self, operation: &'static str, channels: usize) -> Result<Requantization> {
         for (what, qparams) in [("input", &self.input), ("output", &self.output)] {
@@ -106,10 +147,10 @@ impl QuantizedWeights {
         }
         let bias = self.bias.clone().map(Tensor::contiguous);
         check_bias(operation, bias.as_ref(), channels)?;
-        let scales = &self.weight.qparams().scale;
-        let weight_scales = match self.weight.qparams().is_per_channel() {
+        let scales = &self.qparams.scale;
+        let weight_scales = match self.qparams.is_per_channel() {
             true => WeightScales::PerChannel(scales),
-            false => WeightScales::PerTensor(self.weight.qparams().tensor_scale()),
+            false => WeightScales::PerTensor(self.qparams.tensor_scale()),
         };
         Requantization::new(&RequantizationParameters {
             formula: formula(self.backend),
@@ -155,25 +196,92 @@ impl QuantizedWeights {
         QTensor::from_int_repr(<u8 as layout::Activation>::into_repr(integers), self.output.clone())
     }
 
-    /// Writes the tensors, and gives what belongs into the operation's record.
-    pub(super) fn save(&self, archive: &mut ArchiveWriter, path: &str) -> Result<WeightsRecord> {
-        archive.put_qtensor(&join(path, "weight"), &self.weight)?;
+    /// The weight with these integers, in row-major order.
+    pub(super) fn weight(&self, integers: Vec<i8>) -> Option<QTensor> {
+        let integers = Array::from_shape_vec(IxDyn(&self.shape), integers).ok()?;
+        QTensor::from_int_repr(integers, Arc::clone(&self.qparams)).ok()
+    }
+
+    /// Writes the bias and a packed weight, and gives what belongs into the operation's record.
+    pub(super) fn save_packed<'a>(
+        &self,
+        archive: &mut ArchiveWriter,
+        path: &str,
+        pieces: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<WeightsRecord> {
+        let name = join(path, "weight");
+        archive.put(&join(&name, "qparams"), &*self.qparams)?;
+        archive.put_packed(&name, pieces);
+        Ok(self.record(archive, path, Some(self.shape.clone())))
+    }
+
+    /// Writes the bias and a weight in PyTorch's order, and gives what belongs into the operation's record.
+    pub(super) fn save_plain(
+        &self,
+        archive: &mut ArchiveWriter,
+        path: &str,
+        weight: &QTensor,
+    ) -> Result<WeightsRecord> {
+        archive.put_qtensor(&join(path, "weight"), weight)?;
+        Ok(self.record(archive, path, None))
+    }
+
+    fn record(&self, archive: &mut ArchiveWriter, path: &str, shape: Option<Vec<usize>>) -> WeightsRecord {
         save_bias(archive, path, self.bias.as_ref());
-        Ok(WeightsRecord {
+        WeightsRecord {
             input: self.input.clone(),
             output: self.output.clone(),
             backend: self.backend,
             relu: self.relu,
             bias: self.bias.is_some(),
-        })
+            shape,
+        }
     }
 
-    pub(super) fn load(archive: &Archive, path: &str, record: WeightsRecord) -> Result<Self> {
-        let WeightsRecord { input, output, backend, relu, bias } = record;
+    pub(super) fn load(archive: &Archive, path: &str, record: WeightsRecord) -> Result<(Self, StoredWeight)> {
+        let WeightsRecord { input, output, backend, relu, bias, shape } = record;
         input.validate()?;
         output.validate()?;
-        let weight = archive.qtensor(&join(path, "weight"))?;
-        Ok(Self { weight, bias: load_bias(archive, path, bias)?, input, output, backend, relu })
+        let name = join(path, "weight");
+        let weight = match archive.packed(&name)? {
+            Some(packed) => StoredWeight::Packed(packed),
+            None => StoredWeight::Plain(archive.qtensor(&name)?),
+        };
+        let (shape, qparams) = match (&weight, shape) {
+            (StoredWeight::Plain(weight), _) => (weight.shape().to_vec(), weight.shared_qparams()),
+            (StoredWeight::Packed(_), Some(shape)) => {
+                let qparams: QParams = archive.get(&join(&name, "qparams"))?;
+                qparams.validate()?;
+                let channels = qparams.scale.len();
+                if qparams.is_per_channel() && (qparams.axis != Some(0) || shape.first() != Some(&channels)) {
+                    return Err(
+                        archive.error(format!("tensor `{name}`: its scales do not fit its shape {shape:?}"))
+                    );
+                }
+                (shape, Arc::new(qparams))
+            }
+            (StoredWeight::Packed(_), None) => {
+                return Err(archive.error(format!("tensor `{name}`: is packed, and has no shape")));
+            }
+        };
+        let bias = load_bias(archive, path, bias)?;
+        Ok((Self { shape, qparams, bias, input, output, backend, relu }, weight))
+    }
+}
+
+impl StoredWeight {
+    /// The weight with everything else, if it is stored in PyTorch's order.
+    pub(super) fn into_plain(
+        self,
+        info: WeightsInfo,
+    ) -> std::result::Result<QuantizedWeights, (WeightsInfo, MappedBytes)> {
+        match self {
+            Self::Packed(packed) => Err((info, packed)),
+            Self::Plain(weight) => {
+                let WeightsInfo { bias, input, output, backend, relu, .. } = info;
+                Ok(QuantizedWeights { weight, bias, input, output, backend, relu })
+            }
+        }
     }
 }
 

@@ -101,6 +101,14 @@ impl DepthwiseFilters {
         lanes + size_of_val(self.sums.as_slice())
     }
 
+    /// The instruction set and the width of the integers it multiplies, for reports.
+    pub(super) fn kernel_name(&self, isa: Isa) -> String {
+        match self.kernel(isa).0.taps_of_lane() {
+            4 => isa.to_string(),
+            _ => format!("{isa}, 16 bits"),
+        }
+    }
+
     /// What [`convolve`](Self::convolve) uses now, and the weights in its order.
     fn kernel(&self, isa: Isa) -> (DepthwiseKernel, &[TapLanes]) {
         let kernel = DepthwiseKernel::new(isa, self.quads.is_some());

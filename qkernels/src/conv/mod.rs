@@ -5,6 +5,7 @@
 //! nothing to sum, multiply channel by channel.
 
 mod depthwise;
+mod packed_form;
 mod window;
 
 use crate::elementwise::BinaryQParams;
@@ -72,13 +73,17 @@ impl PackedConv2d {
         } else {
             Filters::Grouped(pack_groups(weight, zero_points, geometry)?)
         };
-        Ok(Self {
+        Ok(Self::of_filters(geometry, filters))
+    }
+
+    fn of_filters(geometry: &Conv2dGeometry, filters: Filters) -> Self {
+        Self {
             in_channels: geometry.in_channels,
             out_channels: geometry.out_channels,
             kernel: geometry.kernel,
             groups: geometry.groups,
             filters,
-        })
+        }
     }
 
     /// Bytes of memory the packed weight takes.
@@ -95,7 +100,7 @@ impl PackedConv2d {
             Filters::Grouped(groups) => {
                 kernels::name(isa(), groups.iter().flat_map(PackedMatrix::columns_of_panel))
             }
-            Filters::Depthwise(_) => format!("{}, 16 bits", isa()),
+            Filters::Depthwise(filters) => filters.kernel_name(isa()),
         }
     }
 
@@ -153,7 +158,7 @@ impl PackedConv2d {
     /// PyTorch onednn: `quantized::conv2d_add`, `conv2d_add_relu`.
     ///
     /// # Errors
-    /// As for `run`, and if the formula is another than [`Formula::Onednn`].
+    /// As for `run`, and if the formula is another than [`Formula::Onednn`](crate::requantize::Formula::Onednn).
     pub fn run_add(
         &self,
         geometry: &Conv2dGeometry,
@@ -230,18 +235,27 @@ fn pack_groups(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) ->
     let channels = geometry.in_channels / geometry.groups;
     let taps = geometry.kernel[0] * geometry.kernel[1];
     let depth = geometry.depth();
-    let columns = geometry.out_channels / geometry.groups;
+    let columns = columns_of_group(geometry);
     (0..geometry.groups)
         .map(|group| {
             let first = group * columns;
-            let zero_points = match zero_points {
-                [_] => zero_points,
-                _ => &zero_points[first..first + columns],
-            };
+            let zero_points = zero_points_of_group(zero_points, group, columns);
             // From [C, KH * KW] to [KH * KW, C].
             PackedMatrix::new(columns, window_runs(geometry), zero_points, |o, k| {
                 weight[(first + o) * depth + k % channels * taps + k / channels]
             })
         })
         .collect()
+}
+
+fn columns_of_group(geometry: &Conv2dGeometry) -> usize {
+    geometry.out_channels / geometry.groups
+}
+
+/// Those of the columns of `group`, from one for all or one for each.
+fn zero_points_of_group(zero_points: &[i32], group: usize, columns: usize) -> &[i32] {
+    match zero_points {
+        [_] => zero_points,
+        _ => &zero_points[group * columns..][..columns],
+    }
 }

@@ -1,8 +1,9 @@
 //! Addition and subtraction in float: dequantize both operands, quantize the result.
 
-use super::{BinaryQParams, map_binary};
+use super::BinaryQParams;
+use super::binary::{Binary, map_binary};
 use crate::error::Result;
-use crate::qparams::EightBit;
+use crate::qparams::{EightBit, QParams};
 use crate::quantize::Quantizer;
 
 /// `Q(f32(dq(a) + dq(b)))`, with a fused ReLU if `qparams.relu`.
@@ -12,10 +13,7 @@ use crate::quantize::Quantizer;
 /// # Errors
 /// If a length does not match, or a scale or zero point cannot be used.
 pub fn add<T: EightBit>(qparams: &BinaryQParams, a: &[T], b: &[T], output: &mut [T]) -> Result<()> {
-    qparams.check::<T>()?;
-    let quantizer = Quantizer::with_relu::<T>(qparams.output, qparams.relu)?;
-    let (qa, qb) = (qparams.a, qparams.b);
-    map_binary(a, b, output, |a, b| quantizer.quantize(qa.dequantize(a) + qb.dequantize(b)))
+    map_binary(Sum::<false>::new::<T>(qparams)?, a, b, output)
 }
 
 /// `Q(f32(dq(a) - dq(b)))`, with a fused ReLU if `qparams.relu`.
@@ -25,8 +23,29 @@ pub fn add<T: EightBit>(qparams: &BinaryQParams, a: &[T], b: &[T], output: &mut 
 /// # Errors
 /// If a length does not match, or a scale or zero point cannot be used.
 pub fn sub<T: EightBit>(qparams: &BinaryQParams, a: &[T], b: &[T], output: &mut [T]) -> Result<()> {
-    qparams.check::<T>()?;
-    let quantizer = Quantizer::with_relu::<T>(qparams.output, qparams.relu)?;
-    let (qa, qb) = (qparams.a, qparams.b);
-    map_binary(a, b, output, |a, b| quantizer.quantize(qa.dequantize(a) - qb.dequantize(b)))
+    map_binary(Sum::<true>::new::<T>(qparams)?, a, b, output)
+}
+
+/// `a + b`, or `a - b` if `SUBTRACT`.
+#[derive(Clone, Copy)]
+struct Sum<const SUBTRACT: bool> {
+    a: QParams,
+    b: QParams,
+    quantizer: Quantizer,
+}
+
+impl<const SUBTRACT: bool> Sum<SUBTRACT> {
+    fn new<T: EightBit>(qparams: &BinaryQParams) -> Result<Self> {
+        qparams.check::<T>()?;
+        let quantizer = Quantizer::with_relu::<T>(qparams.output, qparams.relu)?;
+        Ok(Self { a: qparams.a, b: qparams.b, quantizer })
+    }
+}
+
+impl<const SUBTRACT: bool, T: EightBit> Binary<T> for Sum<SUBTRACT> {
+    #[inline(always)]
+    fn apply(self, a: i32, b: i32) -> T {
+        let (a, b) = (self.a.dequantize(a), self.b.dequantize(b));
+        self.quantizer.quantize(if SUBTRACT { a - b } else { a + b })
+    }
 }

@@ -8,7 +8,8 @@
 //! y   = clamp((acc >> shift) + (rem > (2^shift - 1) / 2) + zy, lo, 255)    # ties away from zero
 //! ```
 
-use super::{BinaryQParams, map_binary};
+use super::BinaryQParams;
+use super::binary::{Binary, map_binary};
 use crate::error::{Error, Result};
 
 /// Adds quint8 values in qnnpack's fixed-point arithmetic, with a fused ReLU if `qparams.relu`.
@@ -38,15 +39,37 @@ pub fn add_qnnpack(qparams: &BinaryQParams, a: &[u8], b: &[u8], output: &mut [u8
     let exponent = (larger.to_bits() >> 23) as i32 - 127;
     let shift = 21 - exponent;
     let multiplier = |ratio: f32| (ratio * 2.0_f32.powi(shift)).round_ties_even() as i32;
-    let (multiplier_a, multiplier_b) = (multiplier(ratio_a), multiplier(ratio_b));
-    let (zero_a, zero_b, zero) = (qparams.a.zero_point, qparams.b.zero_point, qparams.output.zero_point);
-    // `shift` reaches 35, so the mask needs 64 bits; multipliers are at most 2^22, so the sum
-    // stays below 2^31.
-    let mask = (1_i64 << shift) - 1;
-    map_binary(a, b, output, |a, b| {
-        let sum = i64::from((a - zero_a) * multiplier_a + (b - zero_b) * multiplier_b);
-        let remainder = (sum & mask) - i64::from(sum < 0);
-        let rounded = (sum >> shift) + i64::from(remainder > mask >> 1);
-        (rounded + i64::from(zero)).clamp(i64::from(low), i64::from(high)) as u8
-    })
+    let [multiplier_a, multiplier_b] = [ratio_a, ratio_b].map(multiplier);
+    let [zero_a, zero_b] = [qparams.a, qparams.b].map(|operand| operand.zero_point);
+    let zero_point = qparams.output.zero_point;
+    let sum = FixedPointSum { zero_a, zero_b, multiplier_a, multiplier_b, shift, zero_point, low, high };
+    // The sum is below 2^31: beyond a shift of 31 it is less than half and rounds to zero.
+    let negligible = FixedPointSum { multiplier_a: 0, multiplier_b: 0, shift: 31, ..sum };
+    map_binary(if shift <= 31 { sum } else { negligible }, a, b, output)
+}
+
+#[derive(Clone, Copy)]
+struct FixedPointSum {
+    zero_a: i32,
+    zero_b: i32,
+    /// At most 2^22, so that the sum of two products with 255 fits in `i32`.
+    multiplier_a: i32,
+    multiplier_b: i32,
+    shift: i32,
+    zero_point: i32,
+    low: i32,
+    high: i32,
+}
+
+impl Binary<u8> for FixedPointSum {
+    #[inline(always)]
+    fn apply(self, a: i32, b: i32) -> u8 {
+        let a = a.wrapping_sub(self.zero_a).wrapping_mul(self.multiplier_a);
+        let b = b.wrapping_sub(self.zero_b).wrapping_mul(self.multiplier_b);
+        let sum = a.wrapping_add(b);
+        let mask = i32::MAX >> (31 - self.shift);
+        let remainder = (sum & mask).wrapping_sub(i32::from(sum < 0));
+        let rounded = (sum >> self.shift).wrapping_add(i32::from(remainder > mask >> 1));
+        rounded.wrapping_add(self.zero_point).clamp(self.low, self.high) as u8
+    }
 }

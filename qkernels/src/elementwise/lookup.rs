@@ -1,6 +1,8 @@
 //! A function of one 8-bit value, as a table of its 256 results.
 
 use crate::error::Result;
+use crate::isa::isa;
+use crate::kernels;
 use crate::length;
 use crate::qparams::{EightBit, QParams};
 use crate::quantize::Quantizer;
@@ -45,12 +47,12 @@ impl<T: EightBit> LookupTable<T> {
     /// If the lengths differ.
     pub fn apply(&self, input: &[T], output: &mut [T]) -> Result<()> {
         length::check("output", output, input.len())?;
+        let isa = isa();
+        let table = &T::bits(&self.results).as_chunks().0[0];
         let chunk_len = elementwise_chunk(input.len(), 1);
-        for_each_chunk(output, chunk_len, input.len(), |index, output| {
-            let input = &input[index * chunk_len..][..output.len()];
-            for (output, &value) in output.iter_mut().zip(input) {
-                *output = self.get(value);
-            }
+        for_each_chunk(T::bits_mut(output), chunk_len, input.len(), |index, output| {
+            let input = &T::bits(input)[index * chunk_len..][..output.len()];
+            kernels::look_up(isa, table, input, output);
         });
         Ok(())
     }

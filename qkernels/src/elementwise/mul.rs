@@ -1,6 +1,7 @@
 //! Multiplication: the integers are multiplied exactly, then rescaled once.
 
-use super::{BinaryQParams, map_binary};
+use super::BinaryQParams;
+use super::binary::{Binary, map_binary};
 use crate::error::{Error, Result};
 use crate::qparams::EightBit;
 
@@ -17,9 +18,26 @@ pub fn mul<T: EightBit>(qparams: &BinaryQParams, a: &[T], b: &[T], output: &mut 
     if !multiplier.is_finite() {
         return Err(Error::parameter("the product of the scales is not finite"));
     }
-    let (zero_a, zero_b, zero) = (qparams.a.zero_point, qparams.b.zero_point, qparams.output.zero_point);
-    map_binary(a, b, output, |a, b| {
-        let product = a.wrapping_sub(zero_a).wrapping_mul(b.wrapping_sub(zero_b));
-        T::from_steps(product as f32 * multiplier, zero, low, high)
-    })
+    let [zero_a, zero_b] = [qparams.a, qparams.b].map(|operand| operand.zero_point as f32);
+    let product = Product { zero_a, zero_b, multiplier, zero_point: qparams.output.zero_point, low, high };
+    map_binary(product, a, b, output)
+}
+
+#[derive(Clone, Copy)]
+struct Product {
+    zero_a: f32,
+    zero_b: f32,
+    multiplier: f32,
+    zero_point: i32,
+    low: i32,
+    high: i32,
+}
+
+impl<T: EightBit> Binary<T> for Product {
+    #[inline(always)]
+    fn apply(self, a: i32, b: i32) -> T {
+        // Exact in float: differences of bytes and their products are below 2^24.
+        let product = (a as f32 - self.zero_a) * (b as f32 - self.zero_b);
+        T::from_steps(product * self.multiplier, self.zero_point, self.low, self.high)
+    }
 }

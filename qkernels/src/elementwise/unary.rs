@@ -1,10 +1,11 @@
 //! ReLU and clamp on integers, and moving a tensor to other qparams.
 
-use super::LookupTable;
 use crate::error::{Error, Result};
+use crate::isa::{Pass, isa};
 use crate::length;
 use crate::qparams::{EightBit, QParams, check_zero_point};
 use crate::quantize::Quantizer;
+use crate::threads::{elementwise_chunk, for_each_chunk};
 
 /// `max(q, zero_point)`; the output keeps the input's qparams.
 ///
@@ -13,13 +14,8 @@ use crate::quantize::Quantizer;
 /// # Errors
 /// If the lengths differ or the zero point is not a `T`.
 pub fn relu<T: EightBit>(input: &[T], zero_point: i32, output: &mut [T]) -> Result<()> {
-    length::check("output", output, input.len())?;
     check_zero_point::<T>(zero_point)?;
-    let zero_point = T::from_i32(zero_point);
-    for (output, &q) in output.iter_mut().zip(input) {
-        *output = q.max(zero_point);
-    }
-    Ok(())
+    map_unary(Clamp { low: T::from_i32(zero_point), high: T::from_i32(*T::RANGE.end()) }, input, output)
 }
 
 /// `clamp(q, Q(min), Q(max))`; the output keeps the input's qparams.
@@ -29,16 +25,11 @@ pub fn relu<T: EightBit>(input: &[T], zero_point: i32, output: &mut [T]) -> Resu
 /// # Errors
 /// If the lengths differ, scale or zero point cannot be used, or `min > max` or one is NaN.
 pub fn clamp<T: EightBit>(input: &[T], qparams: QParams, min: f32, max: f32, output: &mut [T]) -> Result<()> {
-    length::check("output", output, input.len())?;
     if !matches!(min.partial_cmp(&max), Some(std::cmp::Ordering::Less | std::cmp::Ordering::Equal)) {
         return Err(Error::parameter(format!("clamp from {min} to {max} is empty")));
     }
     let quantizer = Quantizer::new::<T>(qparams, T::RANGE)?;
-    let (low, high) = (quantizer.quantize::<T>(min), quantizer.quantize::<T>(max));
-    for (output, &q) in output.iter_mut().zip(input) {
-        *output = q.clamp(low, high);
-    }
-    Ok(())
+    map_unary(Clamp { low: quantizer.quantize::<T>(min), high: quantizer.quantize(max) }, input, output)
 }
 
 /// The values of `input` with the qparams of the output: a copy if they are equal, `Q(dq(x))`
@@ -55,16 +46,77 @@ pub fn requantize<T: EightBit>(
     relu: bool,
     output: &mut [T],
 ) -> Result<()> {
-    length::check("output", output, input.len())?;
     input_qparams.check::<T>()?;
     let quantizer = Quantizer::with_relu::<T>(output_qparams, relu)?;
     if input_qparams != output_qparams {
-        let table = LookupTable::new(|q: T| quantizer.quantize(input_qparams.dequantize(q.to_i32())));
-        return table.apply(input, output);
+        return map_unary(Requantize { from: input_qparams, to: quantizer }, input, output);
     }
     if relu {
         return self::relu(input, output_qparams.zero_point, output);
     }
+    length::check("output", output, input.len())?;
     output.copy_from_slice(input);
     Ok(())
+}
+
+/// An operation on one integer, with its constants.
+pub(super) trait Unary<T>: Copy + Sync {
+    /// To be marked `#[inline(always)]`: it is the body of a loop that becomes vectors.
+    fn apply(self, q: T) -> T;
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Clamp<T> {
+    pub(super) low: T,
+    pub(super) high: T,
+}
+
+impl<T: EightBit> Unary<T> for Clamp<T> {
+    #[inline(always)]
+    fn apply(self, q: T) -> T {
+        q.max(self.low).min(self.high)
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Requantize {
+    pub(super) from: QParams,
+    pub(super) to: Quantizer,
+}
+
+impl<T: EightBit> Unary<T> for Requantize {
+    #[inline(always)]
+    fn apply(self, q: T) -> T {
+        self.to.quantize(self.from.dequantize(q.to_i32()))
+    }
+}
+
+/// `output[i] = operation(input[i])`.
+fn map_unary<T: EightBit>(operation: impl Unary<T>, input: &[T], output: &mut [T]) -> Result<()> {
+    length::check("output", output, input.len())?;
+    let isa = isa();
+    let chunk_len = elementwise_chunk(input.len(), 1);
+    // Less than a multiply-add for each element.
+    for_each_chunk(output, chunk_len, input.len() / 2, |index, output| {
+        let input = &input[index * chunk_len..][..output.len()];
+        isa.run_pass(UnaryPass { operation, input, output });
+    });
+    Ok(())
+}
+
+struct UnaryPass<'a, T, O> {
+    operation: O,
+    input: &'a [T],
+    output: &'a mut [T],
+}
+
+impl<T: EightBit, O: Unary<T>> Pass for UnaryPass<'_, T, O> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (output, &q) in self.output.iter_mut().zip(self.input) {
+            *output = self.operation.apply(q);
+        }
+    }
 }

@@ -4,10 +4,15 @@
 
 mod batch_norm;
 mod conv;
+mod elementwise;
 mod linear;
 mod pool;
+mod positions;
+mod product;
+mod strided;
 
 pub use batch_norm::{BatchNorm, batch_norm};
 pub use conv::conv2d;
+pub use elementwise::{map, zip};
 pub use linear::linear;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};

@@ -1,5 +1,9 @@
 //! Float pools.
 
+use std::cell::Cell;
+
+use super::positions::positions_inside;
+use super::strided;
 use crate::error::Result;
 use crate::geometry::window::Window;
 use crate::geometry::{AdaptivePool2dGeometry, Pool2dGeometry};
@@ -17,35 +21,63 @@ pub fn max_pool2d(geometry: &Pool2dGeometry, input: &[f32], output: &mut [f32]) 
     length::check("input", input, geometry.input_len())?;
     length::check("output", output, geometry.output_len())?;
     let plane_len = geometry.height * geometry.width;
-    let width = geometry.output_width();
+    let pixels = geometry.output_height() * geometry.output_width();
     let taps = geometry.kernel[0].saturating_mul(geometry.kernel[1]);
     let work = output.len().saturating_mul(taps);
-    for_each_chunk(output, geometry.output_height() * width, work, |plane, output| {
-        let plane = &input[plane * plane_len..][..plane_len];
-        for (position, output) in output.iter_mut().enumerate() {
-            *output = window_max(geometry, plane, position / width, position % width);
-        }
-    });
+    for_each_chunk(
+        output,
+        pixels,
+        work,
+        #[inline(always)]
+        |plane, output| {
+            let plane = &input[plane * plane_len..][..plane_len];
+            let mut scratch = SCRATCH.take();
+            scratch.column_maxima.resize(geometry.width, 0.0);
+            scratch.seen.resize(geometry.output_width(), 0.0);
+            for (y, output) in output.chunks_exact_mut(geometry.output_width()).enumerate() {
+                scratch.column_maxima.fill(f32::NEG_INFINITY);
+                for input_y in (0..geometry.kernel[0]).filter_map(|tap| geometry.source(0, y, tap)) {
+                    let row = &plane[input_y * geometry.width..][..geometry.width];
+                    take_larger(&mut scratch.column_maxima, row);
+                }
+                output.fill(f32::NEG_INFINITY);
+                for tap in 0..geometry.kernel[1] {
+                    let shift = tap * geometry.dilation[1];
+                    let [stride, padding] = [geometry.stride[1], geometry.padding[1]];
+                    let inside = positions_inside(output.len(), stride, padding, shift, geometry.width);
+                    let Some(first) = geometry.source(1, inside.start, tap) else {
+                        continue;
+                    };
+                    let seen = &mut scratch.seen[..inside.len()];
+                    strided::copy(&scratch.column_maxima[first..], stride, seen);
+                    take_larger(&mut output[inside], seen);
+                }
+            }
+            SCRATCH.set(scratch);
+        },
+    );
     Ok(())
 }
 
-fn window_max(geometry: &Pool2dGeometry, plane: &[f32], y: usize, x: usize) -> f32 {
-    let mut max = f32::NEG_INFINITY;
-    for tap_y in 0..geometry.kernel[0] {
-        let Some(input_y) = geometry.source(0, y, tap_y) else {
-            continue;
-        };
-        let row = &plane[input_y * geometry.width..][..geometry.width];
-        for tap_x in 0..geometry.kernel[1] {
-            if let Some(input_x) = geometry.source(1, x, tap_x) {
-                let value = row[input_x];
-                if value > max || value.is_nan() {
-                    max = value;
-                }
-            }
-        }
+thread_local! {
+    static SCRATCH: Cell<Scratch> = Cell::default();
+}
+
+/// Memory of a maximum pool that is used again for the next plane.
+#[derive(Default)]
+struct Scratch {
+    /// Of the rows that one row of the output looks at.
+    column_maxima: Vec<f32>,
+    /// What one column of the window sees of them.
+    seen: Vec<f32>,
+}
+
+/// The larger of each pair, in the place of the first; NaN counts as the largest.
+#[inline(always)]
+fn take_larger(maxima: &mut [f32], values: &[f32]) {
+    for (max, &value) in maxima.iter_mut().zip(values) {
+        *max = if value > *max || value.is_nan() { value } else { *max };
     }
-    max
 }
 
 /// Average of each window, `[N, C, H, W]` to `[N, C, OH, OW]`; with `count_include_pad` the padding
@@ -102,16 +134,22 @@ fn average(
     output: &mut [f32],
 ) {
     let plane_len = height * width;
-    for_each_chunk(output, rows.len() * columns.len(), input.len(), |plane, output| {
-        let plane = &input[plane * plane_len..][..plane_len];
-        let positions = rows.iter().flat_map(|&y| columns.iter().map(move |&x| (y, x)));
-        for (output, (y, x)) in output.iter_mut().zip(positions) {
-            let sum: f32 = plane[y.start * width..y.end * width]
-                .chunks_exact(width)
-                .flat_map(|row| &row[x.start..x.end])
-                .sum();
-            let divisor = if count_include_pad { y.padded_len * x.padded_len } else { y.len() * x.len() };
-            *output = sum / divisor as f32;
-        }
-    });
+    for_each_chunk(
+        output,
+        rows.len() * columns.len(),
+        input.len(),
+        #[inline(always)]
+        |plane, output| {
+            let plane = &input[plane * plane_len..][..plane_len];
+            let positions = rows.iter().flat_map(|&y| columns.iter().map(move |&x| (y, x)));
+            for (output, (y, x)) in output.iter_mut().zip(positions) {
+                let sum: f32 = plane[y.start * width..y.end * width]
+                    .chunks_exact(width)
+                    .flat_map(|row| &row[x.start..x.end])
+                    .sum();
+                let divisor = if count_include_pad { y.padded_len * x.padded_len } else { y.len() * x.len() };
+                *output = sum / divisor as f32;
+            }
+        },
+    );
 }

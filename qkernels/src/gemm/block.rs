@@ -7,6 +7,9 @@ use super::{Epilogue, FinishedPanel, LocatedRows, OutputRows, PANEL, PackedMatri
 use crate::isa::Isa;
 use crate::kernels::{self, FEW_ROWS, Sums, Tile, TileSize};
 
+/// Tiles that are finished together: their sums, 6 KiB, stay in the first-level cache.
+const TILES: usize = 4;
+
 /// Bytes that widened rows may occupy: half of a second-level cache of 512 KiB.
 const WIDENED_BYTES: usize = 256 * 1024;
 
@@ -29,17 +32,17 @@ pub(super) struct Block<'a, R, E> {
 pub(super) struct Scratch {
     runs: RunBuffers,
     row_sums: Vec<i32>,
-    tile: TileSums,
+    tiles: TileSums,
     widened: Widened,
 }
 
-/// The sums of a tile, aligned for vectors of any size.
+/// The sums of a few tiles, aligned for vectors of any size.
 #[repr(C, align(64))]
-struct TileSums([Sums; TileSize::MOST_SUMS]);
+struct TileSums([Sums; TILES * TileSize::MOST_SUMS]);
 
 impl Default for TileSums {
     fn default() -> Self {
-        Self([[0; PANEL]; TileSize::MOST_SUMS])
+        Self([[0; PANEL]; TILES * TileSize::MOST_SUMS])
     }
 }
 
@@ -62,7 +65,7 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
     }
 
     pub(super) fn multiply(&self, scratch: &mut Scratch, output: OutputRows<'_, E::Output>) {
-        let Scratch { runs, row_sums, tile, widened } = scratch;
+        let Scratch { runs, row_sums, tiles, widened } = scratch;
         let located = runs.locate(self.source, self.rows.clone(), self.group, self.matrix.runs());
         sum_rows(self.matrix, &located, self.source.zero_point(), row_sums);
         let mut product = Product { block: self, located, row_sums, output };
@@ -77,10 +80,10 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         for first in self.panels.clone().step_by(most_panels) {
             let panels = first..self.panels.end.min(first + most_panels);
             if panels.clone().all(is_exact) {
-                product.multiply_bytes(panels, size.rows, tile);
+                product.multiply_bytes(panels, size.rows, tiles);
             } else {
                 for panel in panels.filter(|&panel| is_exact(panel)) {
-                    product.multiply_bytes(panel..panel + 1, size.rows, tile);
+                    product.multiply_bytes(panel..panel + 1, size.rows, tiles);
                 }
             }
         }
@@ -130,19 +133,23 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         // As few tiles as there must be, of sizes that differ by one row at most.
         let rows = self.located.rows();
         let tiles = rows.div_ceil(most_rows);
-        for tile in 0..tiles {
-            let [first_row, end] = [tile, tile + 1].map(|tile| tile * rows / tiles);
-            let tile = Tile {
-                located: self.located,
-                first_row,
-                rows: end - first_row,
-                weights: matrix.quads(panels.start, panels.len()),
-                initial: &initial[..panels.len()],
-            };
-            let sums = &mut sums[..panels.len() * tile.rows];
-            kernels::multiply_tile(isa, &tile, sums);
-            for (sums, panel) in sums.chunks_exact_mut(tile.rows).zip(panels.clone()) {
-                self.finish(first_row, panel, sums);
+        let first_row = |tile: usize| tile * rows / tiles;
+        for first in (0..tiles).step_by(TILES) {
+            let end = tiles.min(first + TILES);
+            let rows = first_row(first)..first_row(end);
+            let sums = &mut sums[..panels.len() * rows.len()];
+            for tile in first..end {
+                let tile = Tile {
+                    located: self.located,
+                    rows: first_row(tile)..first_row(tile + 1),
+                    weights: matrix.quads(panels.start, panels.len()),
+                    initial: &initial[..panels.len()],
+                    first_sum: first_row(tile) - rows.start,
+                };
+                kernels::multiply_tile(isa, &tile, sums);
+            }
+            for (sums, panel) in sums.chunks_exact_mut(rows.len()).zip(panels.clone()) {
+                self.finish(rows.start, panel, sums);
             }
         }
     }

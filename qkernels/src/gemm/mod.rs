@@ -22,6 +22,7 @@ mod output;
 mod pack;
 mod rows;
 mod split;
+mod storage;
 
 use std::cell::Cell;
 
@@ -37,10 +38,11 @@ pub(crate) use pack::{
 };
 pub(crate) use rows::{LocatedRows, Rows, RunTable};
 use split::Split;
+pub(crate) use storage::Storage;
 
 thread_local! {
     /// Kept between calls, so that a steady state allocates nothing.
-    static SCRATCH: Cell<Scratch> = Cell::default();
+    static SCRATCH: Cell<Option<Box<Scratch>>> = Cell::default();
 }
 
 /// Multiplies all rows with all groups; the columns of `output` are those of the groups, one group after the other.
@@ -56,7 +58,7 @@ pub(crate) fn multiply<R: Rows, E: Epilogue>(
     let isa = isa();
     let split = Split::new(matrix, groups.len(), output.rows(), source.input().len());
     for_each_index(isa, split.tasks(), split.threads, |task| {
-        let mut scratch = SCRATCH.take();
+        let mut scratch = SCRATCH.take().unwrap_or_default();
         let (rows, panels) = split.task(task);
         for first in rows.clone().step_by(split.block) {
             let rows = first..rows.end.min(first + split.block);
@@ -75,7 +77,7 @@ pub(crate) fn multiply<R: Rows, E: Epilogue>(
                 block.multiply(&mut scratch, output);
             }
         }
-        SCRATCH.set(scratch);
+        SCRATCH.set(Some(scratch));
     });
 }
 

@@ -4,7 +4,9 @@
 //! files: four neighbouring bytes of one column are what the byte dot products (`vpdpbusd`, `udot`,
 //! `vpmaddubsw`) consume, and the widening kernels unfold them a block at a time.
 
+use super::storage::{QUAD_BYTES, Storage};
 use crate::error::{Error, Result};
+use crate::isa::isa;
 use crate::length;
 
 /// Columns of a panel: one vector of sixteen 32-bit sums, or two of eight.
@@ -53,9 +55,10 @@ impl Runs {
 pub(crate) struct PackedMatrix {
     columns: usize,
     runs: Runs,
-    weights: Vec<PanelQuad>,
+    weights: Storage,
     /// One for each panel.
     columns_of_panel: Vec<PanelColumns>,
+    has_zero_points: bool,
 }
 
 /// What is known of the columns of a panel; 0 for those that do not exist.
@@ -82,31 +85,74 @@ impl PackedMatrix {
         zero_points: &[i32],
         weight: impl Fn(usize, usize) -> i8,
     ) -> Result<Self> {
-        let panels = columns.div_ceil(PANEL);
-        length::product("packed weight", &[panels, PANEL * QUAD, runs.count, runs.quads()])?;
-        let quads = runs.count * runs.quads();
+        let (panels, quads) = Self::extents(columns, runs)?;
         let mut weights = vec![PanelQuad([0; PANEL * QUAD]); panels * quads];
-        let empty = PanelColumns { sums: [0; PANEL], zero_points: [0; PANEL], largest_activation: u8::MAX };
-        let mut columns_of_panel = vec![empty; panels];
         for column in 0..columns {
-            let zero_point = weight_zero_point(zero_points, column)?;
-            check_sum((0..runs.depth()).map(|k| weight(column, k)), zero_point)?;
             let (panel, lane) = (column / PANEL, column % PANEL);
-            let known = &mut columns_of_panel[panel];
-            known.zero_points[lane] = i32::from(zero_point);
             let panel = &mut weights[panel * quads..][..quads];
             for run in 0..runs.count {
                 for i in 0..runs.len {
                     let w = weight(column, run * runs.len + i);
                     panel[run * runs.quads() + i / QUAD].0[lane * QUAD + i % QUAD] = w;
-                    known.sums[lane] += i32::from(w);
                 }
             }
         }
-        for (known, panel) in columns_of_panel.iter_mut().zip(weights.chunks_exact(quads)) {
-            known.largest_activation = largest_activation(panel);
-        }
-        Ok(Self { columns, runs, weights, columns_of_panel })
+        Self::from_storage(columns, runs, zero_points, Storage::Owned(weights))
+    }
+
+    /// Weights that are packed already.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), and if there are too many or too few, or one that fills up a run is not 0.
+    pub(crate) fn from_storage(
+        columns: usize,
+        runs: Runs,
+        zero_points: &[i32],
+        weights: Storage,
+    ) -> Result<Self> {
+        let (panels, quads) = Self::extents(columns, runs)?;
+        length::check("packed weight", weights.as_bytes(), panels * quads * QUAD_BYTES)?;
+        let columns_of_panel = isa().run(|| {
+            let known = weights.chunks_exact(quads).enumerate().map(|(panel, weights)| {
+                let first = panel * PANEL;
+                let mut known = PanelColumns { zero_points: [0; PANEL], ..PanelColumns::of(weights, runs)? };
+                for (column, zero_point) in (first..columns).zip(&mut known.zero_points) {
+                    *zero_point = weight_zero_point(zero_points, column)?.into();
+                }
+                known.check_sums(weights)?;
+                Ok(known)
+            });
+            known.collect::<Result<Vec<_>>>()
+        })?;
+        let has_zero_points = columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL]);
+        Ok(Self { columns, runs, weights, columns_of_panel, has_zero_points })
+    }
+
+    /// Bytes of the packed weights of so many columns.
+    ///
+    /// # Errors
+    /// If they could not be addressed.
+    pub(crate) fn packed_len(columns: usize, runs: Runs) -> Result<usize> {
+        Self::extents(columns, runs).map(|(panels, quads)| panels * quads * QUAD_BYTES)
+    }
+
+    /// How many panels there are, and how many quads each has.
+    fn extents(columns: usize, runs: Runs) -> Result<(usize, usize)> {
+        let panels = columns.div_ceil(PANEL);
+        length::product("packed weight", &[panels, QUAD_BYTES, runs.count, runs.quads()])?;
+        Ok((panels, runs.count * runs.quads()))
+    }
+
+    /// The packed weights, as [`from_storage`](Self::from_storage) takes them.
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.weights
+    }
+
+    /// The weight of `column` for byte `k` of the rows' runs.
+    pub(crate) fn weight(&self, column: usize, k: usize) -> i8 {
+        let (run, i) = (k / self.runs.len, k % self.runs.len);
+        let quads = self.quads(column / PANEL, 1);
+        quads[run * self.runs.quads() + i / QUAD].0[column % PANEL * QUAD + i % QUAD]
     }
 
     pub(crate) fn columns(&self) -> usize {
@@ -123,7 +169,7 @@ impl PackedMatrix {
 
     /// Bytes of the packed weights.
     pub(crate) fn byte_len(&self) -> usize {
-        size_of_val(self.weights.as_slice()) + size_of_val(self.columns_of_panel.as_slice())
+        size_of_val(&*self.weights) + size_of_val(self.columns_of_panel.as_slice())
     }
 
     /// What is known of each panel.
@@ -139,18 +185,59 @@ impl PackedMatrix {
 
     /// Whether a weight other than 0 stands for 0.
     pub(crate) fn has_zero_points(&self) -> bool {
-        self.columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL])
+        self.has_zero_points
+    }
+}
+
+impl PanelColumns {
+    /// Of the weights of one panel.
+    fn of(weights: &[PanelQuad], runs: Runs) -> Result<Self> {
+        let filling = runs.padded_len() - runs.len;
+        let mut sums = [0; PANEL];
+        for (index, quad) in weights.iter().enumerate() {
+            let columns = quad.0.as_chunks::<QUAD>().0;
+            for (sum, weights) in sums.iter_mut().zip(columns) {
+                let [a, b, c, d] = weights.map(i32::from);
+                *sum += (a + b) + (c + d);
+            }
+            let is_last_of_run = (index + 1).is_multiple_of(runs.quads());
+            if is_last_of_run
+                && columns.iter().any(|weights| weights[QUAD - filling..] != [0; QUAD][..filling])
+            {
+                return Err(Error::parameter("a packed weight between two runs is not 0"));
+            }
+        }
+        Ok(Self { sums, zero_points: [0; PANEL], largest_activation: largest_activation(weights) })
+    }
+
+    /// An error unless all sums of products stay within `i32`.
+    fn check_sums(&self, weights: &[PanelQuad]) -> Result<()> {
+        let zero_points = self.zero_points;
+        // No weight is further than 255 from its zero point.
+        if weights.len() > (i32::MAX as usize / 255 / 255 / QUAD) {
+            for (lane, zero_point) in zero_points.into_iter().enumerate() {
+                let weights = weights.iter().flat_map(|quad| quad.0.as_chunks::<QUAD>().0[lane]);
+                check_sum(weights, zero_point as i16)?;
+            }
+        }
+        Ok(())
     }
 }
 
 /// The largest activation with which no `x0 * w0 + x1 * w1` of neighbouring weights leaves `i16`.
 fn largest_activation(quads: &[PanelQuad]) -> u8 {
-    let (mut most, mut least) = (1, -1);
-    for [w0, w1] in quads.iter().flat_map(|quad| quad.0.as_chunks::<2>().0) {
-        let [w0, w1] = [i32::from(*w0), i32::from(*w1)];
-        most = most.max(w0.max(0) + w1.max(0));
-        least = least.min(w0.min(0) + w1.min(0));
+    const PAIRS: usize = QUAD_BYTES / 2;
+    let (mut most, mut least) = ([1_i16; PAIRS], [-1_i16; PAIRS]);
+    for quad in quads {
+        let pairs = quad.0.as_chunks::<2>().0.iter();
+        for ((most, least), [w0, w1]) in most.iter_mut().zip(&mut least).zip(pairs) {
+            let [w0, w1] = [i16::from(*w0), i16::from(*w1)];
+            *most = (*most).max(w0.max(0) + w1.max(0));
+            *least = (*least).min(w0.min(0) + w1.min(0));
+        }
     }
+    let most = i32::from(most.into_iter().fold(1, i16::max));
+    let least = i32::from(least.into_iter().fold(-1, i16::min));
     let limit = (i32::from(i16::MAX) / most).min(i32::from(i16::MIN) / least);
     u8::try_from(limit).unwrap_or(u8::MAX)
 }

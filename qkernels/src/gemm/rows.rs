@@ -147,3 +147,14 @@ impl<'a> LocatedRows<'a> {
         unsafe { std::slice::from_raw_parts(self.starts(run)[row], self.runs.padded_len()) }
     }
 }
+
+#[cfg(test)]
+impl<'a> LocatedRows<'a> {
+    /// Rows of a single run each.
+    pub(crate) fn of_single_runs(rows: &'a [&'a [u8]], starts: &'a mut Vec<*const u8>) -> Self {
+        let len = rows[0].len();
+        assert!(len.is_multiple_of(super::pack::QUAD) && rows.iter().all(|row| row.len() == len));
+        starts.extend(rows.iter().map(|row| row.as_ptr()));
+        Self { starts, runs: Runs { count: 1, len }, rows: rows.len(), bytes: PhantomData }
+    }
+}

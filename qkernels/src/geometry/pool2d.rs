@@ -87,25 +87,35 @@ impl Pool2dGeometry {
         padded.checked_sub(self.padding[axis]).filter(|&coordinate| coordinate < size)
     }
 
+    /// The first input coordinate under the taps of output `position`, and how many taps are inside.
+    #[inline(always)]
+    pub(crate) fn taps(&self, axis: usize, position: usize) -> (usize, usize) {
+        let size = if axis == 0 { self.height } else { self.width };
+        let dilation = self.dilation[axis];
+        let start = position * self.stride[axis];
+        let skipped = self.padding[axis].saturating_sub(start).div_ceil(dilation);
+        let first = start + skipped * dilation - self.padding[axis];
+        let inside = size.saturating_sub(first).div_ceil(dilation);
+        (first, inside.min(self.kernel[axis].saturating_sub(skipped)))
+    }
+
+    /// The window of an average pool along an axis, which is not dilated.
+    #[inline(always)]
+    pub(crate) fn average_window(&self, axis: usize, position: usize) -> Window {
+        let size = if axis == 0 { self.height } else { self.width };
+        Window::pooled(position, size, self.kernel[axis], self.stride[axis], self.padding[axis])
+    }
+
+    /// `Ok` if an average pool may have this geometry, which has no dilation.
+    pub(crate) fn check_average(&self) -> Result<()> {
+        if self.dilation == [1, 1] { Ok(()) } else { Err(Error::geometry("average pools have no dilation")) }
+    }
+
     /// The windows of an average pool along both axes; an error if the pool is dilated.
     pub(crate) fn average_windows(&self) -> Result<[Vec<Window>; 2]> {
-        if self.dilation != [1, 1] {
-            return Err(Error::geometry("average pools have no dilation"));
-        }
-        let sizes = [self.height, self.width];
-        Ok([0, 1].map(|axis| {
-            (0..self.output[axis])
-                .map(|position| {
-                    Window::pooled(
-                        position,
-                        sizes[axis],
-                        self.kernel[axis],
-                        self.stride[axis],
-                        self.padding[axis],
-                    )
-                })
-                .collect()
-        }))
+        self.check_average()?;
+        Ok([0, 1]
+            .map(|axis| (0..self.output[axis]).map(|position| self.average_window(axis, position)).collect()))
     }
 }
 
@@ -220,11 +230,13 @@ impl AdaptivePool2dGeometry {
         (0..2).all(|axis| self.input[axis].is_multiple_of(self.output[axis]))
     }
 
+    #[inline(always)]
+    pub(crate) fn average_window(&self, axis: usize, position: usize) -> Window {
+        Window::adaptive(position, self.input[axis], self.output[axis])
+    }
+
     pub(crate) fn average_windows(&self) -> [Vec<Window>; 2] {
-        [0, 1].map(|axis| {
-            (0..self.output[axis])
-                .map(|position| Window::adaptive(position, self.input[axis], self.output[axis]))
-                .collect()
-        })
+        [0, 1]
+            .map(|axis| (0..self.output[axis]).map(|position| self.average_window(axis, position)).collect())
     }
 }

@@ -4,6 +4,8 @@
 //! activations into every lane: the dot product of the two is added to the row's sums. The activations are read
 //! where they lie, through one pointer a row.
 
+use std::ops::Range;
+
 use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD};
 
 use super::Sums;
@@ -38,20 +40,19 @@ pub(super) trait DotProduct: Copy {
     unsafe fn store(self, vector: *mut i32, sums: Self::Vector);
 }
 
-/// What a tile is computed from.
-#[derive(Clone, Copy)]
+/// What a tile is computed from, and where its sums belong.
 pub(crate) struct Tile<'a> {
     pub(crate) located: LocatedRows<'a>,
-    pub(crate) first_row: usize,
-    pub(crate) rows: usize,
+    pub(crate) rows: Range<usize>,
     /// The weights of the panels, one panel after the other.
     pub(crate) weights: &'a [PanelQuad],
     /// Where the sums of each panel's columns start.
     pub(crate) initial: &'a [Sums],
+    /// Where the tile begins among the sums of a panel.
+    pub(crate) first_sum: usize,
 }
 
-/// `sums[panel][row][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]` for
-/// `R` rows and `V` vectors of columns, whole panels.
+/// [`multiply_tile`](super::multiply_tile) for `R` rows and `V` vectors of columns, whole panels.
 ///
 /// `U` steps of depth go to sums of their own, so that few rows and columns make enough independent sums.
 #[inline(always)]
@@ -63,7 +64,8 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
     let runs = tile.located.runs();
     let panels = V * D::LANES / PANEL;
     let panel_quads = runs.count * runs.quads();
-    assert!(tile.rows == R && sums.len() == panels * R);
+    let rows_of_panel = sums.len() / panels;
+    assert!(tile.rows.len() == R && tile.first_sum + R <= rows_of_panel);
     assert!(tile.weights.len() == panels * panel_quads && tile.initial.len() == panels);
 
     // SAFETY: the vectors of `V` are whole panels, as many as `initial` has.
@@ -76,7 +78,7 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
     let mut weights: *const u8 = tile.weights.as_ptr().cast();
     for run in 0..runs.count {
         let starts: &[*const u8; R] =
-            tile.located.starts(run)[tile.first_row..].first_chunk().expect("the rows of the tile");
+            tile.located.starts(run)[tile.rows.start..].first_chunk().expect("the rows of the tile");
         let starts = *starts;
         let step = |quad: usize, total: &mut [[D::Vector; V]; R]| {
             // SAFETY: vector `v` is a part of quad `quad` of this run, of the panel it belongs to.
@@ -116,8 +118,9 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
     for (r, total) in total.iter().enumerate() {
         for (v, total) in total.iter().enumerate() {
             let column = v * D::LANES;
-            // SAFETY: row `r` of the panel of this vector is one of the `panels * R`.
-            unsafe { isa.store(sums.add((column / PANEL * R + r) * PANEL + column % PANEL), *total) };
+            let row = column / PANEL * rows_of_panel + tile.first_sum + r;
+            // SAFETY: the row is one of those of the panel of this vector.
+            unsafe { isa.store(sums.add(row * PANEL + column % PANEL), *total) };
         }
     }
 }

@@ -20,14 +20,19 @@ pub(crate) mod avx512;
 mod depthwise;
 mod dot;
 mod generic;
+mod lookup;
 #[cfg(target_arch = "x86_64")]
 mod requantize;
+mod transpose;
 
 use crate::gemm::{PANEL, PanelColumns, PanelQuad, QUAD};
 use crate::isa::Isa;
 
 pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, PANELS, TapLanes, TapRows};
 pub(crate) use dot::Tile;
+pub(crate) use lookup::look_up;
+pub use transpose::Element;
+pub(crate) use transpose::{Matrix, TILE, transpose};
 
 /// Sums of one row with the columns of a panel.
 pub(crate) type Sums = [i32; PANEL];
@@ -81,7 +86,7 @@ pub(crate) fn largest_activation(isa: Isa, panel: &PanelColumns) -> u8 {
     }
 }
 
-/// `sums[panel][row][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]`.
+/// `sums[panel][first_sum + row][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]`.
 ///
 /// The tile is no larger than [`TileSize`] says, and of several panels only with [`FEW_ROWS`] or more; no activation
 /// is larger than [`largest_activation`].

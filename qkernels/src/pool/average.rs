@@ -8,11 +8,11 @@
 //! raw:       y = clamp(rne(f32(sum(q) * r)))            # padding contributes z to the sum
 //! ```
 
-use std::cell::Cell;
-
+use crate::blocks::{Block, at, at_mut, for_each_block};
 use crate::error::{Error, Result};
 use crate::geometry::window::Window;
 use crate::geometry::{AdaptivePool2dGeometry, Pool2dGeometry};
+use crate::isa::{Pass, isa};
 use crate::length;
 use crate::qparams::{EightBit, QParams};
 use crate::threads::for_each_chunk;
@@ -54,14 +54,34 @@ pub fn avg_pool2d<T: EightBit>(
     input: &[T],
     output: &mut [T],
 ) -> Result<()> {
-    length::check("input", input, geometry.input_len())?;
     length::check("output", output, geometry.output_len())?;
-    if output.is_empty() {
-        return Ok(());
-    }
-    let [rows, columns] = geometry.average_windows()?;
-    let image = Image { height: geometry.height, width: geometry.width, channels: geometry.channels };
-    average(&image, &rows, &columns, pool, input, output)
+    avg_pool2d_into(geometry, pool, input, output, geometry.channels)
+}
+
+/// [`avg_pool2d`] into a part of a larger output.
+///
+/// `output` begins at the first pixel's C integers, and those of the next pixel are `pitch` integers
+/// further; integers between them stay as they are.
+///
+/// # Errors
+/// As for `avg_pool2d`, if `output` has less than `(N * OH * OW - 1) * pitch + C` elements, and if
+/// `pitch` is less than C.
+pub fn avg_pool2d_into<T: EightBit>(
+    geometry: &Pool2dGeometry,
+    pool: &AveragePool2d,
+    input: &[T],
+    output: &mut [T],
+    pitch: usize,
+) -> Result<()> {
+    length::check("input", input, geometry.input_len())?;
+    geometry.check_average()?;
+    let images = Images {
+        batch: geometry.batch,
+        input: [geometry.height, geometry.width],
+        output: [geometry.output_height(), geometry.output_width()],
+        channels: geometry.channels,
+    };
+    average(&images, |axis, position| geometry.average_window(axis, position), pool, input, output, pitch)
 }
 
 /// Average of each adaptive window, `[N, H, W, C]` to `[N, OH, OW, C]`.
@@ -82,84 +102,133 @@ pub fn adaptive_avg_pool2d<T: EightBit>(
 ) -> Result<()> {
     length::check("input", input, geometry.input_len())?;
     length::check("output", output, geometry.output_len())?;
-    if output.is_empty() {
-        return Ok(());
-    }
-    let [rows, columns] = geometry.average_windows();
-    let [height, width] = geometry.input();
-    let image = Image { height, width, channels: geometry.channels() };
+    let images = Images {
+        batch: geometry.batch(),
+        input: geometry.input(),
+        output: geometry.output(),
+        channels: geometry.channels(),
+    };
     let pool = AveragePool2d { qparams, tie_rule, count_include_pad: true };
-    average(&image, &rows, &columns, &pool, input, output)
+    let window = |axis, position| geometry.average_window(axis, position);
+    average(&images, window, &pool, input, output, images.channels)
 }
 
-struct Image {
-    height: usize,
-    width: usize,
+/// The sizes of input and output; pairs are `[height, width]`.
+#[derive(Clone, Copy)]
+struct Images {
+    batch: usize,
+    input: [usize; 2],
+    output: [usize; 2],
     channels: usize,
 }
 
-thread_local! {
-    /// Sums of one output pixel, `[C]`.
-    static SUMS: Cell<Vec<i32>> = Cell::default();
-}
-
+/// `window(axis, position)` is the window of an output position along an axis.
 fn average<T: EightBit>(
-    image: &Image,
-    rows: &[Window],
-    columns: &[Window],
+    images: &Images,
+    window: impl Fn(usize, usize) -> Window + Sync,
     pool: &AveragePool2d,
     input: &[T],
     output: &mut [T],
+    pitch: usize,
 ) -> Result<()> {
+    let Images { batch, input: [height, width], output: [rows, columns], channels } = *images;
     pool.qparams.check::<T>()?;
-    check_window_size(rows, columns)?;
-    let channels = image.channels;
-    let work = input.len();
-    for_each_chunk(output, columns.len() * channels, work, |row, output| {
-        let mut sums = SUMS.take();
-        sums.resize(channels, 0);
-        let window_y = rows[row % rows.len()];
-        let first_row = row / rows.len() * image.height;
-        for (&window_x, output) in columns.iter().zip(output.chunks_exact_mut(channels)) {
-            sums.fill(0);
-            for y in window_y.start..window_y.end {
-                let row = (first_row + y) * image.width;
-                let run = &input[(row + window_x.start) * channels..(row + window_x.end) * channels];
-                for pixel in run.chunks_exact(channels) {
-                    for (sum, q) in sums.iter_mut().zip(pixel) {
-                        *sum = sum.wrapping_add(q.to_i32());
-                    }
-                }
-            }
-            pool.divide(window_y, window_x, &sums, output);
+    check_window_size(images, &window)?;
+    let output = length::strided("output", output, batch * rows * columns, channels, pitch)?;
+    let isa = isa();
+    for_each_chunk(output, columns * pitch, input.len(), |row, output| {
+        let image_len = height * width * channels;
+        let image = &input[row / rows * image_len..][..image_len];
+        let y = window(0, row % rows);
+        for (x, output) in output.chunks_mut(pitch).enumerate() {
+            let x = window(1, x);
+            let division = pool.division::<T>(y, x);
+            isa.run_pass(AverageWindow { width, channels, y, x, division, image, output });
         }
-        SUMS.set(sums);
     });
     Ok(())
 }
 
-impl AveragePool2d {
-    fn divide<T: EightBit>(&self, y: Window, x: Window, sums: &[i32], output: &mut [T]) {
-        let QParams { scale, zero_point } = self.qparams;
-        let (low, high) = T::RANGE.into_inner();
-        let inside = (y.len() * x.len()) as i32;
-        let divisor = if self.count_include_pad { (y.padded_len * x.padded_len) as i32 } else { inside };
-        let (multiplier, offset, added) = match self.tie_rule {
-            TieRule::Centered => ((divisor as f32).recip(), -inside * zero_point, zero_point),
-            TieRule::CenteredPrime => (scale / (scale * divisor as f32), -inside * zero_point, zero_point),
-            TieRule::Raw => ((divisor as f32).recip(), (divisor - inside) * zero_point, 0),
-        };
-        for (output, &sum) in output.iter_mut().zip(sums) {
-            let mean = sum.wrapping_add(offset) as f32 * multiplier;
-            *output = T::from_steps(mean, added, low, high);
+/// One output pixel.
+struct AverageWindow<'a, T> {
+    width: usize,
+    channels: usize,
+    y: Window,
+    x: Window,
+    division: Division,
+    image: &'a [T],
+    output: &'a mut [T],
+}
+
+impl<T: EightBit> Pass for AverageWindow<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(mut self) {
+        for_each_block(self.channels, &mut self);
+    }
+}
+
+impl<T: EightBit> Block for AverageWindow<'_, T> {
+    #[inline(always)]
+    fn compute<const N: usize>(&mut self, first: usize) {
+        let mut sums = [0_i32; N];
+        for y in self.y.start..self.y.end {
+            for x in self.x.start..self.x.end {
+                let tap = (y * self.width + x) * self.channels + first;
+                for (sum, q) in sums.iter_mut().zip(at::<T, N>(self.image, tap)) {
+                    *sum = sum.wrapping_add(q.to_i32());
+                }
+            }
+        }
+        for (output, sum) in at_mut::<T, N>(self.output, first).iter_mut().zip(sums) {
+            *output = self.division.apply(sum);
         }
     }
 }
 
+/// From the sum of a window to its rounded average.
+#[derive(Clone, Copy)]
+struct Division {
+    /// Added to the sum: its distance from zero points, or the padding.
+    offset: i32,
+    multiplier: f32,
+    /// Added to the average.
+    zero_point: i32,
+    low: i32,
+    high: i32,
+}
+
+impl Division {
+    #[inline(always)]
+    fn apply<T: EightBit>(self, sum: i32) -> T {
+        let mean = sum.wrapping_add(self.offset) as f32 * self.multiplier;
+        T::from_steps(mean, self.zero_point, self.low, self.high)
+    }
+}
+
+impl AveragePool2d {
+    fn division<T: EightBit>(&self, y: Window, x: Window) -> Division {
+        let QParams { scale, zero_point } = self.qparams;
+        let (low, high) = T::RANGE.into_inner();
+        let inside = (y.len() * x.len()) as i32;
+        let divisor = if self.count_include_pad { (y.padded_len * x.padded_len) as i32 } else { inside };
+        let (multiplier, offset, zero_point) = match self.tie_rule {
+            TieRule::Centered => ((divisor as f32).recip(), -inside * zero_point, zero_point),
+            TieRule::CenteredPrime => (scale / (scale * divisor as f32), -inside * zero_point, zero_point),
+            TieRule::Raw => ((divisor as f32).recip(), (divisor - inside) * zero_point, 0),
+        };
+        Division { offset, multiplier, zero_point, low, high }
+    }
+}
+
 /// Sums of at most 2^23 bytes fit in `i32`.
-fn check_window_size(rows: &[Window], columns: &[Window]) -> Result<()> {
-    let largest = |windows: &[Window]| windows.iter().map(|w| w.padded_len).max().unwrap_or(0);
-    let size = largest(rows).saturating_mul(largest(columns));
+fn check_window_size(images: &Images, window: impl Fn(usize, usize) -> Window) -> Result<()> {
+    let largest = |axis: usize| {
+        let lengths = (0..images.output[axis]).map(|position| window(axis, position).padded_len);
+        lengths.max().unwrap_or(0)
+    };
+    let size = largest(0).saturating_mul(largest(1));
     if size <= 1 << 23 {
         Ok(())
     } else {

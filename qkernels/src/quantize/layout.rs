@@ -2,11 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-use super::Quantizer;
+use super::{Dequantize, Quantize, Quantizer, dequantize_per_tensor, quantize_per_tensor};
 use crate::error::Result;
+use crate::isa::isa;
+use crate::kernels::{Element, Matrix, TILE, transpose};
 use crate::length;
 use crate::qparams::{QParams, QuantizedInteger};
-use crate::threads::for_each_chunk;
+use crate::threads::{elementwise_chunk, for_each_chunk};
 
 /// The sizes of a batch of images, whatever their order in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +29,36 @@ impl ImageShape {
         length::check("input", input, len)?;
         length::check("output", output, len)
     }
+
+    fn pixels(self) -> usize {
+        self.height * self.width
+    }
+
+    /// Whether `[N, C, H, W]` and `[N, H, W, C]` are the same order, or there is nothing to order.
+    fn is_in_both_orders(self) -> bool {
+        self.batch == 0 || self.channels <= 1 || self.height == 0 || self.width == 0 || self.pixels() == 1
+    }
+
+    /// The images one by one; not to be asked where [`is_in_both_orders`](Self::is_in_both_orders).
+    fn images<'a, I, O>(
+        self,
+        input: &'a [I],
+        output: &'a mut [O],
+    ) -> impl Iterator<Item = (&'a [I], &'a mut [O])> {
+        let len = self.channels * self.pixels();
+        input.chunks_exact(len).zip(output.chunks_exact_mut(len))
+    }
 }
 
-/// Pixels transposed at once: input and output of a block stay in cache.
+/// Pixels of a block: what is between the two orders stays in the first level of cache.
 const PIXELS: usize = 256;
 
-/// Quantizes `[N, C, H, W]` floats into `[N, H, W, C]`.
+/// Channels that are transposed together: a tile at least, if there are that many, and less than two.
+fn channel_group(channels: usize) -> usize {
+    channels.div_ceil((channels / TILE).max(1))
+}
+
+/// Quantizes `[N, C, H, W]` floats into `[N, H, W, C]`; NaN becomes the zero point.
 ///
 /// # Errors
 /// If a length does not match, or scale, zero point or range cannot be used.
@@ -43,8 +69,35 @@ pub fn quantize_nchw_to_nhwc<T: QuantizedInteger>(
     range: RangeInclusive<i32>,
     output: &mut [T],
 ) -> Result<()> {
+    shape.check(input, output)?;
+    if shape.is_in_both_orders() {
+        return quantize_per_tensor(input, qparams, range, output);
+    }
     let quantizer = Quantizer::new::<T>(qparams, range)?;
-    to_channels_last(input, shape, output, |x| quantizer.quantize(x))
+    let (channels, pixels) = (shape.channels, shape.pixels());
+    let isa = isa();
+    for (image, output) in shape.images(input, output) {
+        let chunk_len = elementwise_chunk(output.len(), PIXELS * channels);
+        for_each_chunk(output, chunk_len, image.len(), |chunk, output| {
+            let mut buffer = [T::default(); 2 * TILE * PIXELS];
+            for (block, output) in output.chunks_mut(PIXELS * channels).enumerate() {
+                let first_pixel = chunk * (chunk_len / channels) + block * PIXELS;
+                let columns = output.len() / channels;
+                for first in (0..channels).step_by(channel_group(channels)) {
+                    let rows = channel_group(channels).min(channels - first);
+                    let planes = image.chunks_exact(pixels).skip(first).take(rows);
+                    for (plane, output) in planes.zip(buffer.chunks_exact_mut(PIXELS)) {
+                        let input = &plane[first_pixel..][..columns];
+                        isa.run_pass(Quantize { quantizer, input, output: &mut output[..columns] });
+                    }
+                    let quantized = Matrix { values: &buffer[..], pitch: PIXELS };
+                    let output = Matrix { values: &mut output[first..], pitch: channels };
+                    transpose(isa, [rows, columns], quantized, output);
+                }
+            }
+        });
+    }
+    Ok(())
 }
 
 /// Dequantizes `[N, H, W, C]` into `[N, C, H, W]` floats.
@@ -57,47 +110,26 @@ pub fn dequantize_nhwc_to_nchw<T: QuantizedInteger>(
     qparams: QParams,
     output: &mut [f32],
 ) -> Result<()> {
-    qparams.check::<T>()?;
-    to_channels_first(input, shape, output, |q| qparams.dequantize(q.to_i32()))
-}
-
-/// Copies `[N, C, H, W]` into `[N, H, W, C]`.
-///
-/// # Errors
-/// If a length does not match.
-pub fn nchw_to_nhwc<T: Copy + Send + Sync>(input: &[T], shape: ImageShape, output: &mut [T]) -> Result<()> {
-    to_channels_last(input, shape, output, |value| value)
-}
-
-/// Copies `[N, H, W, C]` into `[N, C, H, W]`.
-///
-/// # Errors
-/// If a length does not match.
-pub fn nhwc_to_nchw<T: Copy + Send + Sync>(input: &[T], shape: ImageShape, output: &mut [T]) -> Result<()> {
-    to_channels_first(input, shape, output, |value| value)
-}
-
-fn to_channels_last<I: Copy + Sync, O: Send>(
-    input: &[I],
-    shape: ImageShape,
-    output: &mut [O],
-    convert: impl Fn(I) -> O + Sync,
-) -> Result<()> {
     shape.check(input, output)?;
-    if output.is_empty() {
-        return Ok(());
+    if shape.is_in_both_orders() {
+        return dequantize_per_tensor(input, qparams, output);
     }
-    let channels = shape.channels;
-    let pixels = shape.height * shape.width;
-    for (input, output) in
-        input.chunks_exact(channels * pixels).zip(output.chunks_exact_mut(channels * pixels))
-    {
-        let work = output.len();
-        for_each_chunk(output, PIXELS * channels, work, |index, output| {
-            for (channel, plane) in input.chunks_exact(pixels).enumerate() {
-                let plane = &plane[index * PIXELS..];
-                for (pixel, &value) in output.chunks_exact_mut(channels).zip(plane) {
-                    pixel[channel] = convert(value);
+    qparams.check::<T>()?;
+    let (channels, pixels) = (shape.channels, shape.pixels());
+    let group = channel_group(channels);
+    let isa = isa();
+    for (image, output) in shape.images(input, output) {
+        for_each_chunk(output, group * pixels, image.len(), |index, output| {
+            let mut buffer = [T::default(); 2 * TILE * PIXELS];
+            let columns = output.len() / pixels;
+            for (block, image) in image.chunks(PIXELS * channels).enumerate() {
+                let rows = image.len() / channels;
+                let pixels_of_group = Matrix { values: &image[index * group..], pitch: channels };
+                let planes = Matrix { values: &mut buffer[..], pitch: PIXELS };
+                transpose(isa, [rows, columns], pixels_of_group, planes);
+                for (input, plane) in buffer.chunks_exact(PIXELS).zip(output.chunks_exact_mut(pixels)) {
+                    let output = &mut plane[block * PIXELS..][..rows];
+                    isa.run_pass(Dequantize { qparams, input: &input[..rows], output });
                 }
             }
         });
@@ -105,25 +137,48 @@ fn to_channels_last<I: Copy + Sync, O: Send>(
     Ok(())
 }
 
-fn to_channels_first<I: Copy + Sync, O: Send>(
-    input: &[I],
-    shape: ImageShape,
-    output: &mut [O],
-    convert: impl Fn(I) -> O + Sync,
-) -> Result<()> {
+/// Copies `[N, C, H, W]` into `[N, H, W, C]`.
+///
+/// # Errors
+/// If a length does not match.
+pub fn nchw_to_nhwc<T: Element>(input: &[T], shape: ImageShape, output: &mut [T]) -> Result<()> {
     shape.check(input, output)?;
-    if output.is_empty() {
+    if shape.is_in_both_orders() {
+        output.copy_from_slice(input);
         return Ok(());
     }
-    let channels = shape.channels;
-    let pixels = shape.height * shape.width;
-    let work = output.len();
-    for_each_chunk(output, pixels, work, |index, plane| {
-        let image = index / channels * channels * pixels;
-        let image = &input[image..image + channels * pixels];
-        for (value, pixel) in plane.iter_mut().zip(image.chunks_exact(channels)) {
-            *value = convert(pixel[index % channels]);
-        }
-    });
+    let (channels, pixels) = (shape.channels, shape.pixels());
+    let isa = isa();
+    for (image, output) in shape.images(input, output) {
+        let chunk_len = elementwise_chunk(output.len(), PIXELS * channels);
+        for_each_chunk(output, chunk_len, image.len(), |chunk, output| {
+            let planes = Matrix { values: &image[chunk * (chunk_len / channels)..], pitch: pixels };
+            let columns = output.len() / channels;
+            transpose(isa, [channels, columns], planes, Matrix { values: output, pitch: channels });
+        });
+    }
+    Ok(())
+}
+
+/// Copies `[N, H, W, C]` into `[N, C, H, W]`.
+///
+/// # Errors
+/// If a length does not match.
+pub fn nhwc_to_nchw<T: Element>(input: &[T], shape: ImageShape, output: &mut [T]) -> Result<()> {
+    shape.check(input, output)?;
+    if shape.is_in_both_orders() {
+        output.copy_from_slice(input);
+        return Ok(());
+    }
+    let (channels, pixels) = (shape.channels, shape.pixels());
+    let group = channel_group(channels);
+    let isa = isa();
+    for (image, output) in shape.images(input, output) {
+        for_each_chunk(output, group * pixels, image.len(), |index, output| {
+            let pixels_of_group = Matrix { values: &image[index * group..], pitch: channels };
+            let columns = output.len() / pixels;
+            transpose(isa, [pixels, columns], pixels_of_group, Matrix { values: output, pitch: pixels });
+        });
+    }
     Ok(())
 }

@@ -10,10 +10,12 @@ mod per_channel;
 use std::ops::RangeInclusive;
 
 use crate::error::Result;
+use crate::isa::{Pass, isa};
 use crate::length;
 use crate::qparams::{QParams, QuantizedInteger, check_range};
 use crate::threads::{elementwise_chunk, for_each_chunk};
 
+pub use crate::kernels::Element;
 pub use layout::{ImageShape, dequantize_nhwc_to_nchw, nchw_to_nhwc, nhwc_to_nchw, quantize_nchw_to_nhwc};
 pub use per_channel::{
     ChannelExtents, dequantize_per_channel, dequantize_per_channel_float_qparams, quantize_per_channel,
@@ -35,10 +37,11 @@ pub fn quantize_per_tensor<T: QuantizedInteger>(
 ) -> Result<()> {
     length::check("output", output, input.len())?;
     let quantizer = Quantizer::new::<T>(qparams, range)?;
+    let isa = isa();
     let chunk_len = elementwise_chunk(input.len(), 1);
     for_each_chunk(output, chunk_len, input.len(), |index, output| {
         let input = &input[index * chunk_len..][..output.len()];
-        quantizer.quantize_row(input, output);
+        isa.run_pass(Quantize { quantizer, input, output });
     });
     Ok(())
 }
@@ -56,12 +59,11 @@ pub fn dequantize_per_tensor<T: QuantizedInteger>(
 ) -> Result<()> {
     length::check("output", output, input.len())?;
     qparams.check::<T>()?;
+    let isa = isa();
     let chunk_len = elementwise_chunk(input.len(), 1);
     for_each_chunk(output, chunk_len, input.len(), |index, output| {
         let input = &input[index * chunk_len..][..output.len()];
-        for (x, q) in output.iter_mut().zip(input) {
-            *x = qparams.dequantize(q.to_i32());
-        }
+        isa.run_pass(Dequantize { qparams, input, output });
     });
     Ok(())
 }
@@ -99,11 +101,38 @@ impl Quantizer {
     pub(crate) fn quantize<T: QuantizedInteger>(self, x: f32) -> T {
         T::from_steps(x * self.inverse_scale, self.zero_point, self.low, self.high)
     }
+}
+
+struct Quantize<'a, T> {
+    quantizer: Quantizer,
+    input: &'a [f32],
+    output: &'a mut [T],
+}
+
+impl<T: QuantizedInteger> Pass for Quantize<'_, T> {
+    type Output = ();
 
     #[inline(always)]
-    pub(crate) fn quantize_row<T: QuantizedInteger>(self, input: &[f32], output: &mut [T]) {
-        for (q, &x) in output.iter_mut().zip(input) {
-            *q = self.quantize(x);
+    fn run(self) {
+        for (q, &x) in self.output.iter_mut().zip(self.input) {
+            *q = self.quantizer.quantize(x);
+        }
+    }
+}
+
+struct Dequantize<'a, T> {
+    qparams: QParams,
+    input: &'a [T],
+    output: &'a mut [f32],
+}
+
+impl<T: QuantizedInteger> Pass for Dequantize<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for (x, q) in self.output.iter_mut().zip(self.input) {
+            *x = self.qparams.dequantize(q.to_i32());
         }
     }
 }

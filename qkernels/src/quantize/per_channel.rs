@@ -2,8 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::Quantizer;
+use super::{Dequantize, Quantize, Quantizer};
 use crate::error::{Error, Result};
+use crate::isa::isa;
 use crate::length;
 use crate::qparams::{QParams, QuantizedInteger, check_range, check_scale};
 use crate::rounding::clamp;
@@ -63,8 +64,9 @@ pub fn quantize_per_channel<T: QuantizedInteger>(
         .zip(zero_points)
         .map(|(&scale, &zero_point)| Quantizer::new::<T>(QParams::new(scale, zero_point), range.clone()))
         .collect::<Result<Vec<_>>>()?;
+    let isa = isa();
     extents.for_each_run(input, output, |channel, input, output| {
-        quantizers[channel].quantize_row(input, output);
+        isa.run_pass(Quantize { quantizer: quantizers[channel], input, output });
     });
     Ok(())
 }
@@ -84,11 +86,10 @@ pub fn dequantize_per_channel<T: QuantizedInteger>(
     for (&scale, &zero_point) in scales.iter().zip(zero_points) {
         QParams::new(scale, zero_point).check::<T>()?;
     }
+    let isa = isa();
     extents.for_each_run(input, output, |channel, input, output| {
         let qparams = QParams::new(scales[channel], zero_points[channel]);
-        for (x, q) in output.iter_mut().zip(input) {
-            *x = qparams.dequantize(q.to_i32());
-        }
+        isa.run_pass(Dequantize { qparams, input, output });
     });
     Ok(())
 }

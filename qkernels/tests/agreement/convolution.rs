@@ -6,7 +6,7 @@ use qkernels::conv::{Addend, PackedConv2d};
 use qkernels::geometry::{Conv2dGeometry, Conv2dParameters};
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 
-use crate::problem::{bytes, conv2d, in_every_way, signed_bytes, weight_zero_points, zero_point};
+use crate::problem::{bytes, cases, conv2d, in_every_way, signed_bytes, weight_zero_points, zero_point};
 use crate::reference;
 
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ fn usual_depthwise() -> impl Strategy<Value = Conv2dGeometry> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(cases(400))]
 
     #[test]
     fn sums_equal_the_definition(problem in problem()) {

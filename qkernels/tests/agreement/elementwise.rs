@@ -2,11 +2,13 @@
 
 use proptest::prelude::*;
 use qkernels::elementwise::{
-    BinaryQParams, LookupTable, add, add_qnnpack, add_scalar, clamp, mul, mul_scalar, relu, requantize, sub,
+    BatchNorm, BinaryQParams, CatInput, LookupTable, add, add_qnnpack, add_scalar, batch_norm, cat, clamp,
+    mul, mul_scalar, relu, requantize, sub,
 };
+use qkernels::quantize::ChannelExtents;
 use qkernels::{EightBit, QParams, QuantizedInteger, Result};
 
-use crate::problem::{bytes, in_every_way};
+use crate::problem::{bytes, in_every_way, zero_point};
 use crate::reference::{dequantize, quantize_steps};
 
 type Binary<T> = fn(&BinaryQParams, &[T], &[T], &mut [T]) -> Result<()>;
@@ -93,6 +95,41 @@ proptest! {
     }
 
     #[test]
+    fn qnnpack_addition_of_tiny_ratios_rounds_to_few_steps(
+        exponent in 6.0_f32..13.9,
+        zero_points in prop::array::uniform3(zero_point()),
+    ) {
+        let [a, b, output] = zero_points;
+        let qparams = BinaryQParams {
+            a: QParams::new(1.0, a),
+            b: QParams::new(0.7, b),
+            output: QParams::new(exponent.exp2(), output),
+            relu: false,
+        };
+        let (a, b) = all_pairs::<u8>();
+        let actual = run(add_qnnpack, &qparams, &a, &b);
+        for i in 0..a.len() {
+            prop_assert_eq!(actual[i], qnnpack_add(&qparams, a[i], b[i]));
+        }
+    }
+
+    #[test]
+    fn a_row_of_any_length_is_repeated(
+        (row, copies) in (prop_oneof![1..=40_usize, 250..=530_usize], 1..=9_usize)
+            .prop_flat_map(|(len, copies)| (bytes(len), Just(copies))),
+    ) {
+        let qparams = BinaryQParams {
+            a: QParams::new(0.1, 3),
+            b: QParams::new(0.2, 9),
+            output: QParams::new(0.3, 20),
+            relu: false,
+        };
+        let repeated = row.repeat(copies);
+        let input: Vec<u8> = (0..repeated.len()).map(|i| (i * 31) as u8).collect();
+        prop_assert_eq!(run(add, &qparams, &input, &row), run(add, &qparams, &input, &repeated));
+    }
+
+    #[test]
     fn a_short_second_operand_is_repeated(input in bytes(24), row in bytes(6), scalar in any::<u8>()) {
         let qparams = BinaryQParams {
             a: QParams::new(0.1, 3),
@@ -133,7 +170,100 @@ proptest! {
     }
 }
 
+fn signed(values: &[u8]) -> Vec<i8> {
+    values.iter().map(|&q| (q ^ 128) as i8).collect()
+}
+
 proptest! {
+    #[test]
+    fn tables_of_tensors_of_any_length_are_looked_up(input in (0..=200_usize).prop_flat_map(bytes)) {
+        let table = LookupTable::new(|q: u8| q.wrapping_mul(167) ^ (q >> 3));
+        let actual = in_every_way(|| {
+            let mut output = vec![0; input.len()];
+            table.apply(&input, &mut output).unwrap();
+            output
+        });
+        prop_assert!(input.iter().zip(&actual).all(|(&q, &y)| y == table.get(q)));
+
+        let input = signed(&input);
+        let table = LookupTable::new(|q: i8| q.wrapping_mul(3).wrapping_sub(5));
+        let mut output = vec![0; input.len()];
+        table.apply(&input, &mut output).unwrap();
+        prop_assert!(input.iter().zip(&output).all(|(&q, &y)| y == table.get(q)));
+    }
+
+    #[test]
+    fn batch_norm_equals_its_formula_in_both_orders(
+        (extents, input, scale, offset) in
+            (1..=5_usize, 1..=130_usize, prop_oneof![Just(1), 2..=70_usize]).prop_flat_map(
+                |(outer, channels, inner)| (
+                    Just(ChannelExtents { outer, channels, inner }),
+                    bytes(outer * channels * inner),
+                    prop::collection::vec(-2.0_f32..2.0, channels..=channels),
+                    prop::collection::vec(-200.0_f32..200.0, channels..=channels),
+                )
+            ),
+        zero_points in prop::array::uniform2(zero_point()),
+        relu in any::<bool>(),
+    ) {
+        let [input_zero_point, zero_point] = zero_points;
+        let output = QParams::new(0.1, zero_point);
+        let parameters = BatchNorm { scale: &scale, offset: &offset, input_zero_point, output, relu };
+        let actual = in_every_way(|| {
+            let mut output = vec![0; input.len()];
+            batch_norm(&parameters, extents, &input, &mut output).unwrap();
+            output
+        });
+        let low = if relu { zero_point } else { 0 };
+        for (i, (&q, &y)) in input.iter().zip(&actual).enumerate() {
+            let channel = i / extents.inner % extents.channels;
+            let steps = (i32::from(q) - input_zero_point) as f32 * scale[channel] + offset[channel];
+            prop_assert_eq!(i32::from(y), quantize_steps(steps, zero_point, low, 255));
+        }
+
+        let output = QParams::new(0.1, zero_point - 128);
+        let parameters = BatchNorm { input_zero_point: input_zero_point - 128, output, ..parameters };
+        let mut signed_output = vec![0; input.len()];
+        batch_norm(&parameters, extents, &signed(&input), &mut signed_output).unwrap();
+        prop_assert_eq!(signed_output, signed(&actual));
+    }
+
+    #[test]
+    fn cat_puts_each_input_in_its_place(
+        outer in 1..=40_usize,
+        inputs in prop::collection::vec((prop_oneof![0..=40_usize, 60..=130_usize], any::<bool>()), 1..=4),
+        zero_point in zero_point(),
+        relu in any::<bool>(),
+        byte in any::<u8>(),
+    ) {
+        let (same, other) = (QParams::new(0.2, zero_point), QParams::new(0.05, 30));
+        let inputs: Vec<(usize, QParams, Vec<u8>)> = inputs
+            .into_iter()
+            .map(|(length, is_same)| {
+                let values = (0..outer * length).map(|i| (i * 31) as u8 ^ byte).collect();
+                (length, if is_same { same } else { other }, values)
+            })
+            .collect();
+        let run_len: usize = inputs.iter().map(|(length, ..)| length).sum();
+        let cat_inputs: Vec<CatInput<'_, u8>> =
+            inputs.iter().map(|(_, qparams, values)| CatInput { values, qparams: *qparams }).collect();
+        let actual = in_every_way(|| {
+            let mut output = vec![7; outer * run_len];
+            cat(outer, &cat_inputs, same, relu, &mut output).unwrap();
+            output
+        });
+        let mut expected = Vec::new();
+        for run in 0..outer {
+            for (length, qparams, values) in &inputs {
+                let mut output = vec![0; *length];
+                let values = &values[run * length..][..*length];
+                requantize(values, *qparams, same, relu, &mut output).unwrap();
+                expected.extend(output);
+            }
+        }
+        prop_assert_eq!(actual, expected);
+    }
+
     #[test]
     fn adding_a_scalar_follows_the_formula(
         scale in 0.01_f32..1.0,

@@ -1,14 +1,16 @@
 //! Wrong arguments are errors that say what was wrong, never panics.
 
 use qkernels::conv::PackedConv2d;
-use qkernels::elementwise::{BinaryQParams, add, add_qnnpack, add_scalar, clamp, mul_scalar};
+use qkernels::elementwise::{
+    BatchNorm, BinaryQParams, CatInput, add, add_qnnpack, add_scalar, batch_norm, cat, clamp, mul_scalar,
+};
 use qkernels::float;
 use qkernels::geometry::{
     AdaptivePool2dGeometry, Conv2dGeometry, Conv2dParameters, Pool2dGeometry, Pool2dParameters,
 };
 use qkernels::linear::PackedLinear;
-use qkernels::pool::{MeanExtents, MeanRule, max_pool2d, mean};
-use qkernels::quantize::quantize_per_tensor;
+use qkernels::pool::{MeanExtents, MeanRule, max_pool2d, max_pool2d_into, mean};
+use qkernels::quantize::{ChannelExtents, quantize_per_tensor};
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 use qkernels::{Error, QParams};
 
@@ -136,6 +138,10 @@ fn wrong_lengths_are_reported_with_their_name() {
 
     let pool = Pool2dGeometry::new(POOL).unwrap();
     assert!(max_pool2d::<u8>(&pool, &[], &mut []).is_err());
+    let (input, mut output) = (vec![1_u8; pool.input_len()], vec![0; 8 * 3 + 2]);
+    assert!(max_pool2d_into(&pool, &input, &mut output, 3).is_ok());
+    assert!(max_pool2d_into(&pool, &input, &mut output[1..], 3).is_err());
+    assert!(max_pool2d_into(&pool, &input, &mut output, 1).is_err());
     assert!(float::linear(2, &[1.0; 3], &[1.0; 3], None, &mut [0.0; 2]).is_err());
     assert!(float::linear(0, &[1.0; 3], &[1.0; 3], None, &mut [0.0; 2]).is_err());
     assert!(float::conv2d(&geometry, &[], &[], None, &mut []).is_err());
@@ -200,6 +206,27 @@ fn elementwise_operations_check_their_arguments() {
     assert!(add_qnnpack(&too_small, &[1], &[1], &mut [0]).is_err());
     let empty = BinaryQParams { output: QParams::new(0.1, 255), relu: true, ..qparams };
     assert!(add_qnnpack(&empty, &[1], &[1], &mut [0]).is_err());
+
+    let input = CatInput { values: &[1, 2, 3], qparams: good };
+    assert!(cat::<u8>(1, &[input, input], good, false, &mut [0; 6]).is_ok());
+    assert!(cat::<u8>(1, &[input, input], good, false, &mut [0; 5]).is_err());
+    assert!(cat::<u8>(2, &[input, input], good, false, &mut [0; 6]).is_err());
+    assert!(cat::<u8>(0, &[input], good, false, &mut [0; 3]).is_err());
+    assert!(cat::<u8>(0, &[], good, false, &mut []).is_ok());
+    let without_scale = CatInput { qparams: QParams::new(0.0, 0), ..input };
+    assert!(cat::<u8>(1, &[without_scale], good, false, &mut [0; 3]).is_err());
+
+    let extents = ChannelExtents { outer: 1, channels: 2, inner: 1 };
+    let parameters =
+        BatchNorm { scale: &[1.0; 2], offset: &[0.0; 2], input_zero_point: 0, output: good, relu: false };
+    assert!(batch_norm::<u8>(&parameters, extents, &[1, 2], &mut [0; 2]).is_ok());
+    assert!(batch_norm::<u8>(&parameters, extents, &[1], &mut [0; 2]).is_err());
+    let infinite = BatchNorm { offset: &[0.0, f32::INFINITY], ..parameters };
+    assert!(batch_norm::<u8>(&infinite, extents, &[1, 2], &mut [0; 2]).is_err());
+    let one_scale = BatchNorm { scale: &[1.0], ..parameters };
+    assert!(batch_norm::<u8>(&one_scale, extents, &[1, 2], &mut [0; 2]).is_err());
+    let no_byte = BatchNorm { input_zero_point: -1, ..parameters };
+    assert!(batch_norm::<u8>(&no_byte, extents, &[1, 2], &mut [0; 2]).is_err());
 
     let extents = MeanExtents { outer: 1, reduced: 0, inner: 1 };
     assert!(mean::<u8>(extents, good, MeanRule::Raw, &[], &mut [0]).is_err());

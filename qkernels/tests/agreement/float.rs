@@ -1,8 +1,10 @@
 //! Float kernels agree with sums in double.
 
 use proptest::prelude::*;
-use qkernels::float::{BatchNorm, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear, max_pool2d};
-use qkernels::geometry::{AdaptivePool2dGeometry, Pool2dGeometry};
+use qkernels::float::{
+    BatchNorm, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear, map, max_pool2d, zip,
+};
+use qkernels::geometry::{AdaptivePool2dGeometry, Conv2dGeometry, Conv2dParameters, Pool2dGeometry};
 
 use crate::problem::{self, floats, in_every_way, pool2d};
 use crate::reference;
@@ -124,6 +126,63 @@ proptest! {
     }
 }
 
+/// Properties draw small images; these have several tiles of pixels that end within a row, sums in several
+/// pieces, more padding than image, and windows that leave a large part of the image out.
+#[test]
+fn conv2d_agrees_beyond_one_tile() {
+    let cases = [
+        ([60, 5, 1], [13, 21], [3, 3], [1, 1], [1, 1]),
+        ([60, 5, 1], [31, 33], [3, 3], [2, 2], [1, 1]),
+        ([3, 7, 1], [40, 41], [7, 7], [2, 2], [3, 3]),
+        ([530, 6, 2], [12, 11], [1, 1], [1, 1], [0, 0]),
+        ([530, 6, 2], [23, 24], [1, 1], [3, 3], [0, 0]),
+        ([17, 17, 17], [20, 19], [3, 3], [1, 1], [1, 1]),
+        ([17, 34, 17], [20, 19], [5, 3], [2, 3], [2, 1]),
+        ([4, 4, 4], [2, 3], [3, 3], [200, 150], [400, 300]),
+    ];
+    for ([in_channels, out_channels, groups], [height, width], kernel, stride, padding) in cases {
+        let geometry = Conv2dGeometry::new(Conv2dParameters {
+            batch: 2,
+            in_channels,
+            height,
+            width,
+            out_channels,
+            kernel,
+            stride,
+            padding,
+            dilation: [1; 2],
+            groups,
+        })
+        .unwrap();
+        let values = |len: usize| (0..len).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect::<Vec<_>>();
+        let (input, weight) = (values(geometry.input_len()), values(geometry.weight_len()));
+        let bias = values(out_channels);
+        for bias in [None, Some(bias.as_slice())] {
+            let expected = reference::conv2d_float(&geometry, &input, &weight, bias);
+            for threads in [1, 3] {
+                qkernels::threads::set_num_threads(threads);
+                qkernels::threads::set_work_threshold(0);
+                let mut output = vec![f32::NAN; geometry.output_len()];
+                conv2d(&geometry, &input, &weight, bias, &mut output).unwrap();
+                assert!(close(&output, &expected), "{geometry:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn element_wise_functions_see_every_value_once() {
+    let numbers: Vec<f32> = (0..10_001).map(|i| i as f32).collect();
+    qkernels::threads::set_num_threads(3);
+    qkernels::threads::set_work_threshold(0);
+    let mut values = numbers.clone();
+    map(&mut values, |x| 2.0 * x + 1.0);
+    assert!(values.iter().zip(&numbers).all(|(&y, &x)| y == 2.0 * x + 1.0));
+    zip(&mut values, &numbers, |a, b| a - 2.0 * b).unwrap();
+    assert_eq!(values, [1.0; 10_001]);
+    assert!(zip(&mut values, &numbers[1..], |a, _| a).is_err());
+}
+
 #[test]
 fn adaptive_pool_to_one_pixel_is_the_mean() {
     let geometry = AdaptivePool2dGeometry::new(1, 2, [2, 3], [1, 1]).unwrap();
@@ -142,10 +201,9 @@ fn batch_norm_normalizes_each_channel() {
         bias: Some(&[0.5, 0.0]),
         eps: 0.0,
     };
-    let input = [1.0, 3.0, -2.0, -1.5];
-    let mut output = [0.0; 4];
-    batch_norm(&parameters, 2, &input, &mut output).unwrap();
-    assert_eq!(output, [0.5, 3.5, 0.0, 1.0]);
+    let mut values = [1.0, 3.0, -2.0, -1.5];
+    batch_norm(&parameters, 2, &mut values).unwrap();
+    assert_eq!(values, [0.5, 3.5, 0.0, 1.0]);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use qkernels::QParams;
 use qkernels::linear::PackedLinear;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 
-use crate::problem::{bytes, in_every_way, signed_bytes, weight_zero_points, zero_point};
+use crate::problem::{bytes, cases, in_every_way, signed_bytes, weight_zero_points, zero_point};
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn linear_equals_the_definition(

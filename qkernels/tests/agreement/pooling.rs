@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use qkernels::QParams;
 use qkernels::geometry::{AdaptivePool2dGeometry, Pool2dGeometry, Pool2dParameters};
 use qkernels::pool::{
-    AveragePool2d, MeanExtents, MeanRule, TieRule, adaptive_avg_pool2d, avg_pool2d, max_pool2d, mean,
+    AveragePool2d, MeanExtents, MeanRule, TieRule, adaptive_avg_pool2d, avg_pool2d, avg_pool2d_into,
+    max_pool2d, max_pool2d_into, mean,
 };
 
 use crate::problem::{bytes, in_every_way, pool2d, zero_point};
@@ -14,7 +15,45 @@ fn tie_rule() -> impl Strategy<Value = TieRule> {
     prop_oneof![Just(TieRule::Centered), Just(TieRule::Raw), Just(TieRule::CenteredPrime)]
 }
 
+/// `pixels` of `channels` bytes, `pitch` bytes apart, with `gap` between them.
+fn with_gaps(pixels: &[u8], channels: usize, pitch: usize, gap: u8) -> Vec<u8> {
+    let mut spread = vec![gap; (pixels.len() / channels - 1) * pitch + channels];
+    for (spread, pixel) in spread.chunks_mut(pitch).zip(pixels.chunks(channels)) {
+        spread[..channels].copy_from_slice(pixel);
+    }
+    spread
+}
+
 proptest! {
+    #[test]
+    fn pools_leave_what_is_between_the_pixels_of_their_output(
+        (geometry, input) in pool2d(1).prop_flat_map(|g| (Just(g), bytes(g.input_len()))),
+        extra in 0..=5_usize,
+        zero_point in zero_point(),
+    ) {
+        let pitch = geometry.channels + extra;
+        let mut output = vec![0; geometry.output_len()];
+        max_pool2d(&geometry, &input, &mut output).unwrap();
+        let expected = with_gaps(&output, geometry.channels, pitch, 7);
+        let actual = in_every_way(|| {
+            let mut output = vec![7; expected.len()];
+            max_pool2d_into(&geometry, &input, &mut output, pitch).unwrap();
+            output
+        });
+        prop_assert_eq!(actual, expected);
+
+        let qparams = QParams::new(0.1, zero_point);
+        let pool = AveragePool2d { qparams, tie_rule: TieRule::Centered, count_include_pad: true };
+        avg_pool2d(&geometry, &pool, &input, &mut output).unwrap();
+        let expected = with_gaps(&output, geometry.channels, pitch, 7);
+        let actual = in_every_way(|| {
+            let mut output = vec![7; expected.len()];
+            avg_pool2d_into(&geometry, &pool, &input, &mut output, pitch).unwrap();
+            output
+        });
+        prop_assert_eq!(actual, expected);
+    }
+
     #[test]
     fn max_pool_equals_the_definition(
         (geometry, input) in pool2d(3).prop_flat_map(|g| (Just(g), bytes(g.input_len()))),
@@ -59,7 +98,7 @@ proptest! {
     #[test]
     fn adaptive_average_equals_the_definition(
         (batch, channels, height, width, input) in
-            (1..=2_usize, 1..=9_usize, 1..=11_usize, 1..=11_usize)
+            (1..=2_usize, prop_oneof![1..=9_usize, 60..=130_usize], 1..=11_usize, 1..=11_usize)
             .prop_flat_map(|(n, c, h, w)| (Just(n), Just(c), Just(h), Just(w), bytes(n * c * h * w))),
         output_size in prop::array::uniform2(1..=13_usize),
         zero_point in zero_point(),
@@ -95,17 +134,17 @@ proptest! {
 
     #[test]
     fn means_equal_their_formulas(
-        (outer, reduced, inner, input) in (1..=3_usize, 1..=50_usize, 1..=5_usize)
+        (outer, reduced, inner, input) in (1..=3_usize, 1..=50_usize, prop_oneof![1..=20_usize, 60..=130_usize])
             .prop_flat_map(|(o, r, i)| (Just(o), Just(r), Just(i), bytes(o * r * i))),
         zero_point in zero_point(),
     ) {
         let scale = 0.037_f32;
         let extents = MeanExtents { outer, reduced, inner };
-        let run = |rule| {
+        let run = |rule| in_every_way(|| {
             let mut output = vec![0_u8; outer * inner];
             mean(extents, QParams::new(scale, zero_point), rule, &input, &mut output).unwrap();
             output
-        };
+        });
         let (raw, prime, float) =
             (run(MeanRule::Raw), run(MeanRule::CenteredPrime), run(MeanRule::Dequantized));
         let n = reduced as f32;

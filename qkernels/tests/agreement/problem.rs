@@ -5,6 +5,14 @@ use qkernels::geometry::{Conv2dGeometry, Conv2dParameters, Pool2dGeometry, Pool2
 use qkernels::isa::{Isa, set_isa};
 use qkernels::threads;
 
+/// As many cases as `PROPTEST_CASES` says, or else `count`.
+pub fn cases(count: u32) -> ProptestConfig {
+    match std::env::var_os("PROPTEST_CASES") {
+        Some(_) => ProptestConfig::default(),
+        None => ProptestConfig::with_cases(count),
+    }
+}
+
 /// Bytes of `len` elements: random, or one value throughout.
 pub fn bytes(len: usize) -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![

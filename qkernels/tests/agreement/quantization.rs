@@ -12,9 +12,11 @@ use crate::problem::{bytes, floats, in_every_way};
 use crate::reference::{dequantize, quantize_steps};
 
 fn quantized<T: QuantizedInteger>(input: &[f32], scale: f32, zero_point: i32) -> Vec<i32> {
-    let mut output = vec![T::from_i32(0); input.len()];
-    quantize_per_tensor(input, QParams::new(scale, zero_point), T::RANGE, &mut output).unwrap();
-    output.into_iter().map(T::to_i32).collect()
+    in_every_way(|| {
+        let mut output = vec![T::from_i32(0); input.len()];
+        quantize_per_tensor(input, QParams::new(scale, zero_point), T::RANGE, &mut output).unwrap();
+        output.into_iter().map(T::to_i32).collect()
+    })
 }
 
 proptest! {
@@ -71,7 +73,8 @@ proptest! {
 
     #[test]
     fn layout_changes_agree_with_indexing(
-        (shape, input) in (1..=3_usize, 1..=7_usize, 1..=20_usize, 1..=20_usize)
+        (shape, input) in
+            (1..=3_usize, prop_oneof![1..=7_usize, 8..=130_usize], 1..=20_usize, 1..=20_usize)
             .prop_flat_map(|(batch, channels, height, width)| (
                 Just(ImageShape { batch, channels, height, width }),
                 floats(batch * channels * height * width),
@@ -104,12 +107,31 @@ proptest! {
         nchw_to_nhwc(&input, shape, &mut there).unwrap();
         nhwc_to_nchw(&there, shape, &mut back).unwrap();
         prop_assert_eq!(&input, &back);
+
+        let planes = in_every_way(|| {
+            let mut output = vec![0_u8; input.len()];
+            nhwc_to_nchw(&quantized, shape, &mut output).unwrap();
+            output
+        });
+        let mut expected = vec![0_u8; input.len()];
+        quantize_per_tensor(&input, qparams, u8::RANGE, &mut expected).unwrap();
+        prop_assert_eq!(&planes, &expected);
+        let signed: Vec<i8> = planes.iter().map(|&q| q as i8).collect();
+        let pixels = in_every_way(|| {
+            let mut output = vec![0_i8; input.len()];
+            nchw_to_nhwc(&signed, shape, &mut output).unwrap();
+            output
+        });
+        prop_assert!(pixels.iter().zip(&quantized).all(|(&signed, &q)| signed as u8 == q));
     }
 
     #[test]
     fn dequantize_equals_the_formula(input in bytes(70), zero_point in 0..=255_i32) {
-        let mut output = vec![0.0; 70];
-        dequantize_per_tensor(&input, QParams::new(0.3, zero_point), &mut output).unwrap();
+        let output = in_every_way(|| {
+            let mut output = vec![0.0; 70];
+            dequantize_per_tensor(&input, QParams::new(0.3, zero_point), &mut output).unwrap();
+            output
+        });
         for (&q, &x) in input.iter().zip(&output) {
             prop_assert_eq!(x, dequantize(i32::from(q), 0.3, zero_point));
         }
@@ -123,6 +145,9 @@ fn values_far_out_of_range_saturate_and_nan_becomes_the_zero_point() {
     assert_eq!(quantized::<i8>(&input, 1e-3, -128), [127, -128, 127, -128, 127, -128, -128, -128]);
     let (low, high) = (i32::MIN, i32::MAX);
     assert_eq!(quantized::<i32>(&input, 1.0, 5), [high, low, high, low, high, low, 5, 5]);
+    // In vectors as well as in what is left over.
+    let many = input.repeat(9);
+    assert_eq!(quantized::<u8>(&many, 1.0, 200), [255, 0, 255, 0, 255, 0, 200, 200].repeat(9));
 }
 
 #[test]

@@ -5,6 +5,8 @@ use qkernels::QParams;
 use qkernels::linear::PackedLinear;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 
+use crate::problem::cases;
+
 fn saturate_i16(value: f64) -> f64 {
     value.clamp(-32768.0, 32767.0)
 }
@@ -55,7 +57,7 @@ fn formula() -> impl Strategy<Value = Formula> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases(2000))]
 
     #[test]
     fn requantize_equals_the_formula(

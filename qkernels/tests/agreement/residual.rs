@@ -8,7 +8,7 @@ use qkernels::linear::PackedLinear;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 use qkernels::{Error, QParams};
 
-use crate::problem::{bytes, conv2d, in_every_way, signed_bytes, zero_point};
+use crate::problem::{bytes, cases, conv2d, in_every_way, signed_bytes, zero_point};
 
 /// What lies between the pixels of a larger output.
 const UNTOUCHED: u8 = 99;
@@ -55,7 +55,7 @@ fn spread(rows: &[u8], width: usize, pitch: usize) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cases(300))]
 
     #[test]
     fn convolution_with_residual_is_convolution_then_addition(

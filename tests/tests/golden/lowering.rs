@@ -57,7 +57,7 @@ pub fn run_weighted<O: Op>(case: &Case<'_>, op: &O, input: QTensor, weight: &QTe
     let weight_observer = Box::new(GivenQParams(weight.qparams().clone()));
     let lowering = Lowering::new(backend(case)?, &inputs, &output, weight_observer);
     let quantized = op.lower(&lowering)?;
-    ensure!(quantized.weight() == Some(weight), "the weight was changed on the way");
+    ensure!(quantized.weight().as_ref() == Some(weight), "the weight was changed on the way");
     Ok(quantized.forward(&mut [input])?)
 }
 

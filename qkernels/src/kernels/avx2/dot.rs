@@ -87,7 +87,7 @@ pub(crate) fn multiply_tile(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
     fn sized<const R: usize, const U: usize>(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
         dot::multiply_tile::<_, R, 2, U>(Vectors256(proof), tile, sums);
     }
-    let multiply = match tile.rows {
+    let multiply = match tile.rows.len() {
         1 => sized::<1, 4>,
         2 => sized::<2, 2>,
         3 => sized::<3, 1>,
@@ -106,7 +106,7 @@ pub(crate) fn multiply_tile_vnni(proof: AvxVnni, tile: &Tile<'_>, sums: &mut [Su
     fn sized<const R: usize, const U: usize>(proof: AvxVnni, tile: &Tile<'_>, sums: &mut [Sums]) {
         dot::multiply_tile::<_, R, 2, U>(Vectors256(proof), tile, sums);
     }
-    let multiply = match tile.rows {
+    let multiply = match tile.rows.len() {
         1 => sized::<1, 4>,
         2 => sized::<2, 2>,
         3 => sized::<3, 2>,
@@ -117,4 +117,74 @@ pub(crate) fn multiply_tile_vnni(proof: AvxVnni, tile: &Tile<'_>, sums: &mut [Su
     };
     // SAFETY: the proof exists only where AVX2 and AVX-VNNI were detected.
     unsafe { multiply(proof, tile, sums) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD};
+    use crate::isa::Avx512Vnni;
+
+    /// The instruction of AVX-VNNI in the encoding of AVX-512: processors that have only the latter test what is done
+    /// with it.
+    impl DotProduct256 for Avx512Vnni {
+        fn dot(self, sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
+            // SAFETY: the proof exists only where the instruction was detected.
+            unsafe { _mm256_dpbusd_epi32(sums, activations, weights) }
+        }
+    }
+
+    fn check<P: DotProduct256, const R: usize, const U: usize>(proof: P, largest: usize) {
+        let quads = 7;
+        let activation = |row: usize, k: usize| ((row * 89 + k * 57) % (largest + 1)) as u8;
+        let weight = |quad: usize, i: usize| (quad * 71 + i * 37) as i8;
+        let bytes: Vec<Vec<u8>> =
+            (0..R).map(|row| (0..quads * QUAD).map(|k| activation(row, k)).collect()).collect();
+        let rows: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+        let mut starts = Vec::new();
+        let weights: Vec<_> =
+            (0..quads).map(|quad| PanelQuad(std::array::from_fn(|i| weight(quad, i)))).collect();
+        let initial = [std::array::from_fn(|column| column as i32 - 5)];
+        let tile = Tile {
+            located: LocatedRows::of_single_runs(&rows, &mut starts),
+            rows: 0..R,
+            weights: &weights,
+            initial: &initial,
+            first_sum: 1,
+        };
+        let mut sums = vec![[0; PANEL]; R + 1];
+        dot::multiply_tile::<_, R, 2, U>(Vectors256(proof), &tile, &mut sums);
+        for (row, sums) in sums[1..].iter().enumerate() {
+            for (column, &sum) in sums.iter().enumerate() {
+                let product = |k: usize| {
+                    let weight = weight(k / QUAD, column * QUAD + k % QUAD);
+                    i32::from(activation(row, k)) * i32::from(weight)
+                };
+                let expected = initial[0][column] + (0..quads * QUAD).map(product).sum::<i32>();
+                assert_eq!(sum, expected, "row {row} of {R}, column {column}, {U} steps");
+            }
+        }
+    }
+
+    fn check_all_tiles<P: DotProduct256>(proof: P, largest: usize) {
+        check::<_, 1, 4>(proof, largest);
+        check::<_, 2, 2>(proof, largest);
+        check::<_, 3, 2>(proof, largest);
+        check::<_, 4, 1>(proof, largest);
+        check::<_, 5, 1>(proof, largest);
+        check::<_, 6, 1>(proof, largest);
+    }
+
+    #[test]
+    fn tiles_of_every_dot_product_equal_the_definition() {
+        if let Some(proof) = Avx2::detect() {
+            check_all_tiles(proof, 128);
+        }
+        if let Some(proof) = AvxVnni::detect() {
+            check_all_tiles(proof, 255);
+        }
+        if let Some(proof) = Avx512Vnni::detect() {
+            check_all_tiles(proof, 255);
+        }
+    }
 }

@@ -1,5 +1,7 @@
 //! Times a network of torchvision on this machine, in fp32 and in int8.
 
+mod layers;
+
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -7,8 +9,9 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use examples::architecture::Architecture;
 use examples::{synthetic, with_architecture};
+use layers::Layers;
 use qcore::prelude::*;
-use qcore::{CalibrationOptions, Converted, StateDict};
+use qcore::{CalibrationOptions, Converted, MemoryReport, StateDict};
 use qkernels::isa::{Isa, isa, set_isa};
 use serde_json::json;
 
@@ -40,6 +43,9 @@ struct Cli {
     /// Where the int8 model goes, if it is to be kept.
     #[arg(long)]
     save: Option<PathBuf>,
+    /// Also where the time goes: each step of a run, its share of the instruction set's peak, the bytes it moves.
+    #[arg(long)]
+    layers: bool,
     /// One JSON object in place of a table.
     #[arg(long)]
     json: bool,
@@ -84,13 +90,15 @@ fn run(cli: &Cli) -> Result<()> {
     Ok(())
 }
 
-/// Medians, and the size of the int8 file.
+/// Medians, and what the int8 model takes.
 struct Measured {
     fp32: Duration,
     int8: Duration,
     /// From opening the int8 file to the first answer.
     load: Duration,
     file_bytes: u64,
+    memory: MemoryReport,
+    layers: Option<Layers>,
 }
 
 fn measure<M>(mut model: M, weights: Option<&StateDict>, cli: &Cli) -> Result<Measured>
@@ -122,6 +130,8 @@ where
         int8: median(int8_times),
         load: median(times(|| Converted::<M>::load(&path)?.forward(&x))?),
         file_bytes: file_bytes(&path)?,
+        memory: int8.memory(&x)?,
+        layers: cli.layers.then(|| Layers::measure(cli.threads, || int8.profile(&x))).transpose()?,
     })
 }
 
@@ -152,7 +162,7 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 fn print_json(cli: &Cli, num_classes: usize, measured: &Measured) {
-    let report = json!({
+    let mut report = json!({
         "arch": cli.arch.name(),
         "size": cli.size,
         "batch": cli.batch,
@@ -164,22 +174,36 @@ fn print_json(cli: &Cli, num_classes: usize, measured: &Measured) {
         "int8_ms": milliseconds(measured.int8),
         "load_ms": milliseconds(measured.load),
         "file_bytes": measured.file_bytes,
+        "peak_bytes": measured.memory.peak_bytes,
+        "lower_bound_bytes": measured.memory.lower_bound_bytes,
     });
+    if let Some(layers) = &measured.layers {
+        report["layers"] = layers.json();
+    }
     println!("{report}");
 }
 
 fn print_table(cli: &Cli, num_classes: usize, measured: &Measured) {
-    let Measured { fp32, int8, load, file_bytes } = measured;
+    let Measured { fp32, int8, load, file_bytes, memory, layers } = measured;
     println!(
-        "{}, {num_classes} classes, {} x 3 x {size} x {size}, {} threads, {}",
+        "{}, {num_classes} classes, {} x 3 x {size} x {size}, threads: {}, {}",
         cli.arch,
         cli.batch,
         cli.threads,
         isa(),
         size = cli.size,
     );
-    println!("fp32 {:10.3} ms", milliseconds(*fp32));
-    println!("int8 {:10.3} ms, {:.2} times as fast", milliseconds(*int8), fp32.div_duration_f64(*int8));
-    println!("load {:10.3} ms from the file to the first answer", milliseconds(*load));
-    println!("file {:10.1} MB", *file_bytes as f64 / 1e6);
+    println!("fp32   {:9.3} ms", milliseconds(*fp32));
+    println!("int8   {:9.3} ms, {:.2} times as fast", milliseconds(*int8), fp32.div_duration_f64(*int8));
+    println!("load   {:9.3} ms from the file to the first answer", milliseconds(*load));
+    println!("file   {:9.3} MB", *file_bytes as f64 / 1e6);
+    println!(
+        "memory {:9.3} MB of activations, {:.3} MB at least",
+        memory.peak_bytes as f64 / 1e6,
+        memory.lower_bound_bytes as f64 / 1e6
+    );
+    if let Some(layers) = layers {
+        println!();
+        layers.print();
+    }
 }
