@@ -42,7 +42,9 @@ fi
 
 # Each run has a folder of its own, so that runs may overlap.
 work=$(mktemp -d "$directory/run.XXXXXX")
-trap 'rm -rf "$work"' EXIT
+bochs=
+trap 'if [ -n "$bochs" ]; then kill "$bochs"; fi; rm -rf "$work"' EXIT
+trap 'exit 1' INT TERM
 mkdir -p "$work/root/tests" "$work/root/proc" "$work/root/dev" "$work/root/tmp" "$work/disc/isolinux"
 
 # shellcheck disable=SC2086 # one path a line
@@ -65,8 +67,8 @@ END
 chmod +x "$work/root/init"
 (cd "$work/root" && find . | cpio --quiet -o -H newc) >"$work/disc/initramfs"
 
-# Bochs describes the compacted XSAVE area and protection keys wrongly, and stumbles over fsrm: Linux is
-# told that the processor has none of them.
+# Bochs describes the compacted XSAVE area and protection keys wrongly, and Linux hangs early with all of the others
+# together: it is told that the processor has none of them.
 cp "$KERNEL" "$work/disc/vmlinuz"
 cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$work/disc/isolinux"
 cat >"$work/disc/isolinux/isolinux.cfg" <<END
@@ -99,7 +101,9 @@ END
 echo continue >"$work/debugger"
 : >"$work/serial"
 bochs -q -f "$work/bochsrc" -rc "$work/debugger" >"$work/bochs" 2>&1 </dev/null &
-tail -F --pid=$! "$work/serial" 2>/dev/null
+bochs=$!
+tail -F --pid=$bochs "$work/serial" 2>/dev/null
+bochs=
 
 if ! grep -q 'check_emulated: all passed' "$work/serial"; then
     tail -n 3 "$work/log" >&2

@@ -214,9 +214,20 @@ fn global_pools() {
 
 fn main() {
     threads::set_num_threads(1);
-    for (channels, size, kernel, stride) in
-        [(32, 112, 3, 1), (144, 56, 3, 2), (576, 14, 3, 1), (240, 28, 5, 1)]
-    {
+    // Those of MobileNetV2 at 224, and one with a larger filter.
+    for (channels, size, kernel, stride) in [
+        (32, 112, 3, 1),
+        (96, 112, 3, 2),
+        (144, 56, 3, 1),
+        (144, 56, 3, 2),
+        (192, 28, 3, 1),
+        (192, 28, 3, 2),
+        (384, 14, 3, 1),
+        (576, 14, 3, 1),
+        (576, 14, 3, 2),
+        (960, 7, 3, 1),
+        (240, 28, 5, 1),
+    ] {
         depthwise(channels, size, kernel, stride);
     }
     for (rows, inputs, outputs) in [(1, 512, 1000), (1, 4096, 4096), (8, 512, 1000), (128, 768, 768)] {

@@ -102,7 +102,7 @@ impl PackedConv2d {
             Filters::Grouped(groups) => {
                 kernels::name(isa(), groups.iter().flat_map(PackedMatrix::columns_of_panel))
             }
-            Filters::Depthwise(_) => format!("{}, 16 bits", isa()),
+            Filters::Depthwise(filters) => filters.kernel_name(isa()),
         }
     }
 

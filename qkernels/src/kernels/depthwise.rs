@@ -1,79 +1,231 @@
-//! Sums of a depthwise convolution: every output channel looks at one input channel.
+//! Depthwise convolution: every output channel looks at one input channel, and sixteen are computed at a time.
 //!
-//! Sixteen output channels at a time; taps come in pairs, so that one `vpmaddwd` multiplies both.
+//! A 32-bit lane holds taps of one channel that lie below each other in the image, so that one instruction multiplies
+//! them all and adds their products: two taps of 16 bits, or four of 8 bits. The lanes of an input row are made once
+//! for all pixels of the output row, each of which reads them under every column of the filter.
 
 use super::Sums;
+#[cfg(target_arch = "x86_64")]
+use super::{avx2, avx512};
 use crate::gemm::PANEL;
 use crate::isa::Isa;
+#[cfg(target_arch = "x86_64")]
+use crate::isa::{Avx2, Avx512Vnni};
 
-/// The offset of a tap in the padding: beyond any input, also with a channel added.
-pub(crate) const PADDING: usize = isize::MAX as usize;
+/// Panels whose lanes are made together: their channels are a line of the cache, and a vector of AVX-512.
+pub(crate) const PANELS: usize = 4;
 
-/// Centred weights of two neighbouring taps for each channel of a block.
-pub(crate) type TapPair = [[i16; 2]; PANEL];
+/// A lane for each of sixteen channels: taps, or their weights.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+pub(crate) struct TapLanes(pub(crate) [i32; PANEL]);
 
-/// Sixteen output channels of some output pixels.
-#[derive(Clone, Copy)]
-pub(crate) struct DepthwiseBlock<'a> {
-    pub(crate) input: &'a [u8],
-    pub(crate) zero_point: u8,
-    /// For each output pixel, where the input pixel of each tap starts, or [`PADDING`].
-    pub(crate) taps: &'a [[usize; 2]],
-    pub(crate) weights: &'a [TapPair],
-    /// The first output channel.
-    pub(crate) channel: usize,
-    /// Output channels of an input channel.
-    pub(crate) multiplier: usize,
-}
-
-impl DepthwiseBlock<'_> {
-    /// The sixteen input bytes of the tap at `offset`, where they are neighbours in memory. Those of
-    /// channels that do not exist are arbitrary, their weights are 0.
+impl TapLanes {
+    /// Lanes of two taps of 16 bits.
     #[inline(always)]
-    pub(super) fn neighbours(&self, offset: usize) -> Option<&[u8; PANEL]> {
-        // No division here, it would cost more than all the rest.
-        if self.multiplier == 1 { self.input.get(offset + self.channel..)?.first_chunk() } else { None }
+    pub(crate) fn from_pairs(pair: impl Fn(usize) -> [i16; 2]) -> Self {
+        Self(std::array::from_fn(|channel| {
+            let [first, second] = pair(channel);
+            i32::from(second) << 16 | i32::from(first.cast_unsigned())
+        }))
     }
 
-    /// The same at the end of the input, and where output channels share an input channel.
-    #[inline(never)]
-    pub(super) fn gather(&self, offset: usize) -> [u8; PANEL] {
-        std::array::from_fn(|lane| {
-            let channel = (self.channel + lane) / self.multiplier;
-            self.input.get(offset + channel).copied().unwrap_or(self.zero_point)
-        })
+    /// Lanes of four taps of 8 bits.
+    #[inline(always)]
+    pub(crate) fn from_quads(quad: impl Fn(usize) -> [u8; 4]) -> Self {
+        Self(std::array::from_fn(|channel| i32::from_le_bytes(quad(channel))))
     }
 }
 
-/// `sums[p][c] = sum over taps of (xq - zx) * w[tap][c]` for each output pixel.
-pub(crate) fn sum_block(isa: Isa, block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
-    assert_eq!(block.taps.len(), sums.len() * block.weights.len());
-    #[cfg(target_arch = "x86_64")]
-    if let Some(avx2) = isa.avx2() {
-        return super::avx2::sum_block(avx2, block, sums);
-    }
-    sum_block_generic(block, sums);
+/// Input rows below each other whose taps share lanes, at most as many as a lane has taps.
+pub(crate) struct TapRows<'a> {
+    /// Each `[W, C]`.
+    pub(crate) rows: &'a [&'a [u8]],
+    /// C
+    pub(crate) channels: usize,
+    /// The first one that is wanted.
+    pub(crate) first_channel: usize,
+    /// W + 1: the last column stands for the padding.
+    pub(crate) columns: usize,
+    /// Which of the lanes of a column these rows make, of how many.
+    pub(crate) group: usize,
+    pub(crate) groups: usize,
 }
 
-fn sum_block_generic(block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
-    let zero_point = i16::from(block.zero_point);
-    for (sums, taps) in sums.iter_mut().zip(block.taps.chunks_exact(block.weights.len())) {
-        let mut total = [0; PANEL];
-        for (offsets, weights) in taps.iter().zip(block.weights) {
-            let [first, second] = offsets.map(|offset| match block.neighbours(offset) {
-                Some(bytes) => *bytes,
-                None if offset == PADDING => [block.zero_point; PANEL],
-                None => block.gather(offset),
-            });
-            let mut centred: TapPair = [[0; 2]; PANEL];
-            for ((pair, &first), &second) in centred.iter_mut().zip(&first).zip(&second) {
-                *pair = [first, second].map(|q| i16::from(q).wrapping_sub(zero_point));
-            }
-            for ((sum, a), w) in total.iter_mut().zip(&centred).zip(weights) {
-                let product = |tap: usize| i32::from(a[tap]) * i32::from(w[tap]);
-                *sum = i32::wrapping_add(*sum, product(0).wrapping_add(product(1)));
+impl TapRows<'_> {
+    /// Sixteen channels of a row from `offset` on; those beyond its end, and of rows that do not exist, are 0.
+    pub(super) fn channels_at(&self, row: usize, offset: usize) -> [u8; PANEL] {
+        let bytes = self.rows.get(row).map_or(&[][..], |row| &row[offset.min(row.len())..]);
+        match bytes.first_chunk() {
+            Some(bytes) => *bytes,
+            None => {
+                let mut padded = [0; PANEL];
+                padded[..bytes.len()].copy_from_slice(bytes);
+                padded
             }
         }
-        *sums = total;
+    }
+}
+
+/// One panel of a row of output pixels.
+pub(crate) struct DepthwiseRow<'a> {
+    /// `[columns][KH / taps of a lane]`
+    pub(crate) lanes: &'a [TapLanes],
+    /// Which column each pixel finds under each tap, `[OW][KW]`.
+    pub(crate) columns: &'a [usize],
+    /// `[KW][KH / taps of a lane]`
+    pub(crate) weights: &'a [TapLanes],
+    pub(crate) kernel_width: usize,
+    /// What the sums start from.
+    pub(crate) initial: &'a Sums,
+}
+
+/// What makes lanes and multiplies them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum DepthwiseKernel {
+    Scalar(Scalar),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni(Avx512Vnni),
+}
+
+impl DepthwiseKernel {
+    /// The best one of `isa`; some multiply bytes only, which not all weights are.
+    pub(crate) fn new(isa: Isa, weights_are_bytes: bool) -> Self {
+        #[cfg(target_arch = "x86_64")]
+        match (isa, isa.avx2()) {
+            (Isa::Avx512Vnni(proof), _) if weights_are_bytes => return Self::Avx512Vnni(proof),
+            (_, Some(proof)) => return Self::Avx2(proof),
+            (_, None) => {}
+        }
+        let _ = (isa, weights_are_bytes);
+        Self::Scalar(Scalar)
+    }
+
+    pub(crate) fn taps_of_lane(self) -> usize {
+        match self {
+            Self::Scalar(_) => 2,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => 2,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni(_) => 4,
+        }
+    }
+
+    /// Makes the lanes of `rows` in `lanes` `[panels][columns][groups]`, but for those of the padding.
+    pub(crate) fn make_lanes(self, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
+        match self {
+            Self::Scalar(scalar) => scalar.make_lanes(rows, lanes),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(proof) => avx2::make_lanes(proof, rows, lanes),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni(proof) => avx512::make_lanes(proof, rows, lanes),
+        }
+    }
+
+    /// `sums[x] = initial + sum over taps of lanes * weights`.
+    pub(crate) fn sum_row(self, row: &DepthwiseRow<'_>, sums: &mut [Sums]) {
+        match self {
+            Self::Scalar(scalar) => sum_row(scalar, row, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(proof) => avx2::sum_depthwise_row(proof, row, sums),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni(proof) => avx512::sum_depthwise_row(proof, row, sums),
+        }
+    }
+}
+
+/// Sums of sixteen channels in registers.
+pub(super) trait LaneProducts: Copy {
+    type Registers: Copy;
+
+    fn load(self, sums: &Sums) -> Self::Registers;
+    /// Adds the products of the taps of each lane.
+    fn add_products(self, sums: Self::Registers, taps: &TapLanes, weights: &TapLanes) -> Self::Registers;
+    fn store(self, registers: Self::Registers, sums: &mut Sums);
+}
+
+/// [`DepthwiseKernel::sum_row`]; the weights of the usual filters stay in registers.
+#[inline(always)]
+pub(super) fn sum_row<P: LaneProducts>(products: P, row: &DepthwiseRow<'_>, sums: &mut [Sums]) {
+    let groups = row.weights.len() / row.kernel_width;
+    match (row.kernel_width, groups) {
+        (3, 1) => sum_row_of::<P, 3, 1>(products, row, sums),
+        (3, 2) => sum_row_of::<P, 3, 2>(products, row, sums),
+        (5, 2) => sum_row_of::<P, 5, 2>(products, row, sums),
+        (5, 3) => sum_row_of::<P, 5, 3>(products, row, sums),
+        _ => {
+            for (sums, columns) in sums.iter_mut().zip(row.columns.chunks_exact(row.kernel_width)) {
+                let mut total = products.load(row.initial);
+                for (&column, weights) in columns.iter().zip(row.weights.chunks_exact(groups)) {
+                    let taps = &row.lanes[column * groups..][..groups];
+                    for (taps, weights) in taps.iter().zip(weights) {
+                        total = products.add_products(total, taps, weights);
+                    }
+                }
+                products.store(total, sums);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn sum_row_of<P: LaneProducts, const KW: usize, const GROUPS: usize>(
+    products: P,
+    row: &DepthwiseRow<'_>,
+    sums: &mut [Sums],
+) {
+    let (lanes, _) = row.lanes.as_chunks::<GROUPS>();
+    let (columns, _) = row.columns.as_chunks::<KW>();
+    let weights: [[TapLanes; GROUPS]; KW] =
+        std::array::from_fn(|x| std::array::from_fn(|group| row.weights[x * GROUPS + group]));
+    for (sums, columns) in sums.iter_mut().zip(columns) {
+        let mut total = products.load(row.initial);
+        for (&column, weights) in columns.iter().zip(&weights) {
+            for (taps, weights) in lanes[column].iter().zip(weights) {
+                total = products.add_products(total, taps, weights);
+            }
+        }
+        products.store(total, sums);
+    }
+}
+
+/// Plain Rust.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scalar;
+
+impl Scalar {
+    fn make_lanes(self, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
+        for (panel, lanes) in lanes.chunks_exact_mut(rows.columns * rows.groups).enumerate() {
+            let lanes = lanes.iter_mut().skip(rows.group).step_by(rows.groups).take(rows.columns - 1);
+            for (column, lanes) in lanes.enumerate() {
+                let offset = column * rows.channels + rows.first_channel + panel * PANEL;
+                let [first, second] = [0, 1].map(|row| rows.channels_at(row, offset));
+                *lanes = TapLanes::from_pairs(|channel| [first[channel].into(), second[channel].into()]);
+            }
+        }
+    }
+}
+
+impl LaneProducts for Scalar {
+    type Registers = Sums;
+
+    fn load(self, sums: &Sums) -> Sums {
+        *sums
+    }
+
+    #[inline(always)]
+    fn add_products(self, mut sums: Sums, taps: &TapLanes, weights: &TapLanes) -> Sums {
+        for ((sum, taps), weights) in sums.iter_mut().zip(&taps.0).zip(&weights.0) {
+            let low = i32::from(*taps as i16) * i32::from(*weights as i16);
+            let high = (taps >> 16) * (weights >> 16);
+            *sum = sum.wrapping_add(low).wrapping_add(high);
+        }
+        sums
+    }
+
+    fn store(self, registers: Sums, sums: &mut Sums) {
+        *sums = registers;
     }
 }

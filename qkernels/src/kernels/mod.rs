@@ -28,7 +28,7 @@ mod transpose;
 use crate::gemm::{PANEL, PanelColumns, PanelQuad, QUAD};
 use crate::isa::Isa;
 
-pub(crate) use depthwise::{DepthwiseBlock, PADDING, TapPair, sum_block};
+pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, PANELS, TapLanes, TapRows};
 pub(crate) use dot::Tile;
 pub(crate) use lookup::look_up;
 pub use transpose::Element;

@@ -19,7 +19,7 @@ struct Problem {
 }
 
 fn problem() -> impl Strategy<Value = Problem> {
-    conv2d().prop_flat_map(|geometry| {
+    prop_oneof![4 => conv2d(), 1 => usual_depthwise()].prop_flat_map(|geometry| {
         (
             bytes(geometry.input_len()),
             zero_point(),
@@ -61,6 +61,29 @@ fn requantization(channels: usize, formula: Formula, relu: bool) -> Requantizati
         quant_max: 255,
     })
     .unwrap()
+}
+
+/// Depthwise filters as networks have them; 64 channels or more are vectors of bytes.
+fn usual_depthwise() -> impl Strategy<Value = Conv2dGeometry> {
+    let kernel = prop_oneof![Just([3, 3]), Just([5, 5]), Just([7, 7]), Just([5, 1])];
+    let size = prop::array::uniform2(1..=20_usize);
+    (prop_oneof![2..=130_usize, Just(64), Just(192)], size, kernel, 1..=2_usize).prop_map(
+        |(channels, [height, width], kernel, stride)| {
+            Conv2dGeometry::new(Conv2dParameters {
+                batch: 1,
+                in_channels: channels,
+                height,
+                width,
+                out_channels: channels,
+                kernel,
+                stride: [stride; 2],
+                padding: kernel.map(|size| size / 2),
+                dilation: [1; 2],
+                groups: channels,
+            })
+            .unwrap()
+        },
+    )
 }
 
 proptest! {

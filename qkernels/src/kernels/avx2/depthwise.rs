@@ -1,49 +1,96 @@
-//! Sums of a depthwise convolution with AVX2, two taps of sixteen channels at a time.
+//! Depthwise convolution with AVX2: pairs of taps of 16 bits.
 
 use std::arch::x86_64::*;
 
 use crate::gemm::PANEL;
 use crate::isa::Avx2;
-use crate::kernels::{DepthwiseBlock, PADDING, Sums};
+use crate::kernels::Sums;
+use crate::kernels::depthwise::{self, DepthwiseRow, LaneProducts, TapLanes, TapRows};
 
-/// [`sum_block`](crate::kernels::sum_block) on AVX2.
-pub(crate) fn sum_block(_: Avx2, block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
-    // SAFETY: the token exists only where AVX2 was detected.
-    unsafe { sum_pixels(block, sums) }
+/// [`DepthwiseKernel::make_lanes`](crate::kernels::DepthwiseKernel::make_lanes) on AVX2.
+pub(crate) fn make_lanes(_: Avx2, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
+    // SAFETY: the proof exists only where AVX2 was detected.
+    unsafe {
+        match *rows.rows {
+            [first] => make_lanes_of([first], rows, lanes),
+            [first, second] => make_lanes_of([first, second], rows, lanes),
+            _ => unreachable!("a lane holds up to two taps"),
+        }
+    }
 }
 
 #[target_feature(enable = "avx2")]
-fn sum_pixels(block: &DepthwiseBlock<'_>, sums: &mut [Sums]) {
-    let zero_point = _mm256_set1_epi16(i16::from(block.zero_point));
-    let padding = _mm_set1_epi8(block.zero_point.cast_signed());
-    for (sums, taps) in sums.iter_mut().zip(block.taps.chunks_exact(block.weights.len())) {
-        let (mut low, mut high) = (_mm256_setzero_si256(), _mm256_setzero_si256());
-        for (offsets, weights) in taps.iter().zip(block.weights) {
-            let [first, second] = offsets.map(|offset| match block.neighbours(offset) {
-                Some(bytes) => load(bytes),
-                None if offset == PADDING => padding,
-                None => load(&block.gather(offset)),
-            });
-            let weights = weights.as_ptr().cast::<__m256i>();
-            // SAFETY: sixteen pairs of words are two vectors.
-            let weights = unsafe { [_mm256_loadu_si256(weights), _mm256_loadu_si256(weights.add(1))] };
-            // The two taps of a channel side by side, channels 0 to 7 and 8 to 15.
-            let pairs = [_mm_unpacklo_epi8(first, second), _mm_unpackhi_epi8(first, second)];
-            let centred = pairs.map(|bytes| _mm256_sub_epi16(_mm256_cvtepu8_epi16(bytes), zero_point));
-            low = _mm256_add_epi32(low, _mm256_madd_epi16(centred[0], weights[0]));
-            high = _mm256_add_epi32(high, _mm256_madd_epi16(centred[1], weights[1]));
-        }
-        let sums = sums.as_mut_ptr().cast::<__m256i>();
-        // SAFETY: sixteen sums are two vectors.
-        unsafe {
-            _mm256_storeu_si256(sums, low);
-            _mm256_storeu_si256(sums.add(1), high);
+fn make_lanes_of<const N: usize>(rows: [&[u8]; N], layout: &TapRows<'_>, lanes: &mut [TapLanes]) {
+    let TapRows { channels, first_channel, columns, group, groups, .. } = *layout;
+    let row_len = (columns - 1) * channels;
+    assert!(rows.iter().all(|row| row.len() == row_len));
+    for (panel, lanes) in lanes.chunks_exact_mut(columns * groups).enumerate() {
+        let first_channel = first_channel + panel * PANEL;
+        let lanes = lanes.iter_mut().skip(group).step_by(groups).take(columns - 1);
+        for (column, lanes) in lanes.enumerate() {
+            let offset = column * channels + first_channel;
+            let mut taps = [_mm_setzero_si128(); 2];
+            for (row, taps) in taps.iter_mut().take(N).enumerate() {
+                *taps = if offset + PANEL <= row_len {
+                    // SAFETY: these sixteen bytes are in the row.
+                    unsafe { _mm_loadu_si128(rows[row].as_ptr().add(offset).cast()) }
+                } else {
+                    load(&layout.channels_at(row, offset))
+                };
+            }
+            let [first, second] = taps;
+            let low = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second));
+            let high = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(first, second));
+            let to = lanes.0.as_mut_ptr().cast::<__m256i>();
+            // SAFETY: sixteen lanes are two vectors, and aligned like them.
+            unsafe {
+                _mm256_store_si256(to, low);
+                _mm256_store_si256(to.add(1), high);
+            }
         }
     }
 }
 
 #[target_feature(enable = "avx2")]
 fn load(bytes: &[u8; PANEL]) -> __m128i {
-    // SAFETY: the array has 16 bytes.
+    // SAFETY: the array has sixteen bytes.
     unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
+}
+
+/// [`DepthwiseKernel::sum_row`](crate::kernels::DepthwiseKernel::sum_row) on AVX2.
+pub(crate) fn sum_depthwise_row(proof: Avx2, row: &DepthwiseRow<'_>, sums: &mut [Sums]) {
+    #[target_feature(enable = "avx2")]
+    fn with_features(proof: Avx2, row: &DepthwiseRow<'_>, sums: &mut [Sums]) {
+        depthwise::sum_row(proof, row, sums);
+    }
+    // SAFETY: the proof exists only where AVX2 was detected.
+    unsafe { with_features(proof, row, sums) }
+}
+
+impl LaneProducts for Avx2 {
+    type Registers = [__m256i; 2];
+
+    intrinsics! {
+        load(sums: &Sums) -> [__m256i; 2] = halves(sums);
+        add_products(sums: [__m256i; 2], taps: &TapLanes, weights: &TapLanes) -> [__m256i; 2] = {
+            let ([low, high], [t0, t1], [w0, w1]) = (sums, halves(&taps.0), halves(&weights.0));
+            [
+                _mm256_add_epi32(low, _mm256_madd_epi16(t0, w0)),
+                _mm256_add_epi32(high, _mm256_madd_epi16(t1, w1)),
+            ]
+        };
+        store(registers: [__m256i; 2], sums: &mut Sums) -> () = {
+            let to = sums.as_mut_ptr().cast::<__m256i>();
+            _mm256_storeu_si256(to, registers[0]);
+            _mm256_storeu_si256(to.add(1), registers[1]);
+        };
+    }
+}
+
+/// Two vectors of lanes.
+#[target_feature(enable = "avx2")]
+fn halves(lanes: &Sums) -> [__m256i; 2] {
+    let from = lanes.as_ptr().cast::<__m256i>();
+    // SAFETY: sixteen lanes are two vectors.
+    unsafe { [_mm256_loadu_si256(from), _mm256_loadu_si256(from.add(1))] }
 }

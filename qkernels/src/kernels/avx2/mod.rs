@@ -6,7 +6,7 @@ mod lookup;
 mod multiply;
 mod requantize;
 
-pub(crate) use depthwise::sum_block;
+pub(crate) use depthwise::{make_lanes, sum_depthwise_row};
 pub(crate) use dot::{TILE, multiply_tile, multiply_tile_vnni};
 pub(crate) use lookup::look_up;
 pub(crate) use multiply::add_products;
