@@ -53,12 +53,18 @@ proptest! {
         )),
     ) {
         let expected = reference::conv2d_float(&geometry, &input, &weight, bias.as_deref());
+        // Sums in another order differ by a part of what was added, however little of it is left.
+        let magnitudes = |values: &[f32]| values.iter().map(|value| value.abs()).collect::<Vec<_>>();
+        let [x, w] = [magnitudes(&input), magnitudes(&weight)];
+        let added = reference::conv2d_float(&geometry, &x, &w, bias.as_deref().map(magnitudes).as_deref());
         for threads in [1, 3] {
             qkernels::threads::set_num_threads(threads);
             qkernels::threads::set_work_threshold(0);
             let mut output = vec![9.0; geometry.output_len()];
             conv2d(&geometry, &input, &weight, bias.as_deref(), &mut output).unwrap();
-            prop_assert!(close(&output, &expected));
+            for ((found, expected), added) in output.iter().zip(&expected).zip(&added) {
+                prop_assert!((found - expected).abs() <= 4e-6 * added.max(1.0), "{} {}", found, expected);
+            }
         }
     }
 
