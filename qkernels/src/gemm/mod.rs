@@ -16,6 +16,7 @@
 //! while all columns of the task pass by, a panel or two at a time; and of those rows a *tile* is as many as a
 //! micro-kernel holds in registers. A tile's sums go straight to the [`Epilogue`].
 
+mod analysis;
 mod block;
 mod epilogue;
 mod output;

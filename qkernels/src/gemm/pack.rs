@@ -4,6 +4,7 @@
 //! files: four neighbouring bytes of one column are what the byte dot products (`vpdpbusd`, `udot`,
 //! `vpmaddubsw`) consume, and the widening kernels unfold them a block at a time.
 
+use super::analysis::{Analysis, Findings};
 use super::storage::{QUAD_BYTES, Storage};
 use crate::error::{Error, Result};
 use crate::isa::isa;
@@ -114,18 +115,15 @@ impl PackedMatrix {
     ) -> Result<Self> {
         let (panels, quads) = Self::extents(columns, runs)?;
         length::check("packed weight", weights.as_bytes(), panels * quads * QUAD_BYTES)?;
-        let columns_of_panel = isa().run(|| {
-            let known = weights.chunks_exact(quads).enumerate().map(|(panel, weights)| {
-                let first = panel * PANEL;
-                let mut known = PanelColumns { zero_points: [0; PANEL], ..PanelColumns::of(weights, runs)? };
-                for (column, zero_point) in (first..columns).zip(&mut known.zero_points) {
-                    *zero_point = weight_zero_point(zero_points, column)?.into();
-                }
-                known.check_sums(weights)?;
-                Ok(known)
-            });
-            known.collect::<Result<Vec<_>>>()
-        })?;
+        let known = weights.chunks_exact(quads).enumerate().map(|(panel, weights)| {
+            let mut known = PanelColumns::of(weights, runs)?;
+            for (column, zero_point) in (panel * PANEL..columns).zip(&mut known.zero_points) {
+                *zero_point = weight_zero_point(zero_points, column)?.into();
+            }
+            known.check_sums(weights)?;
+            Ok(known)
+        });
+        let columns_of_panel = known.collect::<Result<Vec<_>>>()?;
         let has_zero_points = columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL]);
         Ok(Self { columns, runs, weights, columns_of_panel, has_zero_points })
     }
@@ -196,22 +194,17 @@ impl PanelColumns {
     /// Of the weights of one panel.
     fn of(weights: &[PanelQuad], runs: Runs) -> Result<Self> {
         let filling = runs.padded_len() - runs.len;
-        let mut run_sums = Vec::with_capacity(runs.count);
         for run in weights.chunks_exact(runs.quads()) {
-            let mut sums = [0; PANEL];
-            for quad in run {
-                for (sum, weights) in sums.iter_mut().zip(quad.0.as_chunks::<QUAD>().0) {
-                    let [a, b, c, d] = weights.map(i32::from);
-                    *sum += (a + b) + (c + d);
-                }
-            }
             let last = run.last().map_or(&[][..], |quad| quad.0.as_chunks::<QUAD>().0);
             if last.iter().any(|weights| weights[QUAD - filling..] != [0; QUAD][..filling]) {
                 return Err(Error::parameter("a packed weight between two runs is not 0"));
             }
-            run_sums.push(sums);
         }
-        Ok(Self { run_sums, zero_points: [0; PANEL], largest_activation: largest_activation(weights) })
+        let Findings { run_sums, most, least } = isa().run_pass(Analysis { weights, runs });
+        // Up to here no sum of two products leaves `i16`.
+        let largest = (i32::from(i16::MAX) / most).min(i32::from(i16::MIN) / least);
+        let largest_activation = u8::try_from(largest).unwrap_or(u8::MAX);
+        Ok(Self { run_sums, zero_points: [0; PANEL], largest_activation })
     }
 
     /// An error unless all sums of products stay within `i32`.
@@ -226,24 +219,6 @@ impl PanelColumns {
         }
         Ok(())
     }
-}
-
-/// The largest activation with which no `x0 * w0 + x1 * w1` of neighbouring weights leaves `i16`.
-fn largest_activation(quads: &[PanelQuad]) -> u8 {
-    const PAIRS: usize = QUAD_BYTES / 2;
-    let (mut most, mut least) = ([1_i16; PAIRS], [-1_i16; PAIRS]);
-    for quad in quads {
-        let pairs = quad.0.as_chunks::<2>().0.iter();
-        for ((most, least), [w0, w1]) in most.iter_mut().zip(&mut least).zip(pairs) {
-            let [w0, w1] = [i16::from(*w0), i16::from(*w1)];
-            *most = (*most).max(w0.max(0) + w1.max(0));
-            *least = (*least).min(w0.min(0) + w1.min(0));
-        }
-    }
-    let most = i32::from(most.into_iter().fold(1, i16::max));
-    let least = i32::from(least.into_iter().fold(-1, i16::min));
-    let limit = (i32::from(i16::MAX) / most).min(i32::from(i16::MIN) / least);
-    u8::try_from(limit).unwrap_or(u8::MAX)
 }
 
 /// The zero point of `column`, from one for all or one for each.

@@ -1,0 +1,108 @@
+//! What is known of the weights of a panel: sums of columns, and how large neighbouring weights are together.
+//!
+//! Every load of a model reads all its weights here once, so this has to go at the speed of memory.
+
+use std::array::from_fn;
+
+use super::pack::{PANEL, PanelQuad, QUAD, Runs};
+use crate::isa::Pass;
+use crate::kernels::Sums;
+
+/// Bytes, and pairs of them, in a quad.
+const BYTES: usize = PANEL * QUAD;
+const PAIRS: usize = BYTES / 2;
+
+/// So many bytes add up in 16 bits.
+const QUADS_IN_16_BITS: usize = 128;
+
+/// Looks at the weights of one panel.
+pub(super) struct Analysis<'a> {
+    pub(super) weights: &'a [PanelQuad],
+    pub(super) runs: Runs,
+}
+
+/// What there is to see.
+pub(super) struct Findings {
+    /// The sums of each column, one for each run.
+    pub(super) run_sums: Vec<Sums>,
+    /// The largest sum of the positive ones of two neighbouring weights, at least 1.
+    pub(super) most: i32,
+    /// The smallest sum of the negative ones, at most -1.
+    pub(super) least: i32,
+}
+
+impl Pass for Analysis<'_> {
+    type Output = Findings;
+
+    #[inline(always)]
+    fn run(self) -> Findings {
+        let mut run_sums = Vec::with_capacity(self.runs.count);
+        let (mut most, mut least) = ([1; PAIRS], [-1; PAIRS]);
+        for run in self.weights.chunks_exact(self.runs.quads()) {
+            let mut sums: Sums = [0; PANEL];
+            for quads in run.chunks(QUADS_IN_16_BITS) {
+                let mut bytes = [0_i16; BYTES];
+                for PanelQuad(quad) in quads {
+                    for (sum, &weight) in bytes.iter_mut().zip(quad) {
+                        *sum += i16::from(weight);
+                    }
+                    look_at_pairs(quad, &mut most, &mut least);
+                }
+                for (sum, bytes) in sums.iter_mut().zip(bytes.as_chunks::<QUAD>().0) {
+                    *sum += bytes.iter().map(|&byte| i32::from(byte)).sum::<i32>();
+                }
+            }
+            run_sums.push(sums);
+        }
+        Findings {
+            run_sums,
+            most: most.into_iter().fold(1, i16::max).into(),
+            least: least.into_iter().fold(-1, i16::min).into(),
+        }
+    }
+}
+
+#[inline(always)]
+fn look_at_pairs(quad: &[i8; BYTES], most: &mut [i16; PAIRS], least: &mut [i16; PAIRS]) {
+    // Two bytes as one word, then apart again: so compilers see that this is the same for all pairs.
+    let words: [i16; PAIRS] = from_fn(|pair| {
+        i16::from_le_bytes([quad[2 * pair].cast_unsigned(), quad[2 * pair + 1].cast_unsigned()])
+    });
+    for ((most, least), word) in most.iter_mut().zip(least).zip(words) {
+        let [first, second] = [word << 8 >> 8, word >> 8];
+        *most = (*most).max(first.max(0) + second.max(0));
+        *least = (*least).min(first.min(0) + second.min(0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::Isa;
+
+    #[test]
+    fn every_instruction_set_sees_the_same() {
+        let runs = Runs { count: 3, len: 4 * 300 };
+        let weight = |i: usize| (i * i * 31 % 251) as u8;
+        let quads: Vec<PanelQuad> = (0..900)
+            .map(|quad| {
+                PanelQuad(from_fn(|byte| weight(quad * BYTES + byte).cast_signed() / (1 + quad % 3) as i8))
+            })
+            .collect();
+        let mut sums = vec![[0; PANEL]; 3];
+        let (mut most, mut least) = (1, -1);
+        for (index, quad) in quads.iter().enumerate() {
+            for (byte, &w) in quad.0.iter().enumerate() {
+                sums[index / 300][byte / QUAD] += i32::from(w);
+            }
+            for [a, b] in quad.0.as_chunks::<2>().0.iter().map(|pair| pair.map(i32::from)) {
+                most = most.max(a.max(0) + b.max(0));
+                least = least.min(a.min(0) + b.min(0));
+            }
+        }
+        for isa in Isa::available() {
+            let found = isa.run_pass(Analysis { weights: &quads, runs });
+            assert_eq!((&found.run_sums, found.most, found.least), (&sums, most, least), "{isa}");
+        }
+    }
+}
