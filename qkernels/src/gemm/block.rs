@@ -16,6 +16,9 @@ const WIDENED_BYTES: usize = 256 * 1024;
 /// So many rows are worth the widening of a panel.
 const LEAST_WIDENED_ROWS: usize = 24;
 
+/// So few rows are multiplied in two parts of 8 bits, which takes longer than 16 bits, but no widening.
+const MOST_ROWS_IN_PARTS: usize = 8;
+
 /// Some rows, and some panels of a group.
 pub(super) struct Block<'a, R, E> {
     pub(super) isa: Isa,
@@ -73,6 +76,7 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         let Some(size) = TileSize::of(self.isa) else {
             return product.multiply_words(self.panels.clone(), widened);
         };
+        let is_few = self.rows.len() <= MOST_ROWS_IN_PARTS;
         let largest = self.largest_activation();
         let is_exact = |panel: usize| {
             largest <= kernels::largest_activation(self.isa, &self.matrix.columns_of_panel()[panel])
@@ -81,14 +85,16 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         for first in self.panels.clone().step_by(most_panels) {
             let panels = first..self.panels.end.min(first + most_panels);
             if panels.clone().all(is_exact) {
-                product.multiply_bytes(panels, size.rows, tiles);
+                product.multiply_bytes(panels, size.rows, false, tiles);
             } else {
-                for panel in panels.filter(|&panel| is_exact(panel)) {
-                    product.multiply_bytes(panel..panel + 1, size.rows, tiles);
+                for panel in panels.filter(|&panel| is_few || is_exact(panel)) {
+                    product.multiply_bytes(panel..panel + 1, size.rows, !is_exact(panel), tiles);
                 }
             }
         }
-        product.multiply_words(self.panels.clone().filter(|&panel| !is_exact(panel)), widened);
+        if !is_few {
+            product.multiply_words(self.panels.clone().filter(|&panel| !is_exact(panel)), widened);
+        }
     }
 
     /// The largest byte of the rows; not looked for if the panels allow any.
@@ -125,7 +131,13 @@ struct Product<'a, R, E: Epilogue> {
 
 impl<R: Rows, E: Epilogue> Product<'_, R, E> {
     /// Multiplies tile by tile, of no more than `most_rows`.
-    fn multiply_bytes(&mut self, panels: Range<usize>, most_rows: usize, TileSums(sums): &mut TileSums) {
+    fn multiply_bytes(
+        &mut self,
+        panels: Range<usize>,
+        most_rows: usize,
+        in_parts: bool,
+        TileSums(sums): &mut TileSums,
+    ) {
         let Block { isa, matrix, .. } = *self.block;
         let mut initial = [[0; PANEL]; 2];
         for (initial, panel) in initial.iter_mut().zip(panels.clone()) {
@@ -146,6 +158,7 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
                     weights: matrix.quads(panels.start, panels.len()),
                     initial: &initial[..panels.len()],
                     first_sum: first_row(tile) - rows.start,
+                    in_parts,
                 };
                 kernels::multiply_tile(isa, &tile, sums);
             }

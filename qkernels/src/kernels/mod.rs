@@ -89,7 +89,7 @@ pub(crate) fn largest_activation(isa: Isa, panel: &PanelColumns) -> u8 {
 /// `sums[panel][first_sum + row][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]`.
 ///
 /// The tile is no larger than [`TileSize`] says, and of several panels only with [`FEW_ROWS`] or more; no activation
-/// is larger than [`largest_activation`].
+/// is larger than [`largest_activation`], or they are multiplied in parts.
 pub(crate) fn multiply_tile(isa: Isa, tile: &Tile<'_>, sums: &mut [Sums]) {
     match isa {
         Isa::Scalar => unreachable!("no tile"),
