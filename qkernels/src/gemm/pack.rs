@@ -4,6 +4,7 @@
 //! files: four neighbouring bytes of one column are what the byte dot products (`vpdpbusd`, `udot`,
 //! `vpmaddubsw`) consume, and the widening kernels unfold them a block at a time.
 
+use super::saturation::PairBounds;
 use super::storage::{QUAD_BYTES, Storage};
 use crate::error::{Error, Result};
 use crate::isa::isa;
@@ -60,6 +61,7 @@ pub(crate) struct PackedMatrix {
     weights: Storage,
     /// One for each panel.
     columns_of_panel: Vec<PanelColumns>,
+    pair_bounds: PairBounds,
     has_zero_points: bool,
 }
 
@@ -69,8 +71,6 @@ pub(crate) struct PanelColumns {
     /// The sum of each column's weights, for each run.
     pub(crate) run_sums: Vec<Sums>,
     pub(crate) zero_points: [i32; PANEL],
-    /// Up to this activation no sum of two products of neighbours leaves `i16`.
-    pub(crate) largest_activation: u8,
 }
 
 impl PackedMatrix {
@@ -127,7 +127,8 @@ impl PackedMatrix {
             known.collect::<Result<Vec<_>>>()
         })?;
         let has_zero_points = columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL]);
-        Ok(Self { columns, runs, weights, columns_of_panel, has_zero_points })
+        let pair_bounds = isa().run(|| PairBounds::of(&weights));
+        Ok(Self { columns, runs, weights, columns_of_panel, pair_bounds, has_zero_points })
     }
 
     /// Bytes of the packed weights of so many columns.
@@ -180,6 +181,11 @@ impl PackedMatrix {
         &self.columns_of_panel
     }
 
+    /// How large the weights of neighbouring pairs are.
+    pub(crate) fn pair_bounds(&self) -> PairBounds {
+        self.pair_bounds
+    }
+
     /// The weights of `count` panels, one after the other.
     pub(crate) fn quads(&self, panel: usize, count: usize) -> &[PanelQuad] {
         let quads = self.runs.count * self.runs.quads();
@@ -211,7 +217,7 @@ impl PanelColumns {
             }
             run_sums.push(sums);
         }
-        Ok(Self { run_sums, zero_points: [0; PANEL], largest_activation: largest_activation(weights) })
+        Ok(Self { run_sums, zero_points: [0; PANEL] })
     }
 
     /// An error unless all sums of products stay within `i32`.
@@ -226,24 +232,6 @@ impl PanelColumns {
         }
         Ok(())
     }
-}
-
-/// The largest activation with which no `x0 * w0 + x1 * w1` of neighbouring weights leaves `i16`.
-fn largest_activation(quads: &[PanelQuad]) -> u8 {
-    const PAIRS: usize = QUAD_BYTES / 2;
-    let (mut most, mut least) = ([1_i16; PAIRS], [-1_i16; PAIRS]);
-    for quad in quads {
-        let pairs = quad.0.as_chunks::<2>().0.iter();
-        for ((most, least), [w0, w1]) in most.iter_mut().zip(&mut least).zip(pairs) {
-            let [w0, w1] = [i16::from(*w0), i16::from(*w1)];
-            *most = (*most).max(w0.max(0) + w1.max(0));
-            *least = (*least).min(w0.min(0) + w1.min(0));
-        }
-    }
-    let most = i32::from(most.into_iter().fold(1, i16::max));
-    let least = i32::from(least.into_iter().fold(-1, i16::min));
-    let limit = (i32::from(i16::MAX) / most).min(i32::from(i16::MIN) / least);
-    u8::try_from(limit).unwrap_or(u8::MAX)
 }
 
 /// The zero point of `column`, from one for all or one for each.
@@ -287,18 +275,5 @@ mod tests {
         assert_eq!(column(1, 1), [0; 16]);
         let sums: Vec<i32> = packed.columns_of_panel()[0].run_sums.iter().map(|sums| sums[1]).collect();
         assert_eq!(sums, [(10..15).sum::<i32>(), (15..20).sum()]);
-    }
-
-    #[test]
-    fn the_largest_activation_is_the_last_that_cannot_saturate() {
-        let limit = |w: &'static [i8]| {
-            let runs = Runs { count: 1, len: w.len() };
-            PackedMatrix::new(1, runs, &[0], |_, k| w[k]).unwrap().columns_of_panel[0].largest_activation
-        };
-        assert_eq!(limit(&[64, 64, -64, -64]), 255);
-        assert_eq!(limit(&[127, 127]), 129);
-        assert_eq!(limit(&[-128, -128]), 128);
-        assert_eq!(limit(&[0, 127, 127, 0]), 255);
-        assert_eq!(limit(&[0, 0]), 255);
     }
 }

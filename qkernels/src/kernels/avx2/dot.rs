@@ -23,8 +23,7 @@ impl DotProduct256 for AvxVnni {
     }
 }
 
-/// Exact only while no sum of two products leaves `i16`, see
-/// [`largest_activation`](crate::gemm::PanelColumns::largest_activation).
+/// Exact but for sums of two products that saturate, see [`PairBounds`](crate::gemm::PairBounds).
 impl DotProduct256 for Avx2 {
     #[inline(always)]
     fn dot(self, sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
