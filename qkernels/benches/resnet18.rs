@@ -1,8 +1,9 @@
-//! Times the convolutions of ResNet-18 at 224x224, layer by layer, in int8 and in float.
+//! Times the convolutions of ResNet-18, layer by layer, in int8 and in float.
 //!
 //! `cargo bench -p qkernels` prints one JSON object a layer and one for all; set `QKERNELS_BENCH_THREADS` for
-//! another number of threads than 2, and `QKERNELS_BENCH_ACTIVATIONS` for another largest activation than 127, which is
-//! that of PyTorch's `x86` configuration.
+//! another number of threads than 2, `QKERNELS_BENCH_SIZE` for other images than 224x224 (a multiple of 32), and
+//! `QKERNELS_BENCH_ACTIVATIONS` for another largest activation than 127, which is that of PyTorch's `x86`
+//! configuration, or `relu` for what follows a ReLU: |normal|, a standard deviation of 64, at most 255.
 
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,10 @@ use qkernels::float;
 use qkernels::geometry::{Conv2dGeometry, Conv2dParameters};
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 use qkernels::threads;
+use rand::rngs::StdRng;
+use rand::{RngExt, SeedableRng};
 
-/// How often, and in, out, size, kernel, stride.
+/// How often, and in, out, size for an image of 224x224, kernel, stride.
 const LAYERS: [(u32, [usize; 5]); 11] = [
     (1, [3, 64, 224, 7, 2]),
     (4, [64, 64, 56, 3, 1]),
@@ -49,6 +52,18 @@ fn number(variable: &str, default: usize) -> usize {
     std::env::var(variable).ok().and_then(|n| n.parse().ok()).unwrap_or(default)
 }
 
+/// Activations, as the environment says.
+fn activations(len: usize) -> Vec<u8> {
+    if std::env::var("QKERNELS_BENCH_ACTIVATIONS").is_ok_and(|kind| kind == "relu") {
+        let mut random = StdRng::seed_from_u64(0);
+        // The sum of twelve uniform variables has variance 1.
+        let mut normal = || (0..12).map(|_| random.random::<f32>()).sum::<f32>() - 6.0;
+        return (0..len).map(|_| (64.0 * normal().abs()).min(255.0) as u8).collect();
+    }
+    let largest = number("QKERNELS_BENCH_ACTIVATIONS", 127);
+    (0..len).map(|i| (i * 31 % (largest + 1)) as u8).collect()
+}
+
 fn best_of_thirty(mut run: impl FnMut()) -> Duration {
     (0..30)
         .map(|_| {
@@ -62,8 +77,7 @@ fn best_of_thirty(mut run: impl FnMut()) -> Duration {
 
 fn int8(geometry: &Conv2dGeometry) -> Duration {
     let weight: Vec<i8> = (0..geometry.weight_len()).map(|i| (i * 37) as i8).collect();
-    let largest = number("QKERNELS_BENCH_ACTIVATIONS", 127);
-    let input: Vec<u8> = (0..geometry.input_len()).map(|i| (i * 31 % (largest + 1)) as u8).collect();
+    let input = activations(geometry.input_len());
     let packed = PackedConv2d::new(&weight, &[0], geometry).unwrap();
     let requantization = Requantization::new(&RequantizationParameters {
         formula: Formula::Fbgemm,
@@ -92,9 +106,11 @@ fn float(geometry: &Conv2dGeometry) -> Duration {
 
 fn main() {
     threads::set_num_threads(number("QKERNELS_BENCH_THREADS", 2));
+    let size = number("QKERNELS_BENCH_SIZE", 224);
     let milliseconds = |time: Duration| 1e3 * time.as_secs_f64();
     let mut total = [0.0; 2];
-    for (count, layer) in LAYERS {
+    for (count, mut layer) in LAYERS {
+        layer[2] = layer[2] * size / 224;
         let geometry = geometry(layer);
         let macs = geometry.output_len() * geometry.weight_len() / geometry.out_channels;
         let [int8, float] = [int8(&geometry), float(&geometry)].map(milliseconds);

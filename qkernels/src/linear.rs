@@ -85,7 +85,7 @@ impl PackedLinear {
 
     /// The kernel that [`run`](Self::run) would use now, by name; it follows the instruction set in use.
     pub fn kernel(&self) -> String {
-        kernels::name(isa(), self.matrix.columns_of_panel())
+        kernels::name(isa(), std::iter::once(self.matrix.pair_bounds()))
     }
 
     /// `input` `[rows, in_features]` to `output` `[rows, out_features]`.

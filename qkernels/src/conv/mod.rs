@@ -99,9 +99,7 @@ impl PackedConv2d {
     /// The kernel that [`run`](Self::run) would use now, by name; it follows the instruction set in use.
     pub fn kernel(&self) -> String {
         match &self.filters {
-            Filters::Grouped(groups) => {
-                kernels::name(isa(), groups.iter().flat_map(PackedMatrix::columns_of_panel))
-            }
+            Filters::Grouped(groups) => kernels::name(isa(), groups.iter().map(PackedMatrix::pair_bounds)),
             Filters::Depthwise(filters) => filters.kernel_name(isa()),
         }
     }

@@ -5,6 +5,7 @@
 use std::array::from_fn;
 
 use super::pack::{PANEL, PanelQuad, QUAD, Runs};
+use super::saturation::PairBounds;
 use crate::isa::Pass;
 use crate::kernels::Sums;
 
@@ -25,10 +26,8 @@ pub(super) struct Analysis<'a> {
 pub(super) struct Findings {
     /// The sums of each column, one for each run.
     pub(super) run_sums: Vec<Sums>,
-    /// The largest sum of the positive ones of two neighbouring weights, at least 1.
-    pub(super) most: i32,
-    /// The smallest sum of the negative ones, at most -1.
-    pub(super) least: i32,
+    /// How large neighbours are.
+    pub(super) pair_bounds: PairBounds,
 }
 
 impl Pass for Analysis<'_> {
@@ -37,7 +36,7 @@ impl Pass for Analysis<'_> {
     #[inline(always)]
     fn run(self) -> Findings {
         let mut run_sums = Vec::with_capacity(self.runs.count);
-        let (mut most, mut least) = ([1; PAIRS], [-1; PAIRS]);
+        let mut pairs = Pairs { single: [0; PAIRS], both: [0; PAIRS] };
         for run in self.weights.chunks_exact(self.runs.quads()) {
             let mut sums: Sums = [0; PANEL];
             for quads in run.chunks(QUADS_IN_16_BITS) {
@@ -46,7 +45,7 @@ impl Pass for Analysis<'_> {
                     for (sum, &weight) in bytes.iter_mut().zip(quad) {
                         *sum += i16::from(weight);
                     }
-                    look_at_pairs(quad, &mut most, &mut least);
+                    pairs.look_at(quad);
                 }
                 for (sum, bytes) in sums.iter_mut().zip(bytes.as_chunks::<QUAD>().0) {
                     *sum += bytes.iter().map(|&byte| i32::from(byte)).sum::<i32>();
@@ -54,24 +53,44 @@ impl Pass for Analysis<'_> {
             }
             run_sums.push(sums);
         }
-        Findings {
-            run_sums,
-            most: most.into_iter().fold(1, i16::max).into(),
-            least: least.into_iter().fold(-1, i16::min).into(),
-        }
+        Findings { run_sums, pair_bounds: pairs.bounds() }
     }
 }
 
-#[inline(always)]
-fn look_at_pairs(quad: &[i8; BYTES], most: &mut [i16; PAIRS], least: &mut [i16; PAIRS]) {
-    // Two bytes as one word, then apart again: so compilers see that this is the same for all pairs.
-    let words: [i16; PAIRS] = from_fn(|pair| {
-        i16::from_le_bytes([quad[2 * pair].cast_unsigned(), quad[2 * pair + 1].cast_unsigned()])
-    });
-    for ((most, least), word) in most.iter_mut().zip(least).zip(words) {
-        let [first, second] = [word << 8 >> 8, word >> 8];
-        *most = (*most).max(first.max(0) + second.max(0));
-        *least = (*least).min(first.min(0) + second.min(0));
+/// The largest magnitudes at each of the places that a pair has in a quad.
+struct Pairs {
+    single: [i16; PAIRS],
+    both: [i16; PAIRS],
+}
+
+impl Pairs {
+    #[inline(always)]
+    fn look_at(&mut self, quad: &[i8; BYTES]) {
+        // Two bytes as one word, then apart again: so compilers see that this is the same for all pairs.
+        let words: [i16; PAIRS] = from_fn(|pair| {
+            i16::from_le_bytes([quad[2 * pair].cast_unsigned(), quad[2 * pair + 1].cast_unsigned()])
+        });
+        for ((single, both), word) in self.single.iter_mut().zip(&mut self.both).zip(words) {
+            let [w0, w1] = [word << 8 >> 8, word >> 8];
+            *single = (*single).max(w0.max(-w0)).max(w1.max(-w1));
+            *both = (*both).max(w0.max(0) + w1.max(0)).max((-w0).max(0) + (-w1).max(0));
+        }
+    }
+
+    fn bounds(&self) -> PairBounds {
+        let largest = |magnitudes: &[i16; PAIRS]| magnitudes.iter().copied().fold(0, i16::max);
+        // At most 128 and 256.
+        PairBounds::new(largest(&self.single) as u8, largest(&self.both) as u16)
+    }
+}
+
+#[cfg(test)]
+impl PairBounds {
+    /// Of the pairs of some quads.
+    pub(crate) fn of(quads: &[PanelQuad]) -> Self {
+        let mut pairs = Pairs { single: [0; PAIRS], both: [0; PAIRS] };
+        quads.iter().for_each(|quad| pairs.look_at(&quad.0));
+        pairs.bounds()
     }
 }
 
@@ -90,19 +109,20 @@ mod tests {
             })
             .collect();
         let mut sums = vec![[0; PANEL]; 3];
-        let (mut most, mut least) = (1, -1);
+        let (mut single, mut both) = (0, 0);
         for (index, quad) in quads.iter().enumerate() {
             for (byte, &w) in quad.0.iter().enumerate() {
                 sums[index / 300][byte / QUAD] += i32::from(w);
             }
-            for [a, b] in quad.0.as_chunks::<2>().0.iter().map(|pair| pair.map(i32::from)) {
-                most = most.max(a.max(0) + b.max(0));
-                least = least.min(a.min(0) + b.min(0));
+            for [a, b] in quad.0.as_chunks::<2>().0.iter().map(|pair| pair.map(i16::from)) {
+                single = single.max(a.abs()).max(b.abs());
+                both = both.max((a.max(0) + b.max(0)).max(-(a.min(0) + b.min(0))));
             }
         }
         for isa in Isa::available() {
             let found = isa.run_pass(Analysis { weights: &quads, runs });
-            assert_eq!((&found.run_sums, found.most, found.least), (&sums, most, least), "{isa}");
+            let bounds = PairBounds::new(single as u8, both as u16);
+            assert_eq!((&found.run_sums, found.pair_bounds), (&sums, bounds), "{isa}");
         }
     }
 }

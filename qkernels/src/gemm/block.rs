@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::rows::RunBuffers;
+use super::saturation::LargeQuads;
 use super::{Epilogue, FinishedPanel, LocatedRows, OutputRows, PANEL, PackedMatrix, Rows};
 use crate::isa::Isa;
 use crate::kernels::{self, FEW_ROWS, Sums, Tile, TileSize};
@@ -15,6 +16,9 @@ const WIDENED_BYTES: usize = 256 * 1024;
 
 /// So many rows are worth the widening of a panel.
 const LEAST_WIDENED_ROWS: usize = 24;
+
+/// So few rows are multiplied in two parts of 8 bits, which takes longer than 16 bits, but no widening.
+const MOST_ROWS_IN_PARTS: usize = 8;
 
 /// Some rows, and some panels of a group.
 pub(super) struct Block<'a, R, E> {
@@ -32,6 +36,7 @@ pub(super) struct Block<'a, R, E> {
 pub(super) struct Scratch {
     runs: RunBuffers,
     row_sums: Vec<i32>,
+    large: LargeQuads,
     tiles: TileSums,
     widened: Widened,
 }
@@ -65,40 +70,33 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
     }
 
     pub(super) fn multiply(&self, scratch: &mut Scratch, output: OutputRows<'_, E::Output>) {
-        let Scratch { runs, row_sums, tiles, widened } = scratch;
+        let Scratch { runs, row_sums, large, tiles, widened } = scratch;
         let located = runs.locate(self.source, self.rows.clone(), self.group);
         assert_eq!(located.runs().padded_depth(), self.matrix.runs().padded_depth());
         sum_rows(self.matrix, &located, self.source.zero_point(), row_sums);
-        let mut product = Product { block: self, located, row_sums, output };
-        let Some(size) = TileSize::of(self.isa) else {
-            return product.multiply_words(self.panels.clone(), widened);
-        };
-        let largest = self.largest_activation();
-        let is_exact = |panel: usize| {
-            largest <= kernels::largest_activation(self.isa, &self.matrix.columns_of_panel()[panel])
-        };
-        let most_panels = if self.rows.len() < FEW_ROWS { 1 } else { size.panels };
-        for first in self.panels.clone().step_by(most_panels) {
-            let panels = first..self.panels.end.min(first + most_panels);
-            if panels.clone().all(is_exact) {
-                product.multiply_bytes(panels, size.rows, tiles);
-            } else {
-                for panel in panels.filter(|&panel| is_exact(panel)) {
-                    product.multiply_bytes(panel..panel + 1, size.rows, tiles);
+        large.clear();
+        let are_few = !self.can_saturate() || large.find(self.isa, &located, self.matrix.pair_bounds());
+        let mut product = Product { block: self, located, row_sums, large, output };
+        match TileSize::of(self.isa) {
+            Some(size) if are_few || self.rows.len() <= MOST_ROWS_IN_PARTS => {
+                let most_panels = if self.rows.len() < FEW_ROWS { 1 } else { size.panels };
+                for first in self.panels.clone().step_by(most_panels) {
+                    let panels = first..self.panels.end.min(first + most_panels);
+                    product.multiply_bytes(panels, size.rows, !are_few, tiles);
                 }
             }
+            _ => product.multiply_words(widened),
         }
-        product.multiply_words(self.panels.clone().filter(|&panel| !is_exact(panel)), widened);
     }
 
-    /// The largest byte of the rows; not looked for if the panels allow any.
-    fn largest_activation(&self) -> u8 {
-        let panels = &self.matrix.columns_of_panel()[self.panels.clone()];
-        if panels.iter().all(|panel| kernels::largest_activation(self.isa, panel) == u8::MAX) {
-            return u8::MAX;
+    /// Whether a pair of the largest activations could saturate; they are not looked for if none can.
+    fn can_saturate(&self) -> bool {
+        let bounds = self.matrix.pair_bounds();
+        kernels::can_saturate(self.isa, bounds) && {
+            let bytes = self.source.span(self.rows.clone()).iter().copied();
+            let largest = bytes.fold(self.source.zero_point(), u8::max);
+            bounds.can_saturate([largest; 2])
         }
-        let bytes = self.source.span(self.rows.clone());
-        bytes.iter().copied().fold(self.source.zero_point(), u8::max)
     }
 }
 
@@ -120,12 +118,19 @@ struct Product<'a, R, E: Epilogue> {
     block: &'a Block<'a, R, E>,
     located: LocatedRows<'a>,
     row_sums: &'a [i32],
+    large: &'a LargeQuads,
     output: OutputRows<'a, E::Output>,
 }
 
 impl<R: Rows, E: Epilogue> Product<'_, R, E> {
     /// Multiplies tile by tile, of no more than `most_rows`.
-    fn multiply_bytes(&mut self, panels: Range<usize>, most_rows: usize, TileSums(sums): &mut TileSums) {
+    fn multiply_bytes(
+        &mut self,
+        panels: Range<usize>,
+        most_rows: usize,
+        in_parts: bool,
+        TileSums(sums): &mut TileSums,
+    ) {
         let Block { isa, matrix, .. } = *self.block;
         let mut initial = [[0; PANEL]; 2];
         for (initial, panel) in initial.iter_mut().zip(panels.clone()) {
@@ -146,22 +151,21 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
                     weights: matrix.quads(panels.start, panels.len()),
                     initial: &initial[..panels.len()],
                     first_sum: first_row(tile) - rows.start,
+                    in_parts,
                 };
                 kernels::multiply_tile(isa, &tile, sums);
             }
             for (sums, panel) in sums.chunks_exact_mut(rows.len()).zip(panels.clone()) {
+                self.large.correct(isa, rows.start, matrix.quads(panel, 1), sums);
                 self.finish(rows.start, panel, sums);
             }
         }
     }
 
     /// Multiplies by 16-bit products.
-    fn multiply_words(&mut self, panels: impl Iterator<Item = usize> + Clone, widened: &mut Widened) {
-        if panels.clone().next().is_none() {
-            return;
-        }
+    fn multiply_words(&mut self, widened: &mut Widened) {
         let Widened { rows: words, weights, sums } = widened;
-        let Block { isa, matrix, .. } = *self.block;
+        let Block { isa, matrix, ref panels, .. } = *self.block;
         let runs = self.located.runs();
         let most_rows = (WIDENED_BYTES / (runs.padded_depth() * size_of::<i16>())).max(LEAST_WIDENED_ROWS);
         let rows = self.located.rows();

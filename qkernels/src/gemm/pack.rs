@@ -5,6 +5,7 @@
 //! `vpmaddubsw`) consume, and the widening kernels unfold them a block at a time.
 
 use super::analysis::{Analysis, Findings};
+use super::saturation::PairBounds;
 use super::storage::{QUAD_BYTES, Storage};
 use crate::error::{Error, Result};
 use crate::isa::isa;
@@ -61,6 +62,7 @@ pub(crate) struct PackedMatrix {
     weights: Storage,
     /// One for each panel.
     columns_of_panel: Vec<PanelColumns>,
+    pair_bounds: PairBounds,
     has_zero_points: bool,
 }
 
@@ -70,8 +72,6 @@ pub(crate) struct PanelColumns {
     /// The sum of each column's weights, for each run.
     pub(crate) run_sums: Vec<Sums>,
     pub(crate) zero_points: [i32; PANEL],
-    /// Up to this activation no sum of two products of neighbours leaves `i16`.
-    pub(crate) largest_activation: u8,
 }
 
 impl PackedMatrix {
@@ -115,8 +115,10 @@ impl PackedMatrix {
     ) -> Result<Self> {
         let (panels, quads) = Self::extents(columns, runs)?;
         length::check("packed weight", weights.as_bytes(), panels * quads * QUAD_BYTES)?;
+        let mut pair_bounds = PairBounds::default();
         let known = weights.chunks_exact(quads).enumerate().map(|(panel, weights)| {
-            let mut known = PanelColumns::of(weights, runs)?;
+            let (mut known, bounds) = PanelColumns::of(weights, runs)?;
+            pair_bounds = pair_bounds.max(bounds);
             for (column, zero_point) in (panel * PANEL..columns).zip(&mut known.zero_points) {
                 *zero_point = weight_zero_point(zero_points, column)?.into();
             }
@@ -125,7 +127,7 @@ impl PackedMatrix {
         });
         let columns_of_panel = known.collect::<Result<Vec<_>>>()?;
         let has_zero_points = columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL]);
-        Ok(Self { columns, runs, weights, columns_of_panel, has_zero_points })
+        Ok(Self { columns, runs, weights, columns_of_panel, pair_bounds, has_zero_points })
     }
 
     /// Bytes of the packed weights of so many columns.
@@ -178,6 +180,11 @@ impl PackedMatrix {
         &self.columns_of_panel
     }
 
+    /// How large the weights of neighbouring pairs are.
+    pub(crate) fn pair_bounds(&self) -> PairBounds {
+        self.pair_bounds
+    }
+
     /// The weights of `count` panels, one after the other.
     pub(crate) fn quads(&self, panel: usize, count: usize) -> &[PanelQuad] {
         let quads = self.runs.count * self.runs.quads();
@@ -191,8 +198,8 @@ impl PackedMatrix {
 }
 
 impl PanelColumns {
-    /// Of the weights of one panel.
-    fn of(weights: &[PanelQuad], runs: Runs) -> Result<Self> {
+    /// Of the weights of one panel, and the bounds of their pairs.
+    fn of(weights: &[PanelQuad], runs: Runs) -> Result<(Self, PairBounds)> {
         let filling = runs.padded_len() - runs.len;
         for run in weights.chunks_exact(runs.quads()) {
             let last = run.last().map_or(&[][..], |quad| quad.0.as_chunks::<QUAD>().0);
@@ -200,11 +207,8 @@ impl PanelColumns {
                 return Err(Error::parameter("a packed weight between two runs is not 0"));
             }
         }
-        let Findings { run_sums, most, least } = isa().run_pass(Analysis { weights, runs });
-        // Up to here no sum of two products leaves `i16`.
-        let largest = (i32::from(i16::MAX) / most).min(i32::from(i16::MIN) / least);
-        let largest_activation = u8::try_from(largest).unwrap_or(u8::MAX);
-        Ok(Self { run_sums, zero_points: [0; PANEL], largest_activation })
+        let Findings { run_sums, pair_bounds } = isa().run_pass(Analysis { weights, runs });
+        Ok((Self { run_sums, zero_points: [0; PANEL] }, pair_bounds))
     }
 
     /// An error unless all sums of products stay within `i32`.
@@ -262,18 +266,5 @@ mod tests {
         assert_eq!(column(1, 1), [0; 16]);
         let sums: Vec<i32> = packed.columns_of_panel()[0].run_sums.iter().map(|sums| sums[1]).collect();
         assert_eq!(sums, [(10..15).sum::<i32>(), (15..20).sum()]);
-    }
-
-    #[test]
-    fn the_largest_activation_is_the_last_that_cannot_saturate() {
-        let limit = |w: &'static [i8]| {
-            let runs = Runs { count: 1, len: w.len() };
-            PackedMatrix::new(1, runs, &[0], |_, k| w[k]).unwrap().columns_of_panel[0].largest_activation
-        };
-        assert_eq!(limit(&[64, 64, -64, -64]), 255);
-        assert_eq!(limit(&[127, 127]), 129);
-        assert_eq!(limit(&[-128, -128]), 128);
-        assert_eq!(limit(&[0, 127, 127, 0]), 255);
-        assert_eq!(limit(&[0, 0]), 255);
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Tile<'a> {
     pub(crate) initial: &'a [Sums],
     /// Where the tile begins among the sums of a panel.
     pub(crate) first_sum: usize,
+    /// Whether activations are multiplied in two parts, if pairs of products could saturate otherwise.
+    pub(crate) in_parts: bool,
 }
 
 /// [`multiply_tile`](super::multiply_tile) for `R` rows and `V` vectors of columns, whole panels.

@@ -25,7 +25,7 @@ mod lookup;
 mod requantize;
 mod transpose;
 
-use crate::gemm::{PANEL, PanelColumns, PanelQuad, QUAD};
+use crate::gemm::{LargeQuad, LocatedRows, PANEL, PairBounds, PanelQuad, QUAD};
 use crate::isa::Isa;
 
 pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, PANELS, TapLanes, TapRows};
@@ -37,15 +37,17 @@ pub(crate) use transpose::{Matrix, TILE, transpose};
 /// Sums of one row with the columns of a panel.
 pub(crate) type Sums = [i32; PANEL];
 
-/// What multiplies with these panels, for reports: the instruction set, and where it matters the width of the integers.
-pub(crate) fn name<'a>(isa: Isa, panels: impl IntoIterator<Item = &'a PanelColumns>) -> String {
+/// What multiplies with weights of these bounds, for reports: the instruction set, and where it matters the width of the
+/// integers.
+pub(crate) fn name(isa: Isa, mut bounds: impl Iterator<Item = PairBounds>) -> String {
     match isa {
         Isa::Scalar => format!("{isa}, 16 bits"),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) => match panels.into_iter().map(|panel| largest_activation(isa, panel)).min() {
-            None | Some(u8::MAX) => format!("{isa}, 8 bits"),
-            Some(limit) => format!("{isa}, 8 bits for activations up to {limit}, else 16"),
-        },
+        Isa::Avx2(_) if bounds.any(|bounds| can_saturate(isa, bounds)) => {
+            format!("{isa}, 8 bits with corrections, 16 if they are many")
+        }
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(_) => format!("{isa}, 8 bits"),
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(_) | Isa::Avx512Vnni(_) => isa.to_string(),
     }
@@ -77,19 +79,43 @@ impl TileSize {
     }
 }
 
-/// The largest activation with which the dot product of bytes is exact for a panel.
-pub(crate) fn largest_activation(isa: Isa, panel: &PanelColumns) -> u8 {
+/// Whether [`multiply_tile`] is inexact for some activations, unless it multiplies in parts.
+pub(crate) fn can_saturate(isa: Isa, bounds: PairBounds) -> bool {
     match isa {
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) => panel.largest_activation,
-        _ => u8::MAX,
+        Isa::Avx2(_) => bounds.can_saturate([u8::MAX; 2]),
+        _ => false,
+    }
+}
+
+/// Appends the quads of `row` of which a pair [`can_saturate`](PairBounds::can_saturate).
+pub(crate) fn find_large_quads(
+    isa: Isa,
+    located: &LocatedRows<'_>,
+    row: usize,
+    bounds: PairBounds,
+    found: &mut Vec<LargeQuad>,
+) {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(proof) => avx2::find_large_quads(proof, located, row, bounds, found),
+        _ => unreachable!("nothing saturates"),
+    }
+}
+
+/// Adds to the sums of a row with a panel what its products lost as they saturated.
+pub(crate) fn add_lost(isa: Isa, large: &[LargeQuad], weights: &[PanelQuad], sums: &mut Sums) {
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(proof) => avx2::add_lost(proof, large, weights, sums),
+        _ => unreachable!("nothing saturates"),
     }
 }
 
 /// `sums[panel][first_sum + row][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]`.
 ///
-/// The tile is no larger than [`TileSize`] says, and of several panels only with [`FEW_ROWS`] or more; no activation
-/// is larger than [`largest_activation`].
+/// The tile is no larger than [`TileSize`] says, and of several panels only with [`FEW_ROWS`] or more. What
+/// [`can_saturate`] and is not multiplied in parts, [`add_lost`] corrects.
 pub(crate) fn multiply_tile(isa: Isa, tile: &Tile<'_>, sums: &mut [Sums]) {
     match isa {
         Isa::Scalar => unreachable!("no tile"),

@@ -199,3 +199,45 @@ fn first_deep_and_tiny_layers_equal_the_definition() {
         assert_eq!(output, problem.sums());
     }
 }
+
+/// One large pair after the other: in the image, at its borders, and next to padding that is large itself.
+#[test]
+fn a_single_large_pair_does_not_saturate() {
+    for (channels, groups, kernel, dilation) in
+        [(8, 1, 3, 1), (5, 1, 3, 1), (4, 2, 2, 2), (3, 1, 3, 1), (32, 1, 1, 1)]
+    {
+        let geometry = Conv2dGeometry::new(Conv2dParameters {
+            batch: 1,
+            in_channels: channels * groups,
+            height: 4,
+            width: 5,
+            out_channels: 17 * groups,
+            kernel: [kernel; 2],
+            stride: [1; 2],
+            padding: [kernel / 2; 2],
+            dilation: [dilation; 2],
+            groups,
+        })
+        .unwrap();
+        for position in 0..geometry.input_len() - 1 {
+            let mut input = vec![2; geometry.input_len()];
+            input[position..position + 2].fill(255);
+            for (weight, input_zero_point) in [(-128, 0), (127, 3), (127, 200)] {
+                let problem = Problem {
+                    geometry,
+                    input: input.clone(),
+                    input_zero_point,
+                    weight: vec![weight; geometry.weight_len()],
+                    zero_points: vec![0],
+                };
+                let packed = problem.pack();
+                let actual = in_every_way(|| {
+                    let mut output = vec![-1; geometry.output_len()];
+                    packed.accumulate(&geometry, &problem.input, input_zero_point, &mut output).unwrap();
+                    output
+                });
+                assert_eq!(actual, problem.sums(), "position {position} of {geometry:?}");
+            }
+        }
+    }
+}

@@ -67,3 +67,17 @@ fn extreme_values_do_not_saturate() {
         }
     }
 }
+
+/// One pair of activations in many, at any position of a row, leaves the 16 bits that two products have.
+#[test]
+fn a_single_large_pair_does_not_saturate() {
+    for (rows, depth) in [(1, 70), (3, 130), (13, 33), (29, 44)] {
+        for position in 0..depth - 1 {
+            let row = position % rows;
+            let is_large = |i: usize| i / depth == row && [position, position + 1].contains(&(i % depth));
+            for weight in [|_| -128, |_| 127, |i: usize| if i.is_multiple_of(3) { -128 } else { 127 }] {
+                check(rows, depth, 17, |i| if is_large(i) { 255 } else { 3 }, weight);
+            }
+        }
+    }
+}

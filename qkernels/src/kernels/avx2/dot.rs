@@ -23,8 +23,7 @@ impl DotProduct256 for AvxVnni {
     }
 }
 
-/// Exact only while no sum of two products leaves `i16`, see
-/// [`largest_activation`](crate::gemm::PanelColumns::largest_activation).
+/// Exact but for sums of two products that saturate, see [`PairBounds`](crate::gemm::PairBounds).
 impl DotProduct256 for Avx2 {
     #[inline(always)]
     fn dot(self, sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
@@ -33,6 +32,22 @@ impl DotProduct256 for Avx2 {
             let pairs = _mm256_maddubs_epi16(activations, weights);
             _mm256_add_epi32(sums, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         }
+    }
+}
+
+/// Exact for all activations: each is the sum of two of at most 128, and `128 * (-128 - 128)` is in `i16`.
+#[derive(Clone, Copy)]
+struct InParts(Avx2);
+
+impl DotProduct256 for InParts {
+    #[inline(always)]
+    fn dot(self, sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
+        // SAFETY: the proof exists only where the instructions were detected.
+        let [low, high] = unsafe {
+            let most = _mm256_set1_epi8(i8::MIN);
+            [_mm256_min_epu8(activations, most), _mm256_subs_epu8(activations, most)]
+        };
+        self.0.dot(self.0.dot(sums, low, weights), high, weights)
     }
 }
 
@@ -81,20 +96,30 @@ impl<P: DotProduct256> DotProduct for Vectors256<P> {
     }
 }
 
-/// [`multiply_tile`](crate::kernels::multiply_tile) on AVX2; no activation may be larger than the panel allows.
+/// [`multiply_tile`](crate::kernels::multiply_tile) on AVX2.
 pub(crate) fn multiply_tile(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
     #[target_feature(enable = "avx2")]
     fn sized<const R: usize, const U: usize>(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
         dot::multiply_tile::<_, R, 2, U>(Vectors256(proof), tile, sums);
     }
-    let multiply = match tile.rows.len() {
-        1 => sized::<1, 4>,
-        2 => sized::<2, 2>,
-        3 => sized::<3, 1>,
-        4 => sized::<4, 1>,
-        5 => sized::<5, 1>,
-        6 => sized::<6, 1>,
-        rows => unreachable!("no tile of {rows} rows"),
+    #[target_feature(enable = "avx2")]
+    fn in_parts<const R: usize>(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
+        dot::multiply_tile::<_, R, 2, 1>(Vectors256(InParts(proof)), tile, sums);
+    }
+    let multiply = match (tile.rows.len(), tile.in_parts) {
+        (1, false) => sized::<1, 4>,
+        (2, false) => sized::<2, 2>,
+        (3, false) => sized::<3, 1>,
+        (4, false) => sized::<4, 1>,
+        (5, false) => sized::<5, 1>,
+        (6, false) => sized::<6, 1>,
+        (1, true) => in_parts::<1>,
+        (2, true) => in_parts::<2>,
+        (3, true) => in_parts::<3>,
+        (4, true) => in_parts::<4>,
+        (5, true) => in_parts::<5>,
+        (6, true) => in_parts::<6>,
+        (rows, _) => unreachable!("no tile of {rows} rows"),
     };
     // SAFETY: the proof exists only where AVX2 was detected.
     unsafe { multiply(proof, tile, sums) }
@@ -151,6 +176,7 @@ mod tests {
             weights: &weights,
             initial: &initial,
             first_sum: 1,
+            in_parts: false,
         };
         let mut sums = vec![[0; PANEL]; R + 1];
         dot::multiply_tile::<_, R, 2, U>(Vectors256(proof), &tile, &mut sums);
@@ -179,6 +205,7 @@ mod tests {
     fn tiles_of_every_dot_product_equal_the_definition() {
         if let Some(proof) = Avx2::detect() {
             check_all_tiles(proof, 128);
+            check_all_tiles(InParts(proof), 255);
         }
         if let Some(proof) = AvxVnni::detect() {
             check_all_tiles(proof, 255);

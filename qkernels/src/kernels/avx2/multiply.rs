@@ -21,9 +21,6 @@ const ROWS: usize = 6;
 /// measure 1 to 2 percent slower.
 const DEPTH_BLOCK: usize = 1152;
 
-/// So few rows do not repay weights widened into a buffer.
-const FEW_ROWS: usize = 2;
-
 /// [`add_products`](crate::kernels::add_products) on AVX2.
 pub(crate) fn add_products(
     _: Avx2,
@@ -34,13 +31,6 @@ pub(crate) fn add_products(
 ) {
     let depth = quads.len() * QUAD;
     assert_eq!(rows.len(), sums.len() * depth);
-    if sums.len() <= FEW_ROWS {
-        for (row, sums) in rows.chunks_exact(depth).zip(sums) {
-            // SAFETY: the token exists only where AVX2 was detected.
-            unsafe { add_row(row, quads, sums) };
-        }
-        return;
-    }
     widened.resize(DEPTH_BLOCK.min(depth) * PANEL, 0);
     // As few tiles as there must be, of sizes that differ by one row at most.
     let tiles = sums.len().div_ceil(ROWS);
@@ -121,29 +111,5 @@ fn add_tile<const R: usize>(rows: &[i16], stride: usize, columns: &[i16], sums: 
             // SAFETY: eight sums are one vector.
             unsafe { _mm256_storeu_si256(sums, _mm256_add_epi32(_mm256_loadu_si256(sums), tile)) };
         }
-    }
-}
-
-/// Adds the products of one row with a panel, whose weights are widened in registers.
-#[target_feature(enable = "avx2")]
-fn add_row(row: &[i16], quads: &[PanelQuad], sums: &mut Sums) {
-    // Four columns a vector, and two partial sums a column.
-    let mut partial = [_mm256_setzero_si256(); QUAD];
-    for (quad, activations) in quads.iter().zip(row.as_chunks::<QUAD>().0) {
-        // SAFETY: four words are 8 bytes.
-        let activations = unsafe { activations.as_ptr().cast::<i64>().read_unaligned() };
-        let activations = _mm256_set1_epi64x(activations);
-        for (sum, bytes) in partial.iter_mut().zip(quad.0.as_chunks::<16>().0) {
-            // SAFETY: the array has 16 bytes.
-            let weights = _mm256_cvtepi8_epi16(unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) });
-            *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(weights, activations));
-        }
-    }
-    for (sums, [low, high]) in sums.as_chunks_mut::<8>().0.iter_mut().zip(partial.as_chunks::<2>().0) {
-        // [0 1 4 5 | 2 3 6 7], then in order.
-        let added = _mm256_permute4x64_epi64::<0xd8>(_mm256_hadd_epi32(*low, *high));
-        let sums = sums.as_mut_ptr().cast::<__m256i>();
-        // SAFETY: eight sums are one vector.
-        unsafe { _mm256_storeu_si256(sums, _mm256_add_epi32(_mm256_loadu_si256(sums), added)) };
     }
 }
