@@ -62,7 +62,7 @@ fn a_second_run_allocates_nothing() {
     threads::set_num_threads(1);
     for isa in Isa::available() {
         set_isa(Some(isa));
-        // Dense, strided, and grouped; with activations for 8 and for 16 bits.
+        // Dense, strided, and grouped; with activations for 8 bits, for corrections of them, and for 16 bits.
         for (in_channels, out_channels, kernel, stride, groups) in
             [(16, 40, 3, 1, 1), (3, 16, 7, 2, 1), (24, 20, 1, 1, 1), (24, 20, 1, 2, 1), (8, 12, 3, 1, 4)]
         {
@@ -86,8 +86,9 @@ fn a_second_run_allocates_nothing() {
             let qparams = QParams::new(0.5, 60);
             let qparams = BinaryQParams { a: qparams, b: qparams, output: qparams, relu: true };
             let mut output = vec![0; geometry.output_len()];
-            for activation in [127, 255] {
-                let input = vec![activation; geometry.input_len()];
+            for large_every in [usize::MAX, 50, 1] {
+                let activation = |i: usize| if (i + 1).is_multiple_of(large_every) { 255 } else { 127 };
+                let input: Vec<u8> = (0..geometry.input_len()).map(activation).collect();
                 let allocations = allocations_of_second_run(|| {
                     let residual = Some(Residual { values: &values, qparams });
                     packed

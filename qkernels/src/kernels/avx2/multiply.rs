@@ -2,9 +2,8 @@
 //!
 //! `vpmaddwd` multiplies pairs of 16-bit integers and adds neighbours to 32 bits; with activations and
 //! weights of magnitude at most 255 nothing saturates. Two a cycle are 32 multiply-adds a cycle, the
-//! peak. `vpmaddubsw`, the 8-bit form, saturates its 16-bit sums and needs a `vpmaddwd` to leave them,
-//! which makes the same 32; only weights so small that several of its sums can be added in 16 bits
-//! would gain, and a channel scaled to its largest weight, 127, is not of that kind.
+//! peak. This is for activations that are large so often that [products of 8 bits](super::dot) would need many
+//! corrections.
 
 use std::arch::x86_64::*;
 
