@@ -68,7 +68,9 @@ pub struct Requantization {
     pub(crate) zero_point: i32,
     pub(crate) low: i32,
     pub(crate) high: i32,
-    pub(crate) relu: bool,
+    /// What is rounded is no larger in magnitude, whatever the sum, but for the zero point and the rounding of steps.
+    pub(crate) largest: f32,
+    relu: bool,
 }
 
 /// Per output channel constants of each formula, filled up so that a whole vector of them can be read from any channel
@@ -122,6 +124,7 @@ impl Requantization {
                 Formula::Onednn => Channels::Onednn { scale, bias: bias.clone(), inverse_output_scale },
             };
         channels.check_finite(&bias)?;
+        let largest = channels.largest_value();
         let channels = channels.padded(p.channels + PANEL - 1);
         Ok(Self {
             count: p.channels,
@@ -129,6 +132,7 @@ impl Requantization {
             zero_point: p.output.zero_point,
             low,
             high: p.quant_max,
+            largest,
             relu: p.relu,
         })
     }
@@ -307,6 +311,19 @@ impl Channels {
         self
     }
 
+    /// See [`Requantization::largest`].
+    fn largest_value(&self) -> f32 {
+        let largest_sum = -(i32::MIN as f32);
+        let values: Vec<f32> = match self {
+            Self::Fbgemm { bias, multiplier } => zip(bias, multiplier, |b, m| (largest_sum + b.abs()) * m),
+            Self::Qnnpack { multiplier, .. } => multiplier.iter().map(|m| largest_sum * m).collect(),
+            Self::Onednn { scale, bias, inverse_output_scale } => {
+                zip(scale, bias, |s, b| (largest_sum * s + b.abs()) * inverse_output_scale)
+            }
+        };
+        values.into_iter().fold(0.0, f32::max)
+    }
+
     /// The constants must be finite, so that no later step can produce NaN.
     fn check_finite(&self, bias: &[f32]) -> Result<()> {
         let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
@@ -339,8 +356,8 @@ fn accumulator_scales(p: &RequantizationParameters<'_>) -> Result<Vec<f32>> {
     Ok(scales)
 }
 
-fn zip<T>(bias: &[f32], scale: &[f32], f: impl Fn(f32, f32) -> T) -> Vec<T> {
-    bias.iter().zip(scale).map(|(&b, &s)| f(b, s)).collect()
+fn zip<T>(a: &[f32], b: &[f32], f: impl Fn(f32, f32) -> T) -> Vec<T> {
+    a.iter().zip(b).map(|(&a, &b)| f(a, b)).collect()
 }
 
 fn saturate_i16(value: i32) -> i32 {

@@ -1,7 +1,7 @@
 //! Round half to even and saturation, in a form that compiles to plain vector arithmetic.
 
 /// 1.5 * 2^23: in `[2^23, 2^24)` consecutive floats are one apart, so adding it rounds to an integer.
-const ROUNDING_SHIFT: f32 = 12_582_912.0;
+pub(crate) const ROUNDING_SHIFT: f32 = 12_582_912.0;
 
 /// `rne(value)` for `|value| <= 2^22`.
 ///

@@ -11,7 +11,7 @@ use crate::kernels::{avx2, avx512};
 use crate::length;
 use crate::qparams::QuantizedInteger;
 use crate::quantize::Quantizer;
-use crate::requantize::{Formula, Requantization, no_fused_add};
+use crate::requantize::{Channels, Requantization, no_fused_add};
 
 /// What becomes of the sums.
 pub(crate) trait Epilogue: Sync {
@@ -61,6 +61,8 @@ impl Epilogue for KeepSums {
 pub(crate) struct Requantize<'a> {
     pub(crate) requantization: &'a Requantization,
     pub(crate) addition: Addition<'a>,
+    /// What is rounded last is no larger in magnitude.
+    largest: f32,
 }
 
 /// Whether something is added, and when; values are of the shape of the output.
@@ -74,7 +76,7 @@ pub(crate) enum Addition<'a> {
 
 impl<'a> Requantize<'a> {
     pub(crate) fn new(requantization: &'a Requantization) -> Self {
-        Self { requantization, addition: Addition::Nothing }
+        Self { requantization, addition: Addition::Nothing, largest: requantization.largest }
     }
 
     /// For an output of `len` elements.
@@ -85,11 +87,11 @@ impl<'a> Requantize<'a> {
     ) -> Result<Self> {
         length::check("addend", addend.values, len)?;
         addend.qparams.check::<u8>()?;
-        if requantization.formula() != Formula::Onednn {
+        let Channels::Onednn { inverse_output_scale, .. } = requantization.channels else {
             return Err(no_fused_add());
-        }
-        check_finite(addend.qparams.scale)?;
-        Ok(Self { requantization, addition: Addition::Addend(addend) })
+        };
+        let largest = requantization.largest + largest_value(addend.qparams.scale)? * inverse_output_scale;
+        Ok(Self { requantization, addition: Addition::Addend(addend), largest })
     }
 
     /// For an output of `len` elements.
@@ -101,10 +103,17 @@ impl<'a> Requantize<'a> {
         let Residual { values, qparams } = residual;
         length::check("residual", values, len)?;
         qparams.check::<u8>()?;
-        check_finite(qparams.a.scale)?;
-        check_finite(qparams.b.scale)?;
+        let largest = largest_value(qparams.a.scale)? + largest_value(qparams.b.scale)?;
         let quantizer = Quantizer::with_relu::<u8>(qparams.output, qparams.relu)?;
-        Ok(Self { requantization, addition: Addition::Residual(residual, quantizer) })
+        let largest = largest * quantizer.inverse_scale;
+        Ok(Self { requantization, addition: Addition::Residual(residual, quantizer), largest })
+    }
+
+    /// Whether all that is rounded fits into integers: for all sums, if the multipliers of a layer are less than a
+    /// half, as those of real layers are.
+    fn fits_integers(&self) -> bool {
+        // A factor of two is left for zero points and for the rounding of the steps.
+        self.largest < 1_073_741_824.0
     }
 
     /// The part of `values`, which are of the shape of the output, from `column` of `row` on.
@@ -132,10 +141,11 @@ impl<'a> Requantize<'a> {
     }
 }
 
-/// `Ok` if no value of that scale is infinite, so that no sum of two is NaN.
-fn check_finite(scale: f32) -> Result<()> {
-    if (scale * 255.0).is_finite() {
-        Ok(())
+/// The largest value of that scale; an error if it is infinite, so that no sum of two is NaN.
+fn largest_value(scale: f32) -> Result<f32> {
+    let largest = scale * 255.0;
+    if largest.is_finite() {
+        Ok(largest)
     } else {
         Err(Error::parameter("the scale of an addend is too large for its values to be finite"))
     }
@@ -165,7 +175,9 @@ impl Epilogue for Requantize<'_> {
 
     fn finish_panel(&self, isa: Isa, panel: &FinishedPanel<'_>, output: OutputRows<'_, u8>) {
         match isa {
-            _ if !self.has_whole_vectors(panel) => finish_by_rows(self, panel, output),
+            _ if !(self.fits_integers() && self.has_whole_vectors(panel)) => {
+                finish_by_rows(self, panel, output)
+            }
             Isa::Scalar => finish_by_rows(self, panel, output),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx512Vnni(proof) => avx512::requantize_panel(proof, self, panel, output),

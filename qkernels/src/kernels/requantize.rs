@@ -1,9 +1,10 @@
 //! Requantization of the sums of a panel: the scalar formulas on vectors, four of which make one vector of bytes.
 //!
 //! Every step is the same float operation in the same order, products and sums are not fused, and the conversion to
-//! integers rounds half to even. Of the limits only the upper one is applied to floats. What is too small for an
-//! integer becomes the smallest one, so that the lower limit can wait until four vectors share it: packing to 16
-//! bits saturates, so does adding the zero point there, packing to bytes ends at 0, and a maximum does the rest.
+//! integers rounds half to even. No value is too large for an integer
+//! ([`Requantize::fits_integers`]), so that limits can wait until four vectors share them: packing to 16 bits
+//! saturates, so does adding the zero point there, packing to bytes ends at 0 and 255, and other limits are those of
+//! bytes.
 
 use std::arch::x86_64::__m128i;
 
@@ -12,6 +13,7 @@ use crate::conv::{Addend, Residual};
 use crate::gemm::{Addition, FinishedPanel, OutputRows, PANEL, Requantize};
 use crate::quantize::Quantizer;
 use crate::requantize::{Channels, Requantization};
+use crate::rounding::ROUNDING_SHIFT;
 
 /// Vectors of 32-bit floats and integers, and how they become bytes.
 pub(super) trait FloatVectors: Copy {
@@ -23,16 +25,13 @@ pub(super) trait FloatVectors: Copy {
 
     fn splat(self, value: f32) -> Self::Floats;
     fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    fn sub(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// `b` if `a` is NaN.
     fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// `b` if `a` is NaN.
     fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// To an integer, half to even; still a float.
-    fn round(self, value: Self::Floats) -> Self::Floats;
 
     fn to_floats(self, integers: Self::Integers) -> Self::Floats;
-    /// Half to even; what is too large or too small becomes `i32::MIN`.
+    /// Half to even, of values that fit.
     fn to_integers(self, floats: Self::Floats) -> Self::Integers;
     fn splat_integer(self, value: i32) -> Self::Integers;
     fn sub_integers(self, a: Self::Integers, b: Self::Integers) -> Self::Integers;
@@ -45,8 +44,8 @@ pub(super) trait FloatVectors: Copy {
     /// Vector `v` of a panel's bytes, as integers.
     fn load_bytes(self, panel: &[u8; PANEL], v: usize) -> Self::Integers;
 
-    /// `max(clamp(integers + offset, 0, 255), low)` as bytes, in order and in sixteens, of which there are `LANES / 4`.
-    fn to_bytes(self, integers: [Self::Integers; 4], offset: i16, low: u8) -> [__m128i; 4];
+    /// `clamp(integers + offset, low, high)` as bytes, in order and in sixteens, of which there are `LANES / 4`.
+    fn to_bytes(self, integers: [Self::Integers; 4], offset: i16, low: u8, high: u8) -> [__m128i; 4];
 
     fn store_bytes(self, bytes: __m128i, output: &mut [u8; PANEL]);
 }
@@ -64,7 +63,7 @@ pub(super) fn requantize_panel<S: FloatVectors>(
     panel: &FinishedPanel<'_>,
     output: OutputRows<'_, u8>,
 ) {
-    let Requantization { zero_point, relu, ref channels, .. } = *epilogue.requantization;
+    let Requantization { zero_point, ref channels, .. } = *epilogue.requantization;
     let before = Limits::before_zero_point(epilogue.requantization);
     match channels {
         Channels::Fbgemm { bias, multiplier } => {
@@ -83,9 +82,7 @@ pub(super) fn requantize_panel<S: FloatVectors>(
             let bias = load_floats(isa, bias, panel);
             let inverse_output_scale = isa.splat(*inverse_output_scale);
             let zero_point = isa.splat(zero_point as f32);
-            // Without a ReLU, what is less than this is far below the lower limit.
-            let low = isa.splat(if relu { 0.0 } else { f32::NEG_INFINITY });
-            let formula = Onednn::<S> { scale, bias, low, inverse_output_scale, zero_point };
+            let formula = Onednn::<S> { scale, bias, inverse_output_scale, zero_point };
             let after = Limits { offset: 0, ..before };
             match &epilogue.addition {
                 Addition::Addend(addend) => {
@@ -124,7 +121,6 @@ impl<S: FloatVectors> Formula<S> for Qnnpack<S> {
 struct Onednn<S: FloatVectors> {
     scale: [S::Floats; 2],
     bias: [S::Floats; 2],
-    low: S::Floats,
     inverse_output_scale: S::Floats,
     zero_point: S::Floats,
 }
@@ -135,10 +131,9 @@ impl<S: FloatVectors> Onednn<S> {
         isa.add(isa.mul(isa.to_floats(sums), self.scale[v]), self.bias[v])
     }
 
+    /// Without the ReLU: what is negative ends at the zero point or below, and the limits make the same of both.
     #[inline(always)]
     fn steps(&self, isa: S, real: S::Floats) -> S::Floats {
-        // -0.0 stays in the definition and becomes 0.0 here; the zero point added next hides it.
-        let real = isa.max(real, self.low);
         isa.add(isa.mul(real, self.inverse_output_scale), self.zero_point)
     }
 }
@@ -185,9 +180,10 @@ impl<S: FloatVectors, F: Formula<S>> Formula<S> for WithResidual<'_, S, F> {
         let Limits { offset, low, high } = self.limits;
         let [low, high] = [isa.splat((low - offset) as f32), isa.splat((high - offset) as f32)];
         let value = self.formula.value(isa, row, v, sums);
-        let rounded = isa.round(isa.min(isa.max(value, low), high));
+        let shifted = isa.add(isa.min(isa.max(value, low), high), isa.splat(ROUNDING_SHIFT));
         // The rounded value and the zero points are small integers: this is exact.
-        let a = isa.add(rounded, isa.splat((offset - qparams.a.zero_point) as f32));
+        let zero_point = (qparams.a.zero_point - offset) as f32;
+        let a = isa.sub(shifted, isa.splat(ROUNDING_SHIFT + zero_point));
         let a = isa.mul(a, isa.splat(qparams.a.scale));
         let values = self.epilogue.values_at(values, self.panel.first_row + row, self.panel.first_column);
         let b = isa.sub_integers(isa.load_bytes(values, v), isa.splat_integer(qparams.b.zero_point));
@@ -232,7 +228,7 @@ fn finish_rows<S: FloatVectors>(
     store_rows(isa, panel, Limits { offset: zero_point, low, high }, output, formula);
 }
 
-/// Writes `clamp(rne(value) + offset)` of each row.
+/// Writes `clamp(rne(value) + offset, low, high)` of each row.
 #[inline(always)]
 fn store_rows<S: FloatVectors>(
     isa: S,
@@ -243,27 +239,24 @@ fn store_rows<S: FloatVectors>(
 ) {
     let vectors_of_row = PANEL / S::LANES;
     let rows_of_bytes = 4 / vectors_of_row;
-    let high = isa.splat((high - offset) as f32);
-    let bytes_of = |first: usize, sums: &[Sums]| {
-        let mut integers = [isa.splat_integer(0); 4];
-        for (j, integers) in integers.iter_mut().enumerate() {
-            // Of rows that do not exist the last one is computed again, and not stored.
-            let row = (j / vectors_of_row).min(sums.len() - 1);
-            let v = j % vectors_of_row;
-            let value = formula.value(isa, first + row, v, isa.load_integers(&sums[row], v));
-            *integers = isa.to_integers(isa.min(value, high));
-        }
-        isa.to_bytes(integers, offset as i16, low as u8)
-    };
+    let last_row = panel.sums.len().saturating_sub(1);
     let mut rows = output.rows_mut();
     for (i, sums) in panel.sums.chunks(rows_of_bytes).enumerate() {
-        let first = i * rows_of_bytes;
-        // A group of rows whose number the compiler knows is the one to be fast.
-        let bytes = if sums.len() == rows_of_bytes {
-            bytes_of(first, &sums[..rows_of_bytes])
+        let padded;
+        let sums = if sums.len() == rows_of_bytes {
+            sums
         } else {
-            bytes_of(first, sums)
+            padded = with_missing_rows(sums);
+            &padded[..rows_of_bytes]
         };
+        let mut integers = [isa.splat_integer(0); 4];
+        for (j, integers) in integers.iter_mut().enumerate() {
+            let (row, v) = (j / vectors_of_row, j % vectors_of_row);
+            let sums = isa.load_integers(&sums[row], v);
+            let row = (i * rows_of_bytes + row).min(last_row);
+            *integers = isa.to_integers(formula.value(isa, row, v, sums));
+        }
+        let bytes = isa.to_bytes(integers, offset as i16, low as u8, high as u8);
         for (bytes, output) in bytes.into_iter().take(rows_of_bytes).zip(&mut rows) {
             if let Ok(output) = <&mut [u8; PANEL]>::try_from(&mut *output) {
                 isa.store_bytes(bytes, output);
@@ -274,6 +267,14 @@ fn store_rows<S: FloatVectors>(
             }
         }
     }
+}
+
+/// The last rows of a panel and arbitrary ones, which are not stored.
+#[cold]
+fn with_missing_rows(sums: &[Sums]) -> [Sums; 4] {
+    let mut padded = [[0; PANEL]; 4];
+    padded[..sums.len()].copy_from_slice(sums);
+    padded
 }
 
 /// The constants of the panel's columns.
@@ -287,4 +288,105 @@ fn constants<'a, T>(constants: &'a [T], panel: &FinishedPanel<'_>) -> &'a [T; PA
 fn load_floats<S: FloatVectors>(isa: S, values: &[f32], panel: &FinishedPanel<'_>) -> [S::Floats; 2] {
     let values = constants(values, panel);
     [isa.load_floats(values, 0), isa.load_floats(values, PANEL / S::LANES - 1)]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::elementwise::BinaryQParams;
+    use crate::gemm::Epilogue;
+    use crate::isa::Isa;
+    use crate::qparams::QParams;
+    use crate::requantize::{Formula, RequantizationParameters, WeightScales};
+
+    fn requantize<'a>(
+        kind: usize,
+        requantization: &'a Requantization,
+        values: &'a [u8],
+        qparams: BinaryQParams,
+    ) -> Requantize<'a> {
+        match kind {
+            0 => Requantize::new(requantization),
+            1 => {
+                let addend = Addend { values, qparams: qparams.b };
+                // Only onednn's formula has it.
+                Requantize::with_addend(requantization, addend, values.len())
+                    .unwrap_or_else(|_| Requantize::new(requantization))
+            }
+            _ => {
+                let residual = Residual { values, qparams };
+                Requantize::with_residual(requantization, residual, values.len()).unwrap()
+            }
+        }
+    }
+
+    fn sum() -> impl Strategy<Value = i32> {
+        let extremes = [i32::MIN, i32::MIN + 1, -1, 0, 1, i32::MAX - 1, i32::MAX];
+        prop_oneof![
+            prop::sample::select(extremes.to_vec()),
+            any::<i32>(),
+            -100_000..100_000_i32,
+            -300..300_i32
+        ]
+    }
+
+    fn qparams() -> impl Strategy<Value = QParams> {
+        let zero_point = prop_oneof![Just(0), Just(255), 0..=255_i32];
+        // The smallest scales make quotients that fit no integer.
+        (prop_oneof![-8.0_f32..2.0, -126.0_f32..100.0], zero_point)
+            .prop_map(|(e, z)| QParams::new(e.exp2(), z))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn panels_equal_the_definition(
+            formula in prop::sample::select(&[Formula::Fbgemm, Formula::Qnnpack, Formula::Onednn]),
+            kind in 0..3_usize,
+            columns in 1..=PANEL,
+            sums in prop::collection::vec(prop::array::uniform16(sum()), 1..=11),
+            accumulator_exponent in prop_oneof![-14.0_f32..-4.0, -34.0_f32..2.0, -126.0_f32..100.0],
+            bias in prop_oneof![9 => prop::array::uniform16(-50.0_f32..50.0), 1 => prop::array::uniform16(-1e30_f32..1e30)],
+            [a, b, output] in [qparams(), qparams(), qparams()],
+            (requantized, clamp) in (
+                qparams(),
+                prop_oneof![Just([0, 255]), any::<[u8; 2]>().prop_map(|[a, b]| [a.min(b), a.max(b)])],
+            ),
+            relu in any::<[bool; 2]>(),
+            values in prop::collection::vec(any::<u8>(), 11 * PANEL),
+        ) {
+            let requantization = Requantization::new(&RequantizationParameters {
+                formula,
+                channels: columns,
+                input_scale: 1.0,
+                weight_scales: WeightScales::PerTensor(accumulator_exponent.exp2()),
+                bias: Some(&bias[..columns]),
+                output: requantized,
+                relu: relu[0],
+                quant_min: 0,
+                quant_max: 255,
+            });
+            // The largest scales and biases have infinite quotients.
+            let Ok(requantization) = requantization else {
+                return Ok(());
+            };
+            let requantization = requantization.clamped(clamp[0], clamp[1]).unwrap();
+            let qparams = BinaryQParams { a, b, output, relu: relu[1] };
+            let values = &values[..sums.len() * columns];
+            let epilogue = requantize(kind, &requantization, values, qparams);
+            let mut expected = vec![0; values.len()];
+            for (row, output) in expected.chunks_exact_mut(columns).enumerate() {
+                epilogue.finish(row, 0, &sums[row][..columns], output);
+            }
+            for isa in Isa::available() {
+                let mut actual = vec![0; values.len()];
+                let panel = FinishedPanel { sums: &sums, first_row: 0, first_column: 0 };
+                epilogue.finish_panel(isa, &panel, OutputRows::new(&mut actual, columns, columns));
+                prop_assert_eq!(&actual, &expected, "{}", isa);
+            }
+        }
+    }
 }

@@ -35,23 +35,21 @@ impl FloatVectors for Avx2 {
     intrinsics! {
         splat(value: f32) -> __m256 = _mm256_set1_ps(value);
         add(a: __m256, b: __m256) -> __m256 = _mm256_add_ps(a, b);
+        sub(a: __m256, b: __m256) -> __m256 = _mm256_sub_ps(a, b);
         mul(a: __m256, b: __m256) -> __m256 = _mm256_mul_ps(a, b);
         max(a: __m256, b: __m256) -> __m256 = _mm256_max_ps(a, b);
         min(a: __m256, b: __m256) -> __m256 = _mm256_min_ps(a, b);
-        round(value: __m256) -> __m256 =
-            _mm256_round_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(value);
 
         to_floats(integers: __m256i) -> __m256 = _mm256_cvtepi32_ps(integers);
         to_integers(floats: __m256) -> __m256i = _mm256_cvtps_epi32(floats);
         splat_integer(value: i32) -> __m256i = _mm256_set1_epi32(value);
         sub_integers(a: __m256i, b: __m256i) -> __m256i = _mm256_sub_epi32(a, b);
         add_saturating(a: __m256i, b: __m256i) -> __m256i = {
-            // A sum that wrapped around has another sign than both operands.
-            let sum = _mm256_add_epi32(a, b);
-            let wrapped = _mm256_and_si256(_mm256_xor_si256(a, sum), _mm256_xor_si256(b, sum));
-            let limit = _mm256_xor_si256(_mm256_srai_epi32::<31>(a), _mm256_set1_epi32(i32::MAX));
-            let (sum, limit) = (_mm256_castsi256_ps(sum), _mm256_castsi256_ps(limit));
-            _mm256_castps_si256(_mm256_blendv_ps(sum, limit, _mm256_castsi256_ps(wrapped)))
+            // Of the limits beyond which the sum would not fit, the bias alone decides.
+            let zero = _mm256_setzero_si256();
+            let low = _mm256_sub_epi32(_mm256_set1_epi32(i32::MIN), _mm256_min_epi32(b, zero));
+            let high = _mm256_sub_epi32(_mm256_set1_epi32(i32::MAX), _mm256_max_epi32(b, zero));
+            _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(a, low), high), b)
         };
 
         load_floats(panel: &[f32; PANEL], v: usize) -> __m256 =
@@ -61,13 +59,14 @@ impl FloatVectors for Avx2 {
         load_bytes(panel: &[u8; PANEL], v: usize) -> __m256i =
             _mm256_cvtepu8_epi32(_mm_loadl_epi64(panel.as_chunks::<8>().0[v].as_ptr().cast()));
 
-        to_bytes(integers: [__m256i; 4], offset: i16, low: u8) -> [__m128i; 4] = {
+        to_bytes(integers: [__m256i; 4], offset: i16, low: u8, high: u8) -> [__m128i; 4] = {
             let [q0, q1, q2, q3] = integers;
             let offset = _mm256_set1_epi16(offset);
             let words01 = _mm256_adds_epi16(_mm256_packs_epi32(q0, q1), offset);
             let words23 = _mm256_adds_epi16(_mm256_packs_epi32(q2, q3), offset);
             let bytes = _mm256_packus_epi16(words01, words23);
             let bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(low.cast_signed()));
+            let bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(high.cast_signed()));
             // Half i has the elements 4 i to 4 i + 3 of all four vectors.
             let in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
             let bytes = _mm256_permutevar8x32_epi32(bytes, in_order);

@@ -35,21 +35,21 @@ impl FloatVectors for Avx512Vnni {
     intrinsics! {
         splat(value: f32) -> __m512 = _mm512_set1_ps(value);
         add(a: __m512, b: __m512) -> __m512 = _mm512_add_ps(a, b);
+        sub(a: __m512, b: __m512) -> __m512 = _mm512_sub_ps(a, b);
         mul(a: __m512, b: __m512) -> __m512 = _mm512_mul_ps(a, b);
         max(a: __m512, b: __m512) -> __m512 = _mm512_max_ps(a, b);
         min(a: __m512, b: __m512) -> __m512 = _mm512_min_ps(a, b);
-        round(value: __m512) -> __m512 = _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT }>(value);
 
         to_floats(integers: __m512i) -> __m512 = _mm512_cvtepi32_ps(integers);
         to_integers(floats: __m512) -> __m512i = _mm512_cvtps_epi32(floats);
         splat_integer(value: i32) -> __m512i = _mm512_set1_epi32(value);
         sub_integers(a: __m512i, b: __m512i) -> __m512i = _mm512_sub_epi32(a, b);
         add_saturating(a: __m512i, b: __m512i) -> __m512i = {
-            // A sum that wrapped around has another sign than both operands.
-            let sum = _mm512_add_epi32(a, b);
-            let wrapped = _mm512_and_si512(_mm512_xor_si512(a, sum), _mm512_xor_si512(b, sum));
-            let limit = _mm512_xor_si512(_mm512_srai_epi32::<31>(a), _mm512_set1_epi32(i32::MAX));
-            _mm512_mask_mov_epi32(sum, _mm512_movepi32_mask(wrapped), limit)
+            // Of the limits beyond which the sum would not fit, the bias alone decides.
+            let zero = _mm512_setzero_si512();
+            let low = _mm512_sub_epi32(_mm512_set1_epi32(i32::MIN), _mm512_min_epi32(b, zero));
+            let high = _mm512_sub_epi32(_mm512_set1_epi32(i32::MAX), _mm512_max_epi32(b, zero));
+            _mm512_add_epi32(_mm512_min_epi32(_mm512_max_epi32(a, low), high), b)
         };
 
         load_floats(panel: &[f32; PANEL], _v: usize) -> __m512 = _mm512_loadu_ps(panel.as_ptr());
@@ -57,13 +57,14 @@ impl FloatVectors for Avx512Vnni {
         load_bytes(panel: &[u8; PANEL], _v: usize) -> __m512i =
             _mm512_cvtepu8_epi32(_mm_loadu_si128(panel.as_ptr().cast()));
 
-        to_bytes(integers: [__m512i; 4], offset: i16, low: u8) -> [__m128i; 4] = {
+        to_bytes(integers: [__m512i; 4], offset: i16, low: u8, high: u8) -> [__m128i; 4] = {
             let [q0, q1, q2, q3] = integers;
             let offset = _mm512_set1_epi16(offset);
             let words01 = _mm512_adds_epi16(_mm512_packs_epi32(q0, q1), offset);
             let words23 = _mm512_adds_epi16(_mm512_packs_epi32(q2, q3), offset);
             let bytes = _mm512_packus_epi16(words01, words23);
             let bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(low.cast_signed()));
+            let bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(high.cast_signed()));
             // Quarter i has the elements 4 i to 4 i + 3 of all four vectors.
             let in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             let bytes = _mm512_permutexvar_epi32(in_order, bytes);
