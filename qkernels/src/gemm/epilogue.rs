@@ -121,11 +121,11 @@ impl<'a> Requantize<'a> {
         &values[row * self.requantization.channels() + column..]
     }
 
-    /// The values of a panel's columns, see [`has_whole_vectors`](Self::has_whole_vectors); those of columns that do
-    /// not exist are arbitrary.
+    /// The values of a panel that [`has_whole_vectors`](Self::has_whole_vectors).
     #[inline(always)]
-    pub(crate) fn values_at<'v>(&self, values: &'v [u8], row: usize, first_column: usize) -> &'v [u8; PANEL] {
-        self.values_from(values, row, first_column).first_chunk().expect("a whole vector of values")
+    pub(crate) fn values_of_panel<'v>(&self, values: &'v [u8], panel: &FinishedPanel<'_>) -> PanelValues<'v> {
+        let values = self.values_from(values, panel.first_row, panel.first_column);
+        PanelValues { values, pitch: self.requantization.channels() }
     }
 
     /// Whether the values that are added can be read in vectors of [`PANEL`]: always, but for the last ones of a
@@ -138,6 +138,21 @@ impl<'a> Requantize<'a> {
         };
         let last_row = panel.first_row + panel.sums.len().saturating_sub(1);
         self.values_from(values, last_row, panel.first_column).len() >= PANEL
+    }
+}
+
+/// Values that are added to the sums of a panel.
+#[derive(Clone, Copy)]
+pub(crate) struct PanelValues<'a> {
+    values: &'a [u8],
+    pitch: usize,
+}
+
+impl<'a> PanelValues<'a> {
+    /// Those of a row of the panel; arbitrary in rows and columns that do not exist.
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize) -> &'a [u8; PANEL] {
+        self.values.get(row * self.pitch..).and_then(<[u8]>::first_chunk).unwrap_or(&[0; PANEL])
     }
 }
 

@@ -9,8 +9,10 @@
 use std::arch::x86_64::__m128i;
 
 use super::Sums;
-use crate::conv::{Addend, Residual};
-use crate::gemm::{Addition, FinishedPanel, OutputRows, PANEL, Requantize};
+use crate::conv::Addend;
+use crate::elementwise::BinaryQParams;
+use crate::gemm::{Addition, FinishedPanel, OutputRows, PANEL, PanelValues, Requantize};
+use crate::qparams::QParams;
 use crate::quantize::Quantizer;
 use crate::requantize::{Channels, Requantization};
 use crate::rounding::ROUNDING_SHIFT;
@@ -85,8 +87,9 @@ pub(super) fn requantize_panel<S: FloatVectors>(
             let formula = Onednn::<S> { scale, bias, inverse_output_scale, zero_point };
             let after = Limits { offset: 0, ..before };
             match &epilogue.addition {
-                Addition::Addend(addend) => {
-                    store_rows(isa, panel, after, output, OnednnAdd { formula, epilogue, panel, addend });
+                Addition::Addend(Addend { values, qparams }) => {
+                    let values = epilogue.values_of_panel(values, panel);
+                    store_rows(isa, panel, after, output, OnednnAdd { formula, values, qparams: *qparams });
                 }
                 _ => finish_rows(isa, epilogue, panel, after, output, formula),
             }
@@ -147,18 +150,14 @@ impl<S: FloatVectors> Formula<S> for Onednn<S> {
 
 struct OnednnAdd<'a, S: FloatVectors> {
     formula: Onednn<S>,
-    epilogue: &'a Requantize<'a>,
-    panel: &'a FinishedPanel<'a>,
-    addend: &'a Addend<'a>,
+    values: PanelValues<'a>,
+    qparams: QParams,
 }
 
 impl<S: FloatVectors> Formula<S> for OnednnAdd<'_, S> {
     #[inline(always)]
     fn value(&self, isa: S, row: usize, v: usize, sums: S::Integers) -> S::Floats {
-        let Addend { values, qparams } = *self.addend;
-        let values = self.epilogue.values_at(values, self.panel.first_row + row, self.panel.first_column);
-        let centred = isa.sub_integers(isa.load_bytes(values, v), isa.splat_integer(qparams.zero_point));
-        let addend = isa.mul(isa.to_floats(centred), isa.splat(qparams.scale));
+        let addend = dequantize(isa, self.values.row(row), v, self.qparams);
         self.formula.steps(isa, isa.add(self.formula.real(isa, v, sums), addend))
     }
 }
@@ -167,29 +166,32 @@ impl<S: FloatVectors> Formula<S> for OnednnAdd<'_, S> {
 struct WithResidual<'a, S: FloatVectors, F> {
     formula: F,
     limits: Limits,
-    epilogue: &'a Requantize<'a>,
-    panel: &'a FinishedPanel<'a>,
-    residual: &'a Residual<'a>,
+    values: PanelValues<'a>,
+    qparams: BinaryQParams,
     inverse_scale: S::Floats,
 }
 
 impl<S: FloatVectors, F: Formula<S>> Formula<S> for WithResidual<'_, S, F> {
     #[inline(always)]
     fn value(&self, isa: S, row: usize, v: usize, sums: S::Integers) -> S::Floats {
-        let Residual { values, qparams } = *self.residual;
+        let BinaryQParams { a, b, .. } = self.qparams;
         let Limits { offset, low, high } = self.limits;
         let [low, high] = [isa.splat((low - offset) as f32), isa.splat((high - offset) as f32)];
         let value = self.formula.value(isa, row, v, sums);
         let shifted = isa.add(isa.min(isa.max(value, low), high), isa.splat(ROUNDING_SHIFT));
         // The rounded value and the zero points are small integers: this is exact.
-        let zero_point = (qparams.a.zero_point - offset) as f32;
-        let a = isa.sub(shifted, isa.splat(ROUNDING_SHIFT + zero_point));
-        let a = isa.mul(a, isa.splat(qparams.a.scale));
-        let values = self.epilogue.values_at(values, self.panel.first_row + row, self.panel.first_column);
-        let b = isa.sub_integers(isa.load_bytes(values, v), isa.splat_integer(qparams.b.zero_point));
-        let b = isa.mul(isa.to_floats(b), isa.splat(qparams.b.scale));
+        let zero_point = (a.zero_point - offset) as f32;
+        let rounded = isa.sub(shifted, isa.splat(ROUNDING_SHIFT + zero_point));
+        let a = isa.mul(rounded, isa.splat(a.scale));
+        let b = dequantize(isa, self.values.row(row), v, b);
         isa.mul(isa.add(a, b), self.inverse_scale)
     }
+}
+
+#[inline(always)]
+fn dequantize<S: FloatVectors>(isa: S, values: &[u8; PANEL], v: usize, qparams: QParams) -> S::Floats {
+    let centred = isa.sub_integers(isa.load_bytes(values, v), isa.splat_integer(qparams.zero_point));
+    isa.mul(isa.to_floats(centred), isa.splat(qparams.scale))
 }
 
 /// `clamp(rne(value) + offset, low, high)`.
@@ -224,7 +226,8 @@ fn finish_rows<S: FloatVectors>(
     };
     let Quantizer { inverse_scale, zero_point, low, high } = *quantizer;
     let inverse_scale = isa.splat(inverse_scale);
-    let formula = WithResidual { formula, limits, epilogue, panel, residual, inverse_scale };
+    let values = epilogue.values_of_panel(residual.values, panel);
+    let formula = WithResidual { formula, limits, values, qparams: residual.qparams, inverse_scale };
     store_rows(isa, panel, Limits { offset: zero_point, low, high }, output, formula);
 }
 
@@ -239,7 +242,6 @@ fn store_rows<S: FloatVectors>(
 ) {
     let vectors_of_row = PANEL / S::LANES;
     let rows_of_bytes = 4 / vectors_of_row;
-    let last_row = panel.sums.len().saturating_sub(1);
     let mut rows = output.rows_mut();
     for (i, sums) in panel.sums.chunks(rows_of_bytes).enumerate() {
         let padded;
@@ -253,8 +255,7 @@ fn store_rows<S: FloatVectors>(
         for (j, integers) in integers.iter_mut().enumerate() {
             let (row, v) = (j / vectors_of_row, j % vectors_of_row);
             let sums = isa.load_integers(&sums[row], v);
-            let row = (i * rows_of_bytes + row).min(last_row);
-            *integers = isa.to_integers(formula.value(isa, row, v, sums));
+            *integers = isa.to_integers(formula.value(isa, i * rows_of_bytes + row, v, sums));
         }
         let bytes = isa.to_bytes(integers, offset as i16, low as u8, high as u8);
         for (bytes, output) in bytes.into_iter().take(rows_of_bytes).zip(&mut rows) {
@@ -295,10 +296,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::elementwise::BinaryQParams;
+    use crate::conv::Residual;
     use crate::gemm::Epilogue;
     use crate::isa::Isa;
-    use crate::qparams::QParams;
     use crate::requantize::{Formula, RequantizationParameters, WeightScales};
 
     fn requantize<'a>(
