@@ -1,5 +1,7 @@
 //! What becomes of the sums: kept, or requantized to bytes while they are in cache.
 
+use std::hint::cold_path;
+
 use super::output::OutputRows;
 use super::pack::PANEL;
 use crate::conv::{Addend, Residual};
@@ -152,7 +154,11 @@ impl<'a> PanelValues<'a> {
     /// Those of a row of the panel; arbitrary in rows and columns that do not exist.
     #[inline(always)]
     pub(crate) fn row(&self, row: usize) -> &'a [u8; PANEL] {
-        self.values.get(row * self.pitch..).and_then(<[u8]>::first_chunk).unwrap_or(&[0; PANEL])
+        let Some(values) = self.values.get(row * self.pitch..).and_then(<[u8]>::first_chunk) else {
+            cold_path();
+            return &[0; PANEL];
+        };
+        values
     }
 }
 

@@ -264,10 +264,16 @@ fn store_rows<S: FloatVectors>(
             } else {
                 let mut padded = [0; PANEL];
                 isa.store_bytes(bytes, &mut padded);
-                output.copy_from_slice(&padded[..output.len()]);
+                store_columns(&padded, output);
             }
         }
     }
+}
+
+/// Stores the columns that exist.
+#[cold]
+fn store_columns(bytes: &[u8; PANEL], output: &mut [u8]) {
+    output.copy_from_slice(&bytes[..output.len()]);
 }
 
 /// The last rows of a panel and arbitrary ones, which are not stored.
