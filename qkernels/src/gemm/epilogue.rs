@@ -1,7 +1,5 @@
 //! What becomes of the sums: kept, or requantized to bytes while they are in cache.
 
-use std::hint::cold_path;
-
 use super::output::OutputRows;
 use super::pack::PANEL;
 use crate::conv::{Addend, Residual};
@@ -154,12 +152,14 @@ impl<'a> PanelValues<'a> {
     /// Those of a row of the panel; arbitrary in rows and columns that do not exist.
     #[inline(always)]
     pub(crate) fn row(&self, row: usize) -> &'a [u8; PANEL] {
-        let Some(values) = self.values.get(row * self.pitch..).and_then(<[u8]>::first_chunk) else {
-            cold_path();
-            return &[0; PANEL];
-        };
-        values
+        self.values.get(row * self.pitch..).and_then(<[u8]>::first_chunk).unwrap_or_else(|| missing_values())
     }
+}
+
+/// A function, so that the fast path has a branch and not a choice of addresses, on which the loads would wait.
+#[cold]
+fn missing_values() -> &'static [u8; PANEL] {
+    &[0; PANEL]
 }
 
 /// The largest value of that scale; an error if it is infinite, so that no sum of two is NaN.
