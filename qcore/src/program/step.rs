@@ -88,7 +88,7 @@ impl Step {
     }
 
     pub(super) fn profile(&self, nanoseconds: u64) -> StepProfile {
-        let (operation, inputs, output, cost) = match &self.action {
+        let (domain, inputs, output, cost) = match &self.action {
             Action::Kernel { kernel, inputs, target } => {
                 let inputs = inputs.iter().map(|input| input.spec.shape().to_vec()).collect();
                 ("int8", inputs, target.spec.shape().to_vec(), kernel.cost())
@@ -109,7 +109,7 @@ impl Step {
             }
             Action::Tensors { .. } => ("tensor", Vec::new(), Vec::new(), Default::default()),
         };
-        StepProfile { path: self.path.to_string(), domain: operation, inputs, output, cost, nanoseconds }
+        StepProfile { path: self.path.to_string(), domain, inputs, output, cost, nanoseconds }
     }
 }
 
