@@ -1,8 +1,6 @@
 //! Layers that have run once allocate nothing when they run again.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use allocation_counter::measure;
 use qkernels::QParams;
 use qkernels::conv::{PackedConv2d, Residual};
 use qkernels::elementwise::BinaryQParams;
@@ -11,29 +9,6 @@ use qkernels::isa::{Isa, set_isa};
 use qkernels::linear::PackedLinear;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 use qkernels::threads;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: all is left to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: as above.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 fn requantization(channels: usize) -> Requantization {
     Requantization::new(&RequantizationParameters {
@@ -50,15 +25,14 @@ fn requantization(channels: usize) -> Requantization {
     .unwrap()
 }
 
-fn allocations_of_second_run(mut run: impl FnMut()) -> usize {
+fn allocations_of_second_run(mut run: impl FnMut()) -> u64 {
     run();
-    let before = ALLOCATIONS.get();
-    run();
-    ALLOCATIONS.get() - before
+    measure(run).count_total
 }
 
 #[test]
 fn a_second_run_allocates_nothing() {
+    assert_eq!(allocations_of_second_run(|| drop(std::hint::black_box(vec![0_u8; 64]))), 1);
     threads::set_num_threads(1);
     for isa in Isa::available() {
         set_isa(Some(isa));
