@@ -1,9 +1,11 @@
 //! How many threads the kernels use, and the loop that spreads an output over them.
 
+mod team;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use crate::isa::{Isa, isa};
+use team::work_together;
 
 static NUM_THREADS: AtomicUsize = AtomicUsize::new(0);
 static WORK_THRESHOLD: AtomicUsize = AtomicUsize::new(1 << 18);
@@ -13,8 +15,9 @@ const MOST_THREADS: usize = 1024;
 
 /// Sets how many threads one kernel call may use; 0 means all of the current rayon pool.
 ///
-/// The kernels borrow threads from the rayon pool they are called in (the global one unless the
-/// caller installed another), so more than that pool has are never used.
+/// The calling thread is one of them. The others are borrowed from the rayon pool it is in (the global one unless the
+/// caller installed another), so more than that pool has are never used; they stay at hand, busily waiting, until
+/// nothing has come for 200 microseconds. Where many threads call models at once, 1 is best.
 pub fn set_num_threads(threads: usize) {
     NUM_THREADS.store(threads.min(MOST_THREADS), Ordering::Relaxed);
 }
@@ -51,62 +54,69 @@ pub(crate) fn for_each_chunk<T: Send>(
     body: impl Fn(usize, &mut [T]) + Sync,
 ) {
     let chunk_len = chunk_len.max(1);
-    let threads = threads_for(work).min(data.len().div_ceil(chunk_len));
-    let chunks = data.chunks_mut(chunk_len).enumerate();
-    let isa = isa();
-    if threads <= 1 {
-        return isa.run(
-            #[inline(always)]
-            || {
-                for (index, chunk) in chunks {
-                    body(index, chunk);
-                }
-            },
-        );
+    let chunks = Chunks { start: data.as_mut_ptr(), len: data.len(), chunk_len };
+    for_each_index(
+        isa(),
+        data.len().div_ceil(chunk_len),
+        threads_for(work),
+        #[inline(always)]
+        |index| {
+            // SAFETY: no index comes twice, and `data` is borrowed until all have passed.
+            body(index, unsafe { chunks.chunk(index) });
+        },
+    );
+}
+
+/// A slice in chunks, each of which one thread writes.
+struct Chunks<T> {
+    start: *mut T,
+    len: usize,
+    chunk_len: usize,
+}
+
+// SAFETY: a shared reference gives access to the elements only through `chunk`, whose caller promises that no two
+// threads have the same.
+unsafe impl<T: Send> Sync for Chunks<T> {}
+
+impl<T> Chunks<T> {
+    /// # Safety
+    /// The slice is alive, and nothing else refers to this chunk.
+    #[inline(always)]
+    unsafe fn chunk<'a>(&self, index: usize) -> &'a mut [T] {
+        let first = (index * self.chunk_len).min(self.len);
+        let len = self.chunk_len.min(self.len - first);
+        // SAFETY: the range lies in the slice, and the caller answers for the rest.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(first), len) }
     }
-    let chunks = Mutex::new(chunks);
-    let next = || chunks.lock().unwrap_or_else(PoisonError::into_inner).next();
-    on_threads(threads, &|| {
-        while let Some((index, chunk)) = next() {
-            isa.run(
-                #[inline(always)]
-                || body(index, chunk),
-            );
-        }
-    });
 }
 
 /// Calls `body(index)` for each index below `count` on `threads` threads, compiled for `isa`.
+///
+/// Each thread takes the next index when it is done with its last one: a slow core does less.
+#[inline]
 pub(crate) fn for_each_index(isa: Isa, count: usize, threads: usize, body: impl Fn(usize) + Sync) {
     let threads = threads.min(count);
     if threads <= 1 {
-        return isa.run(|| (0..count).for_each(body));
+        return isa.run(
+            #[inline(always)]
+            || (0..count).for_each(body),
+        );
     }
     let next = AtomicUsize::new(0);
-    on_threads(threads, &|| {
-        isa.run(|| {
-            loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count {
-                    break;
+    work_together(threads - 1, &|| {
+        isa.run(
+            #[inline(always)]
+            || {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    if index >= count {
+                        break;
+                    }
+                    body(index);
                 }
-                body(index);
-            }
-        });
+            },
+        );
     });
-}
-
-/// Calls `worker` on `threads` threads at once, which take the next piece of work when they are done with their last
-/// one: a slow core does less. Those that start late find nothing left.
-fn on_threads(threads: usize, worker: &(impl Fn() + Sync)) {
-    // Unlike a scope, a join keeps its task on the stack and allocates nothing.
-    match threads {
-        0 | 1 => worker(),
-        _ => {
-            let half = threads / 2;
-            rayon::join(|| on_threads(threads - half, worker), || on_threads(half, worker));
-        }
-    }
 }
 
 /// A chunk length for an elementwise pass over `len` elements: a multiple of `unit`, a few chunks
