@@ -1,10 +1,12 @@
 //! How many threads the kernels use, and the loop that spreads an output over them.
 
+mod shares;
 mod team;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::isa::{Isa, isa};
+use shares::Shares;
 use team::work_together;
 
 static NUM_THREADS: AtomicUsize = AtomicUsize::new(0);
@@ -91,27 +93,25 @@ impl<T> Chunks<T> {
 }
 
 /// Calls `body(index)` for each index below `count` on `threads` threads, compiled for `isa`.
-///
-/// Each thread takes the next index when it is done with its last one: a slow core does less.
 #[inline]
 pub(crate) fn for_each_index(isa: Isa, count: usize, threads: usize, body: impl Fn(usize) + Sync) {
     let threads = threads.min(count);
     if threads <= 1 {
         return isa.run(
             #[inline(always)]
-            || (0..count).for_each(body),
+            || {
+                for index in 0..count {
+                    body(index);
+                }
+            },
         );
     }
-    let next = AtomicUsize::new(0);
-    work_together(threads - 1, &|| {
+    let shares = Shares::new(count, threads);
+    work_together(threads - 1, &|thread| {
         isa.run(
             #[inline(always)]
             || {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    if index >= count {
-                        break;
-                    }
+                while let Some(index) = shares.next(thread) {
                     body(index);
                 }
             },

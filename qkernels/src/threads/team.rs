@@ -24,14 +24,15 @@ thread_local! {
 
 /// Calls `job` on this thread and at the same time on up to `helpers` others, and returns when all calls have.
 ///
-/// There may be fewer calls, so each has to do whatever it finds left.
+/// There may be fewer calls, so each has to do whatever it finds left. Threads have numbers: this one is 0, and a helper
+/// has the same one as long as it stays.
 ///
 /// # Panics
 /// If one of the calls does.
-pub(super) fn work_together(helpers: usize, job: &(dyn Fn() + Sync)) {
+pub(super) fn work_together(helpers: usize, job: &(dyn Fn(usize) + Sync)) {
     if LEADS.replace(true) {
         // A job within a job: the helpers have work already.
-        return job();
+        return job(0);
     }
     let _end = OnDrop(|| LEADS.set(false));
     TEAM.with(|team| {
@@ -45,12 +46,12 @@ fn call_helpers(team: &Arc<Team>, helpers: usize) {
     let leader_is_in_pool = rayon::current_thread_index().is_some();
     let helpers = helpers.min(rayon::current_num_threads() - usize::from(leader_is_in_pool));
     while team.called.load(Ordering::Relaxed) < helpers {
-        team.called.fetch_add(1, Ordering::Relaxed);
+        let number = team.called.fetch_add(1, Ordering::Relaxed) + 1;
         let team = Arc::clone(team);
         rayon::spawn(move || {
             // The leader finds the call in its own queue if nobody has come.
             if !TEAM.with(|own| Arc::ptr_eq(own, &team)) {
-                team.help();
+                team.help(number);
             }
             team.called.fetch_sub(1, Ordering::Relaxed);
         });
@@ -68,7 +69,7 @@ struct Team {
     helper_panicked: AtomicBool,
 }
 
-type Job = *const (dyn Fn() + Sync);
+type Job = *const (dyn Fn(usize) + Sync);
 
 // SAFETY: any thread may call a job. The leader sets the field while no helper is counted in `state`; helpers read it
 // while they are.
@@ -101,10 +102,10 @@ impl State {
 
 impl Team {
     /// To be called by the thread whose team this is, and by no job of it.
-    fn lead(&self, helpers: usize, job: &(dyn Fn() + Sync)) {
+    fn lead(&self, helpers: usize, job: &(dyn Fn(usize) + Sync)) {
         // SAFETY: only the lifetime changes, and helpers call the job only until `end` is dropped.
         let job_of_helpers =
-            unsafe { std::mem::transmute::<&(dyn Fn() + Sync), &'static (dyn Fn() + Sync)>(job) };
+            unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(job) };
         // SAFETY: the last job ended when no helper was left, and nobody joins before the next one has seats.
         unsafe { *self.job.get() = Some(job_of_helpers) };
         let seats = (helpers as u64).min(State::SEATS / State::SEAT);
@@ -114,19 +115,19 @@ impl Team {
             self.state.fetch_and(!State::SEATS, Ordering::Relaxed);
             wait_until(|| self.state().helpers() == 0);
         });
-        job();
+        job(0);
         drop(end);
         assert!(!self.helper_panicked.swap(false, Ordering::Relaxed), "a kernel panicked on another thread");
     }
 
     /// Works on each job that comes.
-    fn help(&self) {
+    fn help(&self, number: usize) {
         let mut last = None;
-        while let Some(number) = self.join(last) {
-            last = Some(number);
+        while let Some(joined) = self.join(last) {
+            last = Some(joined);
             // SAFETY: this helper is counted, so the field is set, not written, and what it borrows is alive.
             let job = unsafe { (*self.job.get()).map(|job| &*job) };
-            if catch_unwind(AssertUnwindSafe(|| job.map(|job| job()))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| job.map(|job| job(number)))).is_err() {
                 self.helper_panicked.store(true, Ordering::Relaxed);
             }
             self.state.fetch_sub(State::HELPER, Ordering::Release);
@@ -183,7 +184,7 @@ mod tests {
     /// Adds up numbers with up to two helpers.
     fn sum_up(count: usize) -> usize {
         let [next, sum] = [(); 2].map(|()| AtomicUsize::new(0));
-        work_together(2, &|| {
+        work_together(2, &|_| {
             loop {
                 let index = next.fetch_add(1, Ordering::Relaxed);
                 if index >= count {
@@ -207,7 +208,7 @@ mod tests {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         pool.install(|| {
             let here = AtomicUsize::new(0);
-            let meet = || {
+            let meet = |_| {
                 here.fetch_add(1, Ordering::Relaxed);
                 wait_until(|| here.load(Ordering::Relaxed) == 3);
             };
@@ -231,7 +232,7 @@ mod tests {
     #[test]
     fn a_job_may_have_a_job() {
         let calls = AtomicUsize::new(0);
-        work_together(1, &|| {
+        work_together(1, &|_| {
             assert_eq!(sum_up(5), 10);
             calls.fetch_add(1, Ordering::Relaxed);
         });
@@ -245,7 +246,7 @@ mod tests {
             let leader = std::thread::current().id();
             for leader_panics in [true, false] {
                 let calls = AtomicUsize::new(0);
-                let job = || {
+                let job = |_| {
                     calls.fetch_add(1, Ordering::Relaxed);
                     wait_until(|| calls.load(Ordering::Relaxed) == 2);
                     assert_ne!(std::thread::current().id() == leader, leader_panics);
