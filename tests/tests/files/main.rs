@@ -6,6 +6,7 @@ mod parts;
 mod round_trip;
 mod saving;
 mod state_dict;
+mod version_1;
 
 use std::path::{Path, PathBuf};
 
