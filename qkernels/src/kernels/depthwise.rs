@@ -37,18 +37,21 @@ impl TapLanes {
     }
 }
 
-/// Input rows below each other whose taps share lanes, at most as many as a lane has taps.
+/// Parts of input rows below each other whose taps share lanes, at most as many as a lane has taps.
 pub(crate) struct TapRows<'a> {
-    /// Each `[W, C]`.
+    /// Each from the first channel of the first column on, to the last one of the last column or further.
     pub(crate) rows: &'a [&'a [u8]],
-    /// C
+    /// Bytes from a column to the next.
+    pub(crate) pitch: usize,
+    /// Channels that are wanted, of at most [`PANELS`].
     pub(crate) channels: usize,
-    /// The first one that is wanted.
-    pub(crate) first_channel: usize,
-    /// W + 1: the last column stands for the padding.
+    /// Columns, at least one.
     pub(crate) columns: usize,
-    /// Which of the lanes of a column these rows make, of how many.
-    pub(crate) group: usize,
+    /// All lanes of a panel.
+    pub(crate) lanes_of_panel: usize,
+    /// Where the lanes of the first column are among those of a panel.
+    pub(crate) first_lane: usize,
+    /// Lanes from a column to the next.
     pub(crate) groups: usize,
 }
 
@@ -65,17 +68,31 @@ impl TapRows<'_> {
             }
         }
     }
+
+    /// The lanes that these rows make of each panel, in the order of the columns.
+    pub(super) fn lanes_of_panels<'l>(
+        &self,
+        lanes: &'l mut [TapLanes],
+    ) -> impl Iterator<Item = impl Iterator<Item = &'l mut TapLanes>> {
+        let Self { channels, columns, lanes_of_panel, first_lane, groups, .. } = *self;
+        let panels = lanes.chunks_mut(lanes_of_panel).take(channels.div_ceil(PANEL));
+        panels.map(move |lanes| lanes[first_lane..].iter_mut().step_by(groups).take(columns))
+    }
 }
 
 /// One panel of a row of output pixels.
 pub(crate) struct DepthwiseRow<'a> {
     /// `[columns][KH / taps of a lane]`
     pub(crate) lanes: &'a [TapLanes],
-    /// Which column each pixel finds under each tap, `[OW][KW]`.
-    pub(crate) columns: &'a [usize],
     /// `[KW][KH / taps of a lane]`
     pub(crate) weights: &'a [TapLanes],
     pub(crate) kernel_width: usize,
+    /// KH / taps of a lane
+    pub(crate) groups: usize,
+    /// Columns from a pixel to the next.
+    pub(crate) stride: usize,
+    /// Columns from a tap to the next.
+    pub(crate) dilation: usize,
     /// What the sums start from.
     pub(crate) initial: &'a Sums,
 }
@@ -113,7 +130,7 @@ impl DepthwiseKernel {
         }
     }
 
-    /// Makes the lanes of `rows` in `lanes` `[panels][columns][groups]`, but for those of the padding.
+    /// Makes the lanes of `rows`, in `lanes` `[PANELS][columns][groups]`.
     pub(crate) fn make_lanes(self, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
         match self {
             Self::Scalar(scalar) => scalar.make_lanes(rows, lanes),
@@ -149,17 +166,17 @@ pub(super) trait LaneProducts: Copy {
 /// [`DepthwiseKernel::sum_row`]; the weights of the usual filters stay in registers.
 #[inline(always)]
 pub(super) fn sum_row<P: LaneProducts>(products: P, row: &DepthwiseRow<'_>, sums: &mut [Sums]) {
-    let groups = row.weights.len() / row.kernel_width;
-    match (row.kernel_width, groups) {
-        (3, 1) => sum_row_of::<P, 3, 1>(products, row, sums),
-        (3, 2) => sum_row_of::<P, 3, 2>(products, row, sums),
-        (5, 2) => sum_row_of::<P, 5, 2>(products, row, sums),
-        (5, 3) => sum_row_of::<P, 5, 3>(products, row, sums),
+    let groups = row.groups;
+    match (row.kernel_width, groups, row.dilation) {
+        (3, 1, 1) => sum_row_of::<P, 3, 1>(products, row, sums),
+        (3, 2, 1) => sum_row_of::<P, 3, 2>(products, row, sums),
+        (5, 2, 1) => sum_row_of::<P, 5, 2>(products, row, sums),
+        (5, 3, 1) => sum_row_of::<P, 5, 3>(products, row, sums),
         _ => {
-            for (sums, columns) in sums.iter_mut().zip(row.columns.chunks_exact(row.kernel_width)) {
+            for (x, sums) in sums.iter_mut().enumerate() {
                 let mut total = products.load(row.initial);
-                for (&column, weights) in columns.iter().zip(row.weights.chunks_exact(groups)) {
-                    let taps = &row.lanes[column * groups..][..groups];
+                for (tap, weights) in row.weights.chunks_exact(groups).enumerate() {
+                    let taps = &row.lanes[(x * row.stride + tap * row.dilation) * groups..][..groups];
                     for (taps, weights) in taps.iter().zip(weights) {
                         total = products.add_products(total, taps, weights);
                     }
@@ -176,14 +193,17 @@ fn sum_row_of<P: LaneProducts, const KW: usize, const GROUPS: usize>(
     row: &DepthwiseRow<'_>,
     sums: &mut [Sums],
 ) {
-    let (lanes, _) = row.lanes.as_chunks::<GROUPS>();
-    let (columns, _) = row.columns.as_chunks::<KW>();
+    let (columns, _) = row.lanes.as_chunks::<GROUPS>();
     let weights: [[TapLanes; GROUPS]; KW] =
         std::array::from_fn(|x| std::array::from_fn(|group| row.weights[x * GROUPS + group]));
-    for (sums, columns) in sums.iter_mut().zip(columns) {
-        let mut total = products.load(row.initial);
-        for (&column, weights) in columns.iter().zip(&weights) {
-            for (taps, weights) in lanes[column].iter().zip(weights) {
+    let initial = products.load(row.initial);
+    assert!(sums.len().saturating_sub(1) * row.stride + KW <= columns.len());
+    for (x, sums) in sums.iter_mut().enumerate() {
+        // SAFETY: the columns of the last pixel end within those there are.
+        let columns = unsafe { &*columns.as_ptr().add(x * row.stride).cast::<[[TapLanes; GROUPS]; KW]>() };
+        let mut total = initial;
+        for (taps, weights) in columns.iter().zip(&weights) {
+            for (taps, weights) in taps.iter().zip(weights) {
                 total = products.add_products(total, taps, weights);
             }
         }
@@ -197,11 +217,10 @@ pub(crate) struct Scalar;
 
 impl Scalar {
     fn make_lanes(self, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
-        for (panel, lanes) in lanes.chunks_exact_mut(rows.columns * rows.groups).enumerate() {
-            let lanes = lanes.iter_mut().skip(rows.group).step_by(rows.groups).take(rows.columns - 1);
+        for (panel, lanes) in rows.lanes_of_panels(lanes).enumerate() {
             for (column, lanes) in lanes.enumerate() {
-                let offset = column * rows.channels + rows.first_channel + panel * PANEL;
-                let [first, second] = [0, 1].map(|row| rows.channels_at(row, offset));
+                let [first, second] =
+                    [0, 1].map(|row| rows.channels_at(row, column * rows.pitch + panel * PANEL));
                 *lanes = TapLanes::from_pairs(|channel| [first[channel].into(), second[channel].into()]);
             }
         }

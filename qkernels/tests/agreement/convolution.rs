@@ -63,10 +63,13 @@ fn requantization(channels: usize, formula: Formula, relu: bool) -> Requantizati
     .unwrap()
 }
 
-/// Depthwise filters as networks have them; 64 channels or more are vectors of bytes.
+/// Depthwise filters as networks have them; 64 channels or more are vectors of bytes, wide images have several parts.
 fn usual_depthwise() -> impl Strategy<Value = Conv2dGeometry> {
     let kernel = prop_oneof![Just([3, 3]), Just([5, 5]), Just([7, 7]), Just([5, 1])];
-    let size = prop::array::uniform2(1..=20_usize);
+    let size = prop_oneof![
+        4 => prop::array::uniform2(1..=20_usize),
+        1 => (1..=4_usize, 21..=130_usize).prop_map(|(height, width)| [height, width]),
+    ];
     (prop_oneof![2..=130_usize, Just(64), Just(192)], size, kernel, 1..=2_usize).prop_map(
         |(channels, [height, width], kernel, stride)| {
             Conv2dGeometry::new(Conv2dParameters {
@@ -240,4 +243,30 @@ fn a_single_large_pair_does_not_saturate() {
             }
         }
     }
+}
+
+#[test]
+fn depthwise_taps_far_outside_the_image_take_no_memory() {
+    let far = 1 << 40;
+    let geometry = Conv2dGeometry::new(Conv2dParameters {
+        batch: 1,
+        in_channels: 3,
+        height: 2,
+        width: 1,
+        out_channels: 3,
+        kernel: [2, 3],
+        stride: [1, far],
+        padding: [0, far],
+        dilation: [1, far],
+        groups: 3,
+    })
+    .unwrap();
+    let (input, weight) = ([1, 2, 3, 4, 5, 6], [7_i8; 18]);
+    let packed = PackedConv2d::new(&weight, &[0], &geometry).unwrap();
+    let actual = in_every_way(|| {
+        let mut output = [0; 3];
+        packed.accumulate(&geometry, &input, 0, &mut output).unwrap();
+        output.to_vec()
+    });
+    assert_eq!(actual, [7 * 5, 7 * 7, 7 * 9]);
 }

@@ -21,33 +21,35 @@ pub(crate) fn make_lanes(_: Avx2, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
 
 #[target_feature(enable = "avx2")]
 fn make_lanes_of<const N: usize>(rows: [&[u8]; N], layout: &TapRows<'_>, lanes: &mut [TapLanes]) {
-    let TapRows { channels, first_channel, columns, group, groups, .. } = *layout;
-    let row_len = (columns - 1) * channels;
-    assert!(rows.iter().all(|row| row.len() == row_len));
-    for (panel, lanes) in lanes.chunks_exact_mut(columns * groups).enumerate() {
-        let first_channel = first_channel + panel * PANEL;
-        let lanes = lanes.iter_mut().skip(group).step_by(groups).take(columns - 1);
-        for (column, lanes) in lanes.enumerate() {
-            let offset = column * channels + first_channel;
+    let shortest = rows.iter().map(|row| row.len()).min().unwrap_or(0);
+    for (panel, lanes) in layout.lanes_of_panels(lanes).enumerate() {
+        let mut offset = panel * PANEL;
+        for lanes in lanes {
             let mut taps = [_mm_setzero_si128(); 2];
             for (row, taps) in taps.iter_mut().take(N).enumerate() {
-                *taps = if offset + PANEL <= row_len {
-                    // SAFETY: these sixteen bytes are in the row.
+                *taps = if offset + PANEL <= shortest {
+                    // SAFETY: every row has these sixteen bytes.
                     unsafe { _mm_loadu_si128(rows[row].as_ptr().add(offset).cast()) }
                 } else {
                     load(&layout.channels_at(row, offset))
                 };
             }
-            let [first, second] = taps;
-            let low = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second));
-            let high = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(first, second));
-            let to = lanes.0.as_mut_ptr().cast::<__m256i>();
-            // SAFETY: sixteen lanes are two vectors, and aligned like them.
-            unsafe {
-                _mm256_store_si256(to, low);
-                _mm256_store_si256(to.add(1), high);
-            }
+            store_pairs(taps, lanes);
+            offset += layout.pitch;
         }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store_pairs([first, second]: [__m128i; 2], lanes: &mut TapLanes) {
+    let low = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second));
+    let high = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(first, second));
+    let to = lanes.0.as_mut_ptr().cast::<__m256i>();
+    // SAFETY: sixteen lanes are two vectors, and aligned like them.
+    unsafe {
+        _mm256_store_si256(to, low);
+        _mm256_store_si256(to.add(1), high);
     }
 }
 

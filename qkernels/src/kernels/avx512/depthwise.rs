@@ -23,27 +23,26 @@ pub(crate) fn make_lanes(_: Avx512Vnni, rows: &TapRows<'_>, lanes: &mut [TapLane
 
 #[target_feature(enable = "avx512f,avx512bw")]
 fn make_lanes_of<const N: usize>(rows: [&[u8]; N], layout: &TapRows<'_>, lanes: &mut [TapLanes]) {
-    let TapRows { channels, first_channel, columns, group, groups, .. } = *layout;
-    let wanted = (channels - first_channel).min(PANELS * PANEL);
-    let mask = u64::MAX >> (PANELS * PANEL - wanted);
-    assert!(wanted > 0 && rows.iter().all(|row| row.len() == (columns - 1) * channels));
-    let mut panels = lanes.chunks_exact_mut(columns * groups);
-    let mut panels: [&mut [TapLanes]; PANELS] = std::array::from_fn(|_| panels.next().unwrap_or_default());
-    for column in 0..columns - 1 {
+    let TapRows { pitch, channels, columns, lanes_of_panel, first_lane, groups, .. } = *layout;
+    let last = columns - 1;
+    assert!((1..=PANELS * PANEL).contains(&channels));
+    assert!(rows.iter().all(|row| last * pitch + channels <= row.len()));
+    assert!(first_lane + last * groups < lanes_of_panel && PANELS * lanes_of_panel <= lanes.len());
+    let mask = u64::MAX >> (PANELS * PANEL - channels);
+    let mut from = rows.map(<[u8]>::as_ptr);
+    let mut to = lanes[first_lane..].as_mut_ptr();
+    for _ in 0..columns {
         let mut taps = [_mm512_setzero_si512(); 4];
-        for (taps, row) in taps.iter_mut().zip(rows) {
-            // SAFETY: the mask ends with the channels of the pixel, which is one of the row.
-            *taps = unsafe {
-                let pixel = row.as_ptr().add(column * channels + first_channel);
-                _mm512_maskz_loadu_epi8(mask, pixel.cast())
-            };
+        for (taps, from) in taps.iter_mut().zip(&mut from) {
+            // SAFETY: the mask leaves the channels of the column, which the row has.
+            *taps = unsafe { _mm512_maskz_loadu_epi8(mask, from.cast()) };
+            *from = from.wrapping_add(pitch);
         }
-        for (lanes, quads) in panels.iter_mut().zip(interleave(taps)) {
-            if let Some(lanes) = lanes.get_mut(column * groups + group) {
-                // SAFETY: sixteen lanes are a vector, and aligned like one.
-                unsafe { _mm512_store_si512(lanes.0.as_mut_ptr().cast(), quads) };
-            }
+        for (panel, quads) in interleave(taps).into_iter().enumerate() {
+            // SAFETY: every panel has lanes for the column; sixteen are a vector, and aligned like one.
+            unsafe { _mm512_store_si512(to.add(panel * lanes_of_panel).cast(), quads) };
         }
+        to = to.wrapping_add(groups);
     }
 }
 

@@ -1,0 +1,226 @@
+//! A convolution under way: rows of pixels, a few panels of channels at a time.
+
+use std::ops::Range;
+
+use super::columns::Columns;
+use super::{DepthwiseFilters, FilterLanes, MOST_ROWS};
+use crate::gemm::{Epilogue, FinishedPanel, OutputRows, PANEL};
+use crate::geometry::Conv2dGeometry;
+use crate::isa::Isa;
+use crate::kernels::{DepthwiseKernel, DepthwiseRow, PANELS, Sums, TapLanes, TapRows};
+
+/// Pixels of a row whose lanes and sums are in the first-level cache at the same time, with those of the row below.
+const MOST_PIXELS: usize = 56;
+
+/// A lane of bytes has as many taps, one of words half of them.
+const MOST_TAPS: usize = 4;
+
+/// Buffers of one thread.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// Input rows whose channels are repeated, `[taps][columns][channels]`.
+    repeated: Vec<u8>,
+    /// `[PANELS][columns][KH / taps of a lane]`
+    lanes: Vec<TapLanes>,
+    sums: BlockSums,
+}
+
+/// `[panels][pixels]`, aligned for vectors of any size.
+#[repr(C, align(64))]
+struct BlockSums([Sums; PANELS * MOST_ROWS * MOST_PIXELS]);
+
+impl Default for BlockSums {
+    fn default() -> Self {
+        Self([[0; PANEL]; PANELS * MOST_ROWS * MOST_PIXELS])
+    }
+}
+
+/// One convolution of a batch of images.
+pub(super) struct Convolution<'a> {
+    pub(super) filters: &'a DepthwiseFilters,
+    pub(super) kernel: DepthwiseKernel,
+    pub(super) weights: &'a FilterLanes,
+    /// Lanes of a column.
+    pub(super) groups: usize,
+    /// Output rows that share lanes: not if the second one looks at other taps.
+    pub(super) rows_of_lanes: usize,
+    /// Output channels of an input channel.
+    pub(super) repeats: usize,
+    pub(super) geometry: &'a Conv2dGeometry,
+    pub(super) input: &'a [u8],
+    pub(super) zero_point: u8,
+    /// A row of the padding, `[W, C]`.
+    pub(super) padding: &'a [u8],
+}
+
+/// Some pixels of an output row, and maybe of the next one, and some channels of theirs.
+struct Part {
+    image: usize,
+    /// The output row in the image.
+    y: usize,
+    rows: usize,
+    pixels: Range<usize>,
+    channels: Range<usize>,
+}
+
+impl Convolution<'_> {
+    /// Computes the output rows from `first_row` on, counted over all images, that `output` has room for.
+    pub(super) fn finish_rows<E: Epilogue>(
+        &self,
+        isa: Isa,
+        first_row: usize,
+        epilogue: &E,
+        output: &mut [E::Output],
+        pitch: usize,
+        scratch: &mut Scratch,
+    ) {
+        let [height, width] = [self.geometry.output_height(), self.geometry.output_width()];
+        let out_channels = self.filters.out_channels;
+        let mut output = OutputRows::new(output, out_channels, pitch);
+        let rows = output.rows() / width;
+        let segments = width.div_ceil(MOST_PIXELS);
+        for first_channel in (0..out_channels).step_by(PANELS * PANEL) {
+            let channels = first_channel..out_channels.min(first_channel + PANELS * PANEL);
+            for segment in 0..segments {
+                let pixels = segment * width / segments..(segment + 1) * width / segments;
+                let pixels_of_panel = rows * pixels.len();
+                let (mut image, mut y) = (first_row / height, first_row % height);
+                let mut row = 0;
+                while row < rows {
+                    let rows = self.rows_of_lanes.min(rows - row).min(height - y);
+                    let part = Part { image, y, rows, pixels: pixels.clone(), channels: channels.clone() };
+                    self.sum_part(&part, scratch, row * pixels.len(), pixels_of_panel);
+                    row += rows;
+                    y += rows;
+                    if y == height {
+                        (image, y) = (image + 1, 0);
+                    }
+                }
+                // Rows that are whole are one row of pixels.
+                let (runs, neighbours) =
+                    if segments == 1 { (1, pixels_of_panel) } else { (rows, pixels.len()) };
+                for (panel, first_column) in channels.clone().step_by(PANEL).enumerate() {
+                    let columns = first_column..channels.end.min(first_column + PANEL);
+                    for run in 0..runs {
+                        let first = run * width + pixels.start;
+                        let sums =
+                            &scratch.sums.0[panel * pixels_of_panel + run * neighbours..][..neighbours];
+                        let finished =
+                            FinishedPanel { sums, first_row: first_row * width + first, first_column };
+                        let output = output.part(first..first + neighbours, columns.clone());
+                        epilogue.finish_panel(isa, &finished, output);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Computes the sums of `part`, which begin at `first_sum` of the `pixels` of each panel.
+    fn sum_part(&self, part: &Part, scratch: &mut Scratch, first_sum: usize, pixels: usize) {
+        let Scratch { repeated, lanes, sums: BlockSums(sums) } = scratch;
+        let [_, kernel_width] = self.geometry.kernel;
+        let columns = Columns::new(self.geometry, &part.pixels);
+        let lanes_of_panel = columns.count * self.groups;
+        lanes.resize(PANELS * lanes_of_panel, TapLanes::default());
+        columns.for_each_run(self.geometry, |slots, column| {
+            self.make_lanes(part, slots, column, repeated, lanes, lanes_of_panel);
+        });
+        let zero_point = i32::from(self.zero_point);
+        let weights_len = kernel_width * self.groups;
+        let pixels_of_row = part.pixels.len();
+        for panel in 0..part.channels.len().div_ceil(PANEL) {
+            let index = part.channels.start / PANEL + panel;
+            let initial = self.filters.sums[index].map(|sum| sum.wrapping_mul(-zero_point));
+            for row in 0..part.rows {
+                let first_weight = (index * self.weights.rows + row) * weights_len;
+                let row_of_panel = DepthwiseRow {
+                    lanes: &lanes[panel * lanes_of_panel..][..lanes_of_panel],
+                    weights: &self.weights.lanes[first_weight..][..weights_len],
+                    kernel_width,
+                    groups: self.groups,
+                    stride: columns.stride,
+                    dilation: columns.dilation,
+                    initial: &initial,
+                };
+                let first = panel * pixels + first_sum + row * pixels_of_row;
+                self.kernel.sum_row(&row_of_panel, &mut sums[first..][..pixels_of_row]);
+            }
+        }
+    }
+
+    /// The input row under a row of taps; in the padding it consists of zero points.
+    fn source(&self, part: &Part, tap: usize) -> &[u8] {
+        // The last tap of the second row is the next one of the first: both stride and dilation are 1.
+        match self.geometry.source(0, part.y, tap) {
+            None => self.padding,
+            Some(y) => {
+                let row_len = self.padding.len();
+                &self.input[(part.image * self.geometry.height + y) * row_len..][..row_len]
+            }
+        }
+    }
+
+    /// Makes the lanes of neighbouring columns, the first of which is `column` of the padded input.
+    fn make_lanes(
+        &self,
+        part: &Part,
+        slots: Range<usize>,
+        column: usize,
+        repeated: &mut Vec<u8>,
+        lanes: &mut [TapLanes],
+        lanes_of_panel: usize,
+    ) {
+        let Self { geometry, groups, repeats, .. } = *self;
+        let taps_of_lane = self.kernel.taps_of_lane();
+        let taps = geometry.kernel[0] + part.rows - 1;
+        // The columns that are in the image.
+        let padding = geometry.padding[1];
+        let before = padding.saturating_sub(column).min(slots.len());
+        let end = (padding + geometry.width).saturating_sub(column).clamp(before, slots.len());
+        let padding_lane = TapLanes::from_quads(|_| match taps_of_lane {
+            2 => [self.zero_point, 0, self.zero_point, 0],
+            _ => [self.zero_point; MOST_TAPS],
+        });
+        for panel in 0..PANELS {
+            let lanes = &mut lanes[panel * lanes_of_panel..][slots.start * groups..slots.end * groups];
+            lanes[..before * groups].fill(padding_lane);
+            lanes[end * groups..].fill(padding_lane);
+        }
+        if before == end {
+            return;
+        }
+        let columns = column + before - padding..column + end - padding;
+        let channels = part.channels.len();
+        if repeats > 1 {
+            repeated.clear();
+            for tap in 0..taps {
+                let source = self.source(part, tap);
+                for pixel in source.chunks_exact(geometry.in_channels).take(columns.end).skip(columns.start) {
+                    repeated.extend(part.channels.clone().map(|channel| pixel[channel / repeats]));
+                }
+            }
+        }
+        for group in 0..groups {
+            let first = (group * taps_of_lane).min(taps);
+            let present = taps_of_lane.min(taps - first);
+            let mut rows: [&[u8]; MOST_TAPS] = [&[]; MOST_TAPS];
+            for (tap, row) in (first..first + present).zip(&mut rows) {
+                *row = if repeats > 1 {
+                    &repeated[tap * columns.len() * channels..]
+                } else {
+                    &self.source(part, tap)[columns.start * geometry.in_channels + part.channels.start..]
+                };
+            }
+            let rows = TapRows {
+                rows: &rows[..present],
+                pitch: if repeats > 1 { channels } else { geometry.in_channels },
+                channels,
+                columns: columns.len(),
+                lanes_of_panel,
+                first_lane: (slots.start + before) * groups + group,
+                groups,
+            };
+            self.kernel.make_lanes(&rows, lanes);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Depthwise convolution: every output channel looks at one input channel.
+//!
+//! ```text
+//! acc[y][x][o] = sum over taps of (xq - zx) * (wq - zw[o])
+//!              = sum over taps of xq * (wq - zw[o])  -  zx * sum over taps of (wq - zw[o])
+//! ```
+//!
+//! with `zx` for `xq` in the padding. The sums start from the second term.
+
+mod columns;
+mod convolution;
+
+use std::cell::Cell;
+
+use crate::error::Result;
+use crate::gemm::{Epilogue, PANEL, check_sum, weight_zero_point};
+use crate::geometry::Conv2dGeometry;
+use crate::isa::{Isa, isa};
+use crate::kernels::{DepthwiseKernel, Sums, TapLanes};
+use crate::threads::for_each_chunk;
+use convolution::{Convolution, Scratch};
+
+/// Output pixels that are finished together, at least: what is done once for each panel costs little then.
+const FEWEST_PIXELS: usize = 16;
+
+/// Output rows that can read the same lanes.
+const MOST_ROWS: usize = 2;
+
+/// Weights without their zero points, for panels of [`PANEL`] channels, filled up with zeros.
+#[derive(Clone, Debug)]
+pub(super) struct DepthwiseFilters {
+    out_channels: usize,
+    /// The sum of each channel's weights.
+    sums: Vec<Sums>,
+    pairs: FilterLanes,
+    /// If all weights are bytes.
+    quads: Option<FilterLanes>,
+}
+
+/// The lanes of the weights.
+///
+/// Where the taps of a column leave a part of its last lane empty, there are the lanes of a second output row too:
+/// the same weights one tap further down.
+#[derive(Clone, Debug)]
+struct FilterLanes {
+    /// `[O / PANEL][rows][KW][KH / taps of a lane]`
+    lanes: Vec<TapLanes>,
+    rows: usize,
+}
+
+thread_local! {
+    /// A row of the padding.
+    static PADDING: Cell<Vec<u8>> = Cell::default();
+    static SCRATCH: Cell<Option<Box<Scratch>>> = Cell::default();
+}
+
+impl DepthwiseFilters {
+    /// Packs `weight` `[O, 1, KH, KW]`, whose length has been checked.
+    pub(super) fn new(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) -> Result<Self> {
+        let out_channels = geometry.out_channels;
+        let [height, width] = geometry.kernel;
+        let mut centred = Vec::with_capacity(weight.len());
+        let mut sums = vec![[0; PANEL]; out_channels.div_ceil(PANEL)];
+        for (channel, filter) in weight.chunks_exact(height * width).enumerate() {
+            let zero_point = weight_zero_point(zero_points, channel)?;
+            check_sum(filter.iter().copied(), zero_point)?;
+            centred.extend(filter.iter().map(|&w| i16::from(w) - zero_point));
+            sums.as_flattened_mut()[channel] =
+                filter.iter().map(|&w| i32::from(w) - i32::from(zero_point)).sum();
+        }
+        let at = |channel: usize, y: usize, row: usize, x: usize| match y.checked_sub(row) {
+            Some(y) if channel < out_channels && y < height => centred[(channel * height + y) * width + x],
+            _ => 0,
+        };
+        let pairs = FilterLanes::new(geometry, 2, |channel, y, row, x| {
+            TapLanes::from_pairs(|c| std::array::from_fn(|tap| at(channel + c, y + tap, row, x)))
+        });
+        let are_bytes = centred.iter().all(|&w| i8::try_from(w).is_ok());
+        let quads = are_bytes.then(|| {
+            FilterLanes::new(geometry, 4, |channel, y, row, x| {
+                TapLanes::from_quads(|c| std::array::from_fn(|tap| at(channel + c, y + tap, row, x) as u8))
+            })
+        });
+        Ok(Self { out_channels, sums, pairs, quads })
+    }
+
+    pub(super) fn byte_len(&self) -> usize {
+        let lanes = |filters: &FilterLanes| size_of_val(filters.lanes.as_slice());
+        lanes(&self.pairs) + self.quads.as_ref().map_or(0, lanes) + size_of_val(self.sums.as_slice())
+    }
+
+    /// The instruction set and the width of the integers it multiplies, for reports.
+    pub(super) fn kernel_name(&self, isa: Isa) -> String {
+        match self.kernel(isa).0.taps_of_lane() {
+            4 => isa.to_string(),
+            _ => format!("{isa}, 16 bits"),
+        }
+    }
+
+    /// What [`convolve`](Self::convolve) uses now, and the weights in its order.
+    fn kernel(&self, isa: Isa) -> (DepthwiseKernel, &FilterLanes) {
+        let kernel = DepthwiseKernel::new(isa, self.quads.is_some());
+        match &self.quads {
+            Some(quads) if kernel.taps_of_lane() == 4 => (kernel, quads),
+            _ => (kernel, &self.pairs),
+        }
+    }
+
+    /// Convolves; lengths have been checked. `pitch` is the distance between two pixels of the output.
+    pub(super) fn convolve<E: Epilogue>(
+        &self,
+        geometry: &Conv2dGeometry,
+        input: &[u8],
+        zero_point: u8,
+        epilogue: &E,
+        output: &mut [E::Output],
+        pitch: usize,
+    ) {
+        let isa = isa();
+        let mut padding = PADDING.take();
+        padding.clear();
+        padding.resize(geometry.width * geometry.in_channels, zero_point);
+        let (kernel, weights) = self.kernel(isa);
+        let rows_of_lanes = match (geometry.stride[0], geometry.dilation[0]) {
+            (1, 1) => weights.rows,
+            _ => 1,
+        };
+        let convolution = Convolution {
+            filters: self,
+            kernel,
+            weights,
+            groups: geometry.kernel[0].div_ceil(kernel.taps_of_lane()),
+            rows_of_lanes,
+            repeats: geometry.out_channels / geometry.in_channels,
+            geometry,
+            input,
+            zero_point,
+            padding: &padding,
+        };
+        let width = geometry.output_width();
+        let rows = FEWEST_PIXELS.div_ceil(width).next_multiple_of(rows_of_lanes);
+        let chunk = rows * width * pitch;
+        // A product of a single channel is not worth as much as one of a matrix: count it four times.
+        let work = geometry.work().saturating_mul(4);
+        for_each_chunk(output, chunk, work, |index, output| {
+            let mut scratch = SCRATCH.take().unwrap_or_default();
+            convolution.finish_rows(isa, index * rows, epilogue, output, pitch, &mut scratch);
+            SCRATCH.set(Some(scratch));
+        });
+        PADDING.set(padding);
+    }
+}
+
+impl FilterLanes {
+    /// `lanes(channel, y, row, x)` has the weights of a panel from `channel` on, and of the taps from `y` on, of an
+    /// output row.
+    fn new(
+        geometry: &Conv2dGeometry,
+        taps_of_lane: usize,
+        lanes: impl Fn(usize, usize, usize, usize) -> TapLanes,
+    ) -> Self {
+        let [height, width] = geometry.kernel;
+        let groups = height.div_ceil(taps_of_lane);
+        let rows = if height.is_multiple_of(taps_of_lane) { 1 } else { MOST_ROWS };
+        let len = geometry.out_channels.div_ceil(PANEL) * rows * width * groups;
+        let lanes = (0..len).map(|i| {
+            let (group, x, row) = (i % groups, i / groups % width, i / groups / width % rows);
+            lanes(i / groups / width / rows * PANEL, group * taps_of_lane, row, x)
+        });
+        Self { lanes: lanes.collect(), rows }
+    }
+}
