@@ -18,6 +18,14 @@ impl Unbuildable {
     /// A graph of nothing.
     pub const GRAPH: &'static Graph =
         &Graph { model: "", inputs: &[], values: &[], nodes: &[], outputs: &[] };
+
+    /// What a function of such a model would answer.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn refuse<T>() -> Result<T> {
+        Err(Error::Unsupported("a model that does not compile".to_owned()))
+    }
 }
 
 impl Record for Unbuildable {
@@ -26,7 +34,7 @@ impl Record for Unbuildable {
     }
 
     fn load(_: &Archive, _: &str) -> Result<Self> {
-        Err(Error::Unsupported("a model that does not compile".to_owned()))
+        Self::refuse()
     }
 }
 

@@ -41,7 +41,7 @@ pub fn implementation(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStre
             #visibility fn forward(&self, #(#names: impl ::core::convert::Into<#tensor>),*)
                 -> ::qcore::__private::Result<#output_ty>
             {
-                ::core::unimplemented!()
+                ::qcore::__private::Unbuildable::refuse()
             }
         }
 
@@ -96,7 +96,7 @@ fn traits(generics: &Generics, self_ty: &TokenStream, signature: &Signature) -> 
                     &self,
                     _: <#input_ty as ::qcore::__private::Values>::Of<#tensor>,
                 ) -> ::qcore::__private::Result<<#output_ty as ::qcore::__private::Values>::Of<#tensor>> {
-                    ::core::unimplemented!()
+                    ::qcore::__private::Unbuildable::refuse()
                 }
 
                 fn trace(
@@ -107,7 +107,7 @@ fn traits(generics: &Generics, self_ty: &TokenStream, signature: &Signature) -> 
                     Self::Prepared,
                     <#output_ty as ::qcore::__private::Values>::Of<::qcore::__private::Edge>,
                 )> {
-                    ::core::unimplemented!()
+                    ::qcore::__private::Unbuildable::refuse()
                 }
             }
         };
