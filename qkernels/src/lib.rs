@@ -36,6 +36,7 @@ pub mod peak;
 pub mod pool;
 pub mod qparams;
 pub mod quantize;
+pub mod rearrange;
 pub mod requantize;
 pub mod threads;
 

@@ -9,6 +9,7 @@ mod mapped_file;
 mod pooling;
 mod problem;
 mod quantization;
+mod rearrange;
 mod reference;
 mod requantization;
 mod residual;
