@@ -34,11 +34,13 @@ impl Lifetime {
 }
 
 impl Placement {
-    /// Largest buffers first, each at the lowest address where nothing that lives at the same time lies.
+    /// Largest buffers first, of equal ones the one that is needed first, each at the lowest address where nothing that
+    /// lives at the same time lies.
     pub(super) fn new(steps: &[Step], outputs: &[Output], sizes: &[usize], slot_bytes: &[usize]) -> Self {
         let lifetimes = buffer_lifetimes(steps, outputs, sizes.len());
         let mut order: Vec<BufferId> = (0..sizes.len()).filter(|&id| lifetimes[id].is_some()).collect();
-        order.sort_by_key(|&id| std::cmp::Reverse(sizes[id]));
+        let first = |id: BufferId| lifetimes[id].map(|lifetime| lifetime.first);
+        order.sort_by_key(|&id| (std::cmp::Reverse(sizes[id]), first(id)));
         let mut ranges = vec![0..0; sizes.len()];
         let mut placed: Vec<BufferId> = Vec::new();
         for id in order {
