@@ -117,7 +117,7 @@ impl<M: Quantizable> Converted<M> {
 
     /// [`Converted::forward`] into tensors that are there already: where an output has the right shape and its
     /// memory is not shared, it is written in place. From the second run on, a model that is int8 throughout then
-    /// allocates nothing.
+    /// allocates nothing; of one with a part in float, only that part does, for its inputs and what it computes.
     ///
     /// # Errors
     /// As [`Converted::forward`]; the outputs are then unspecified.

@@ -12,7 +12,9 @@ use super::layout::{
     per_tensor,
 };
 use super::plain::plain_record;
-use super::{ActivationSpec, FuseReLU, Kernel, Lowering, Op, OutputRule, Planned, QuantizedOp};
+use super::{
+    ActivationSpec, FuseReLU, Kernel, Lowering, Op, OutputRule, Planned, QuantizedOp, Rearrangement,
+};
 use crate::{Backend, DType, Error, QParams, QTensor, Result, Tensor};
 
 /// Which of the three.
@@ -265,18 +267,18 @@ impl QuantizedOp for QuantizedArithmetic {
         }
     }
 
-    /// Only for operands of one shape, and a second one that has one value for each channel of each image.
+    /// A second operand with one value for each channel of each image is repeated by the kernel, all else before it.
     fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
+        if self.output.dtype != DType::QUInt8 {
+            return Ok(None);
+        }
         let name = self.kind.name(self.relu);
         let [a, b] = exactly_shared(name, inputs)?;
         let shape = broadcast_shape(name, a.shape(), b.shape())?;
         let [a_image, b_image] =
             [a, b].map(|operand| operand.image().map(|image| (image.batch, image.channels)));
-        let is_row = matches!(b.shape(), [_, _, 1, 1]) && a_image == b_image;
-        if a.shape() != shape || (b.shape() != shape && !is_row) || self.output.dtype != DType::QUInt8 {
-            return Ok(None);
-        }
-        let images = if b.shape() == shape { 1 } else { a_image.map_or(1, |(batch, _)| batch) };
+        let is_row = a.shape() == shape && matches!(b.shape(), [_, _, 1, 1]) && a_image == b_image;
+        let images = if is_row && b.shape() != shape { a_image.map_or(1, |(batch, _)| batch) } else { 1 };
         let qparams = BinaryQParams {
             a: a.kernel_qparams(),
             b: b.kernel_qparams(),
@@ -289,9 +291,20 @@ impl QuantizedOp for QuantizedArithmetic {
             images,
             is_plain_addition: self.kind == Arithmetic::Add
                 && self.backend != Backend::Qnnpack
-                && b.shape() == shape,
+                && (b.shape() == shape || !is_row),
         };
-        Ok(Some(Planned::Kernel(Box::new(kernel), a.with_qparams(&self.output))))
+        let whole = [a, b].into_iter().find(|operand| operand.shape() == shape).cloned();
+        let spec = whole.unwrap_or_else(|| a.with_shape(&shape)).with_qparams(&self.output);
+        let planned = Planned::Kernel(Box::new(kernel), spec.clone());
+        if is_row || (a.shape() == shape && b.shape() == shape) {
+            return Ok(Some(planned));
+        }
+        let repeated = |operand: &ActivationSpec| match operand.shape() == shape {
+            true => Vec::new(),
+            false => vec![Rearrangement::Broadcast(shape.clone())],
+        };
+        let inputs = vec![repeated(a), repeated(b)];
+        Ok(Some(Planned::Around { inputs, planned: Box::new(planned), output: Vec::new(), spec }))
     }
 }
 

@@ -6,6 +6,7 @@ use ndarray::{Array, ArrayViewD, Axis, Dimension, IxDyn, Slice, concatenate};
 use qkernels::elementwise;
 use serde::{Deserialize, Serialize};
 
+use super::arrangement::Arrangement;
 use super::inputs::unusable;
 use super::layout::{
     Activation, Integers, MemoryFormat, element_count, from_order, integers_of, map_in_memory_order,
@@ -156,26 +157,29 @@ impl QuantizedOp for QuantizedCat {
         }
     }
 
-    /// Only along the channels of images, or the last axis of what is none.
     fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
         let shapes: Vec<&[usize]> = inputs.iter().map(ActivationSpec::shape).collect();
         let (axis, shape) = self.cat.plan(&shapes)?;
-        let innermost = if shape.len() == 4 { 1 } else { shape.len() - 1 };
-        if axis != innermost || self.output.dtype != DType::QUInt8 {
+        let format = inputs.first().map_or(MemoryFormat::Contiguous, |input| input.settled().format());
+        let Some(spec) = ActivationSpec::new(&shape, format, Arc::new(self.output.clone())) else {
             return Ok(None);
-        }
+        };
+        // Bytes from one index of the axis to the next, and how often the axis is gone through.
+        let buffer = Arrangement::of_buffer(&shape);
+        let step = buffer.strides()[axis];
+        let times = spec.byte_len() / (step * shape[axis]).max(1);
         let (to, mut offset) = (per_tensor("cat", &self.output)?, 0);
         let piece = |input: &ActivationSpec| {
-            let width = input.shape()[axis];
+            let len = input.shape()[axis] * step;
+            // What is one piece is dense as a whole.
+            let [width, pitch] = if times == 1 { [input.pitch(); 2] } else { [len, step * shape[axis]] };
             let from = input.kernel_qparams();
             let kernel = Box::new(CopyKernel { width, rescale: (from != to).then_some((from, to)) });
-            offset += width;
-            Piece { kernel, offset: offset - width }
+            offset += len;
+            Piece { kernel, offset: offset - len, pitch }
         };
         let pieces = inputs.iter().map(piece).collect();
-        let format = inputs.first().map_or(MemoryFormat::Contiguous, ActivationSpec::format);
-        let spec = ActivationSpec::new(&shape, format, Arc::new(self.output.clone()));
-        Ok(spec.map(|spec| Planned::Pieces(pieces, spec)))
+        Ok(Some(Planned::Pieces(pieces, spec)))
     }
 }
 
@@ -193,9 +197,10 @@ impl Kernel for CopyKernel {
         if self.width == 0 {
             return Ok(());
         }
-        let rows = input.chunks_exact(self.width).zip(output.chunks_mut(pitch.max(1)));
+        let width = if pitch == self.width { input.len() } else { self.width };
+        let rows = input.chunks_exact(width.max(1)).zip(output.chunks_mut(pitch.max(width)));
         for (row, output) in rows {
-            let output = &mut output[..self.width];
+            let output = &mut output[..width];
             match self.rescale {
                 None => output.copy_from_slice(row),
                 Some((from, to)) => elementwise::requantize(row, from, to, false, output)?,
@@ -208,8 +213,8 @@ impl Kernel for CopyKernel {
         true
     }
 
-    fn is_copy(&self) -> bool {
-        self.rescale.is_none()
+    fn as_copy(&self) -> Option<usize> {
+        self.rescale.is_none().then_some(self.width)
     }
 }
 

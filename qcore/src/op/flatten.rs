@@ -1,11 +1,8 @@
 //! `flatten`: neighbouring axes become one.
 
-use ndarray::{ArcArray, IxDyn};
 use serde::{Deserialize, Serialize};
 
-use super::rearrange::{Rearrange, rearranging_operation};
-use super::reshape::{planned_reshape, reshaped};
-use super::{ActivationSpec, Planned};
+use super::rearrange::{Rearrange, Rearrangement, rearranging_operation};
 use crate::tensor::resolve_axis;
 use crate::{Error, Result};
 
@@ -48,13 +45,8 @@ impl Flatten {
 impl Rearrange for Flatten {
     const NAME: &'static str = "flatten";
 
-    fn plan(&self, input: &ActivationSpec) -> Result<Option<Planned>> {
-        Ok(Some(planned_reshape(input, &self.output_shape(input.shape())?)))
-    }
-
-    fn rearrange<T: Clone>(&self, values: ArcArray<T, IxDyn>) -> Result<ArcArray<T, IxDyn>> {
-        let shape = self.output_shape(values.shape())?;
-        reshaped(Self::NAME, values, &shape)
+    fn rearrangement(&self, shape: &[usize]) -> Result<Rearrangement> {
+        self.output_shape(shape).map(Rearrangement::Reshape)
     }
 }
 

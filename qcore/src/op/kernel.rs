@@ -9,14 +9,16 @@ use std::sync::Arc;
 use qkernels::elementwise::{self, BinaryQParams};
 use qkernels::quantize::ImageShape;
 
+use super::arrangement::Arrangement;
 use super::layout::MemoryFormat;
+use super::rearrange::Rearrangement;
 use crate::{DType, QParams};
 
 /// What is known of a `quint8` activation with one scale before there is data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActivationSpec {
-    shape: Vec<usize>,
-    format: MemoryFormat,
+    /// How PyTorch would have it: that decides the rounding of means.
+    arrangement: Arrangement,
     qparams: Arc<QParams>,
 }
 
@@ -24,12 +26,12 @@ impl ActivationSpec {
     /// `None` for another type than `quint8`, and for scales per channel.
     pub(crate) fn new(shape: &[usize], format: MemoryFormat, qparams: Arc<QParams>) -> Option<Self> {
         let is_plain = qparams.dtype == DType::QUInt8 && !qparams.is_per_channel();
-        is_plain.then(|| Self { shape: shape.to_vec(), format: format.of_shape(shape), qparams })
+        is_plain.then(|| Self { arrangement: Arrangement::in_format(shape, format), qparams })
     }
 
     /// The extents, outermost first; `[N, C, H, W]` of images.
     pub fn shape(&self) -> &[usize] {
-        &self.shape
+        self.arrangement.shape()
     }
 
     /// Scale and zero point.
@@ -37,9 +39,20 @@ impl ActivationSpec {
         &self.qparams
     }
 
-    /// In which of its memory formats PyTorch would have an image; kernels always have it channels-last.
+    /// In which of its memory formats PyTorch would have an image, or would bring it to before it looks at it;
+    /// kernels always have it channels-last.
     pub(crate) fn format(&self) -> MemoryFormat {
-        self.format
+        match self.image() {
+            Some(_) if self.arrangement.lies_as(&Arrangement::of_buffer(self.shape())) => {
+                MemoryFormat::ChannelsLast
+            }
+            _ => MemoryFormat::Contiguous,
+        }
+    }
+
+    /// Whether PyTorch would have it in row-major order of its shape.
+    pub(crate) fn is_row_major(&self) -> bool {
+        self.arrangement.lies_as(&Arrangement::row_major(self.shape()))
     }
 
     /// Scale and zero point, as kernels take them.
@@ -49,35 +62,47 @@ impl ActivationSpec {
 
     /// The number of bytes.
     pub fn byte_len(&self) -> usize {
-        self.shape.iter().product()
+        self.shape().iter().product()
     }
 
     /// The extents, if this is an image.
     pub(crate) fn image(&self) -> Option<ImageShape> {
-        let &[batch, channels, height, width] = self.shape.as_slice() else { return None };
+        let &[batch, channels, height, width] = self.shape() else { return None };
         Some(ImageShape { batch, channels, height, width })
     }
 
     /// Bytes from one pixel to the next; of what is not an image, those of its last axis.
     pub(crate) fn pitch(&self) -> usize {
-        self.image().map_or_else(|| self.shape.last().copied().unwrap_or(1), |image| image.channels)
+        self.image().map_or_else(|| self.shape().last().copied().unwrap_or(1), |image| image.channels)
     }
 
     /// The same values in another shape, in row-major order.
     pub(crate) fn with_shape(&self, shape: &[usize]) -> Self {
-        let format = MemoryFormat::Contiguous.of_shape(shape);
-        Self { shape: shape.to_vec(), format, qparams: Arc::clone(&self.qparams) }
+        Self { arrangement: Arrangement::row_major(shape), qparams: Arc::clone(&self.qparams) }
     }
 
     /// An image of other extents with the same scale.
     pub(crate) fn with_image(&self, image: ImageShape, format: MemoryFormat) -> Self {
         let shape = [image.batch, image.channels, image.height, image.width];
-        Self { shape: shape.to_vec(), format: format.of_shape(&shape), qparams: Arc::clone(&self.qparams) }
+        Self { arrangement: Arrangement::in_format(&shape, format), qparams: Arc::clone(&self.qparams) }
     }
 
     /// The same extents with other parameters, which are of a `quint8` with one scale too.
     pub(crate) fn with_qparams(&self, qparams: &QParams) -> Self {
-        Self { qparams: Arc::new(qparams.clone()), ..self.clone() }
+        Self { qparams: Arc::new(qparams.clone()), ..self.clone() }.settled()
+    }
+
+    /// What an operation makes of it: the same extents without gaps.
+    pub(crate) fn settled(&self) -> Self {
+        let format = self.arrangement.suggested_format();
+        Self { arrangement: Arrangement::in_format(self.shape(), format), qparams: Arc::clone(&self.qparams) }
+    }
+
+    /// The same values rearranged. As PyTorch does, they are copied to row-major order where a new shape asks for it.
+    pub(crate) fn rearranged(&self, rearrangement: &Rearrangement) -> Self {
+        let copied = || Arrangement::row_major(&rearrangement.shape(self.shape()));
+        let arrangement = self.arrangement.rearranged(rearrangement).unwrap_or_else(copied);
+        Self { arrangement, qparams: Arc::clone(&self.qparams) }
     }
 }
 
@@ -88,8 +113,21 @@ pub enum Planned {
     Kernel(Box<dyn Kernel>, ActivationSpec),
     /// One kernel for each input writes part of every pixel of the output; these parts make it up.
     Pieces(Vec<Piece>, ActivationSpec),
-    /// The output is the first input's buffer as it is.
+    /// The output is the first input as it is.
     View(ActivationSpec),
+    /// The output is the first input, or a part of it, in another order.
+    Rearranged(Rearrangement),
+    /// As `planned`, of inputs that are rearranged before; the output is rearranged after.
+    Around {
+        /// What to do with each input, one after the other.
+        inputs: Vec<Vec<Rearrangement>>,
+        /// What to do then.
+        planned: Box<Planned>,
+        /// What to do with the output, one after the other.
+        output: Vec<Rearrangement>,
+        /// What the output then is.
+        spec: ActivationSpec,
+    },
 }
 
 /// One of the parts that make up an output.
@@ -97,8 +135,10 @@ pub enum Planned {
 pub struct Piece {
     /// Writes it.
     pub kernel: Box<dyn Kernel>,
-    /// Where it begins within the first pixel.
+    /// Where it begins within the output.
     pub offset: usize,
+    /// From one pixel that it writes to the next.
+    pub pitch: usize,
 }
 
 /// An integer operation for inputs of one shape.
@@ -134,9 +174,9 @@ pub trait Kernel: Debug + Send + Sync {
         None
     }
 
-    /// Whether this only copies its input to where it belongs.
-    fn is_copy(&self) -> bool {
-        false
+    /// Bytes of a pixel, if this only copies pixels to where they belong.
+    fn as_copy(&self) -> Option<usize> {
+        None
     }
 
     /// The kernel that does this and then `addition`, whose second operand becomes its last input; bit for bit

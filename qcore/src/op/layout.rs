@@ -102,14 +102,6 @@ impl MemoryFormat {
             _ => Self::Contiguous,
         }
     }
-
-    /// That of an array of this shape that lies so: one channel, or one pixel, is channels-last either way.
-    pub(crate) fn of_shape(self, shape: &[usize]) -> Self {
-        match *shape {
-            [_, 1, _, _] | [_, _, 1, 1] => Self::ChannelsLast,
-            _ => self,
-        }
-    }
 }
 
 /// A quantized image, and its integers in channels-last order.

@@ -12,7 +12,7 @@ use super::layout::{Integers, row_major};
 use super::weights::{QuantizedWeights, StoredWeight, WeightsInfo, check_bias, load_bias, save_bias};
 use super::{
     ActivationSpec, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Planned,
-    QuantizedOp,
+    QuantizedOp, Rearrangement,
 };
 use crate::archive::{Archive, ArchiveWriter, Record};
 use crate::layers::BatchNorm1d;
@@ -188,22 +188,28 @@ impl QuantizedOp for QuantizedLinear {
         self.info.output(output)
     }
 
-    /// Only of rows that lie one after the other: the last axis of an image does not.
     fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
         let [x] = exactly_shared(NAME, inputs)?;
         self.info.check_input(NAME, x.qparams())?;
         let (rows, shape) = rows(&self.info.shape, x.shape())?;
-        if x.image().is_some() {
-            return Ok(None);
-        }
         let kernel = LinearKernel {
             rows,
             packed: Arc::clone(&self.packed),
             zero_point: self.info.input_zero_point(),
             requantization: Arc::clone(&self.requantization),
         };
-        let output = x.with_shape(&shape).with_qparams(&self.info.output);
-        Ok(Some(Planned::Kernel(Box::new(kernel), output)))
+        let output = |shape: &[usize]| x.with_shape(shape).with_qparams(&self.info.output);
+        if x.image().is_none() {
+            return Ok(Some(Planned::Kernel(Box::new(kernel), output(&shape))));
+        }
+        // The rows of an image do not lie one after the other.
+        let (out_features, in_features) = features(&self.info.shape)?;
+        Ok(Some(Planned::Around {
+            inputs: vec![vec![Rearrangement::Reshape(vec![rows, in_features])]],
+            planned: Box::new(Planned::Kernel(Box::new(kernel), output(&[rows, out_features]))),
+            spec: output(&shape),
+            output: vec![Rearrangement::Reshape(shape)],
+        }))
     }
 
     fn weight(&self) -> Option<QTensor> {

@@ -4,11 +4,12 @@ use ndarray::IxDyn;
 use qkernels::pool::{MeanExtents, MeanRule};
 use serde::{Deserialize, Serialize};
 
+use super::arrangement::Arrangement;
 use super::inputs::{exactly, exactly_shared, refused, take_one};
 use super::kernel::bytewise;
-use super::layout::{Activation, Integers, MemoryFormat, per_tensor, with_integers, with_qparams_of};
+use super::layout::{Activation, Integers, per_tensor, with_integers, with_qparams_of};
 use super::plain::plain_record;
-use super::{ActivationSpec, Lowering, Op, OutputRule, Planned, QuantizedOp};
+use super::{ActivationSpec, Lowering, Op, OutputRule, Planned, QuantizedOp, Rearrangement};
 use crate::tensor::resolve_axis;
 use crate::{Backend, DType, Error, QTensor, Result, Tensor};
 
@@ -170,20 +171,47 @@ impl QuantizedOp for QuantizedMean {
         with_integers!(NAME, x, integers => self.run(x, integers))
     }
 
-    /// Only over the pixels of an image.
     fn plan(&self, inputs: &[ActivationSpec]) -> Result<Option<Planned>> {
         let [x] = exactly_shared(NAME, inputs)?;
         let reduction = self.mean.reduction(x.shape())?;
-        let Some(image) = x.image().filter(|_| reduction.is_plane(x.shape().len())) else { return Ok(None) };
-        let pixels = image.height * image.width;
-        let is_row_major = x.format() == MemoryFormat::Contiguous || image.channels == 1 || pixels == 1;
-        let rule = self.rule(&reduction, x.shape().len(), is_row_major, DType::QUInt8);
-        let extents = MeanExtents { outer: image.batch, reduced: pixels, inner: image.channels };
+        let rule = self.rule(&reduction, x.shape().len(), x.is_row_major(), DType::QUInt8);
         let qparams = x.kernel_qparams();
-        let output = x.with_shape(&reduction.output_shape);
-        Ok(Some(bytewise(&output, move |input, output| {
-            qkernels::pool::mean(extents, qparams, rule, input, output)
-        })))
+        let kernel = |extents: MeanExtents| {
+            let output = x.with_shape(&[extents.outer, extents.inner]);
+            bytewise(&output, move |input, output| {
+                qkernels::pool::mean(extents, qparams, rule, input, output)
+            })
+        };
+        let (kept, averaged) = reduction.order.split_at(reduction.kept);
+        let extent = |axes: &[usize]| axes.iter().map(|&axis| x.shape()[axis]).product();
+        // Where the averaged axes are neighbours in memory, they are read as they lie.
+        let order = Arrangement::of_buffer(x.shape()).order();
+        let first =
+            averaged.first().and_then(|first| order.iter().position(|axis| axis == first)).unwrap_or(0);
+        let (outer, rest) = order.split_at(first);
+        let inner = rest.strip_prefix(averaged);
+        let (planned, kept_in_memory, before) = match inner {
+            Some(inner) => {
+                let extents =
+                    MeanExtents { outer: extent(outer), reduced: reduction.reduced, inner: extent(inner) };
+                (kernel(extents), [outer, inner].concat(), Vec::new())
+            }
+            None => {
+                let extents = MeanExtents { outer: reduction.outer, reduced: reduction.reduced, inner: 1 };
+                let rows = vec![reduction.outer, reduction.reduced];
+                let before =
+                    vec![Rearrangement::Permute(reduction.order.clone()), Rearrangement::Reshape(rows)];
+                (kernel(extents), kept.to_vec(), before)
+            }
+        };
+        let place = |axis: &usize| kept_in_memory.iter().position(|kept| kept == axis).unwrap_or(0);
+        let after = vec![
+            Rearrangement::Reshape(kept_in_memory.iter().map(|&axis| x.shape()[axis]).collect()),
+            Rearrangement::Permute(kept.iter().map(place).collect()),
+            Rearrangement::Reshape(reduction.output_shape.clone()),
+        ];
+        let spec = x.with_shape(&reduction.output_shape);
+        Ok(Some(Planned::Around { inputs: vec![before], planned: Box::new(planned), output: after, spec }))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod adaptive_avg_pool2d;
 mod arithmetic;
+mod arrangement;
 mod avg_pool2d;
 mod batch_norm;
 mod cat;
@@ -49,11 +50,13 @@ pub use mean::{Mean, QuantizedMean, mean};
 pub use pair::{Pair, pair};
 pub use permute::{Permute, Transpose, permute, transpose};
 pub use pieces::{Chunk, Split, chunk, split};
+pub use rearrange::Rearrangement;
 pub use relu::{ReLU, relu};
 pub use reshape::{Extent, QuantizedReshape, Reshape, reshape};
 pub use scalar::{AddScalar, MulScalar, add_scalar, mul_scalar};
 pub use weights::QuantizedWeights;
 
+pub(crate) use arrangement::Arrangement;
 pub(crate) use batch_norm::{Spatial, Statistics};
 pub(crate) use layout::MemoryFormat;
 

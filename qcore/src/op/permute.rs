@@ -1,9 +1,8 @@
 //! `permute` and `transpose`: axes change places, nothing is copied.
 
-use ndarray::{ArcArray, IxDyn};
 use serde::{Deserialize, Serialize};
 
-use super::rearrange::{Rearrange, rearranging_operation};
+use super::rearrange::{Rearrange, Rearrangement, rearranging_operation};
 use crate::tensor::resolve_axis;
 use crate::{Error, Result};
 
@@ -30,8 +29,7 @@ impl Permute {
 impl Rearrange for Permute {
     const NAME: &'static str = "permute";
 
-    fn rearrange<T: Clone>(&self, values: ArcArray<T, IxDyn>) -> Result<ArcArray<T, IxDyn>> {
-        let shape = values.shape();
+    fn rearrangement(&self, shape: &[usize]) -> Result<Rearrangement> {
         if self.dims.len() != shape.len() {
             return Err(Error::shape(Self::NAME, format!("{} axes", self.dims.len()), shape));
         }
@@ -47,7 +45,7 @@ impl Rearrange for Permute {
             }
             order.push(axis);
         }
-        Ok(values.permuted_axes(IxDyn(&order)))
+        Ok(Rearrangement::Permute(order))
     }
 }
 
@@ -77,11 +75,12 @@ impl Transpose {
 impl Rearrange for Transpose {
     const NAME: &'static str = "transpose";
 
-    fn rearrange<T: Clone>(&self, mut values: ArcArray<T, IxDyn>) -> Result<ArcArray<T, IxDyn>> {
-        let first = resolve_axis(Self::NAME, self.dim0, values.shape())?;
-        let second = resolve_axis(Self::NAME, self.dim1, values.shape())?;
-        values.swap_axes(first, second);
-        Ok(values)
+    fn rearrangement(&self, shape: &[usize]) -> Result<Rearrangement> {
+        let first = resolve_axis(Self::NAME, self.dim0, shape)?;
+        let second = resolve_axis(Self::NAME, self.dim1, shape)?;
+        let mut order: Vec<usize> = (0..shape.len()).collect();
+        order.swap(first, second);
+        Ok(Rearrangement::Permute(order))
     }
 }
 

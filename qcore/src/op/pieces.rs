@@ -1,30 +1,27 @@
 //! `chunk` and `split`: one piece of a tensor, cut along an axis.
 
-use ndarray::{ArcArray, Axis, IxDyn, Slice};
 use serde::{Deserialize, Serialize};
 
-use super::rearrange::{Rearrange, rearranging_operation};
+use super::rearrange::{Rearrange, Rearrangement, rearranging_operation};
 use crate::tensor::resolve_axis;
 use crate::{Error, Result};
 
 /// Piece `piece` of those of length `size` along `axis`; the last may be shorter.
-fn piece_of<T: Clone>(
+fn piece_of(
     operation: &'static str,
-    mut values: ArcArray<T, IxDyn>,
+    shape: &[usize],
     axis: usize,
     size: usize,
     piece: usize,
-) -> Result<ArcArray<T, IxDyn>> {
-    let extent = values.shape()[axis];
+) -> Result<Rearrangement> {
+    let extent = shape[axis];
     let Some(start) = piece.checked_mul(size).filter(|&start| start < extent.max(1)) else {
         let pieces = extent.max(1).div_ceil(size);
         let message =
             format!("axis {axis} of extent {extent} gives {pieces} pieces, piece {piece} is not there");
         return Err(Error::parameter(operation, message));
     };
-    let end = start.saturating_add(size).min(extent);
-    values.slice_axis_inplace(Axis(axis), Slice::from(start..end));
-    Ok(values)
+    Ok(Rearrangement::Cut { axis, range: start..start.saturating_add(size).min(extent) })
 }
 
 /// One of `chunks` pieces of nearly equal length along an axis, as PyTorch cuts them: each is
@@ -58,10 +55,10 @@ impl Chunk {
 impl Rearrange for Chunk {
     const NAME: &'static str = "chunk";
 
-    fn rearrange<T: Clone>(&self, values: ArcArray<T, IxDyn>) -> Result<ArcArray<T, IxDyn>> {
-        let axis = resolve_axis(Self::NAME, self.dim, values.shape())?;
-        let size = values.shape()[axis].div_ceil(self.chunks).max(1);
-        piece_of(Self::NAME, values, axis, size, self.piece)
+    fn rearrangement(&self, shape: &[usize]) -> Result<Rearrangement> {
+        let axis = resolve_axis(Self::NAME, self.dim, shape)?;
+        let size = shape[axis].div_ceil(self.chunks).max(1);
+        piece_of(Self::NAME, shape, axis, size, self.piece)
     }
 }
 
@@ -97,9 +94,9 @@ impl Split {
 impl Rearrange for Split {
     const NAME: &'static str = "split";
 
-    fn rearrange<T: Clone>(&self, values: ArcArray<T, IxDyn>) -> Result<ArcArray<T, IxDyn>> {
-        let axis = resolve_axis(Self::NAME, self.dim, values.shape())?;
-        piece_of(Self::NAME, values, axis, self.split_size, self.piece)
+    fn rearrangement(&self, shape: &[usize]) -> Result<Rearrangement> {
+        let axis = resolve_axis(Self::NAME, self.dim, shape)?;
+        piece_of(Self::NAME, shape, axis, self.split_size, self.piece)
     }
 }
 

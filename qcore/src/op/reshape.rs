@@ -1,14 +1,10 @@
 //! `reshape`: the same values in row-major order, in another shape.
 
-use ndarray::{ArcArray, IxDyn};
-use qkernels::quantize::{ImageShape, nchw_to_nhwc, nhwc_to_nchw};
 use serde::{Deserialize, Serialize};
 
-use super::inputs::exactly_shared;
-use super::kernel::bytewise;
-use super::layout::{element_count, row_major};
+use super::layout::element_count;
 use super::plain::plain_record;
-use super::rearrange::{Rearrange, float, quantized};
+use super::rearrange::{Rearrange, Rearrangement, float, planned, quantized};
 use super::{ActivationSpec, Lowering, Op, OutputRule, Planned, QuantizedOp};
 use crate::{Error, QTensor, Result, Tensor};
 
@@ -122,41 +118,9 @@ struct SizedReshape<'a> {
 impl Rearrange for SizedReshape<'_> {
     const NAME: &'static str = NAME;
 
-    fn rearrange<T: Clone>(&self, values: ArcArray<T, IxDyn>) -> Result<ArcArray<T, IxDyn>> {
-        let shape = self.reshape.output_shape(values.shape(), self.sizes)?;
-        reshaped(NAME, values, &shape)
+    fn rearrangement(&self, shape: &[usize]) -> Result<Rearrangement> {
+        self.reshape.output_shape(shape, self.sizes).map(Rearrangement::Reshape)
     }
-}
-
-/// The values of a buffer in row-major order, in a shape of as many.
-pub(super) fn planned_reshape(input: &ActivationSpec, shape: &[usize]) -> Planned {
-    let output = input.with_shape(shape);
-    let pixels = |image: ImageShape| image.height * image.width;
-    let is_row_major = |image: ImageShape| image.channels == 1 || pixels(image) == 1;
-    // Images with more than one channel and pixel do not lie in row-major order.
-    let [from, to] = [input, &output].map(|spec| spec.image().filter(|&image| !is_row_major(image)));
-    match (from, to) {
-        (None, None) => Planned::View(output),
-        (Some(from), None) => bytewise(&output, move |input, output| nhwc_to_nchw(input, from, output)),
-        (None, Some(to)) => bytewise(&output, move |input, output| nchw_to_nhwc(input, to, output)),
-        (Some(from), Some(to)) if from == to => Planned::View(output),
-        (Some(from), Some(to)) => bytewise(&output, move |input, output| {
-            let mut row_major = vec![0; input.len()];
-            nhwc_to_nchw(input, from, &mut row_major)?;
-            nchw_to_nhwc(&row_major, to, output)
-        }),
-    }
-}
-
-/// The values in row-major order, in a shape of as many.
-pub(super) fn reshaped<T: Clone>(
-    operation: &'static str,
-    values: ArcArray<T, IxDyn>,
-    shape: &[usize],
-) -> Result<ArcArray<T, IxDyn>> {
-    row_major(&values)
-        .into_shape_with_order(IxDyn(shape))
-        .map_err(|_| Error::shape(operation, format!("as many values as {shape:?} has"), values.shape()))
 }
 
 plain_record!(Reshape, QuantizedReshape);
@@ -205,8 +169,7 @@ impl QuantizedReshape {
     /// # Errors
     /// As [`Reshape::forward_sized`].
     pub fn plan_sized(&self, inputs: &[ActivationSpec], sizes: &[usize]) -> Result<Option<Planned>> {
-        let [x] = exactly_shared(NAME, inputs)?;
-        Ok(Some(planned_reshape(x, &self.reshape.output_shape(x.shape(), sizes)?)))
+        planned(&SizedReshape { reshape: &self.reshape, sizes }, inputs).map(Some)
     }
 }
 

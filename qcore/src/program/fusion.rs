@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::step::{Action, BufferId, Output, Step};
+use super::step::{Action, BufferId, Output, Source, Step, Target};
 
 /// How often each buffer is read.
 fn readers(steps: &[Step], outputs: &[Output], buffers: usize) -> Vec<usize> {
@@ -16,6 +16,11 @@ fn readers(steps: &[Step], outputs: &[Output], buffers: usize) -> Vec<usize> {
         }
     }
     readers
+}
+
+/// Whether a buffer is read from its first byte to its last.
+fn is_whole(source: &Source, buffers: &[usize]) -> bool {
+    source.range == (0..buffers[source.buffer])
 }
 
 /// The last step that writes each buffer.
@@ -41,14 +46,18 @@ fn fused_clamp(steps: &[Step], index: usize, buffers: &[usize], outputs: &[Outpu
     let Action::Kernel { kernel, inputs, target } = &steps[index].action else { return None };
     let limits = kernel.as_clamp()?;
     let [input] = inputs.as_slice() else { return None };
-    if readers(steps, outputs, buffers.len())[input.buffer] != 1 {
+    if readers(steps, outputs, buffers.len())[input.buffer] != 1 || !is_whole(input, buffers) {
         return None;
     }
     let producer = writer(steps, input.buffer)?;
-    let Action::Kernel { kernel, inputs, .. } = &steps[producer].action else { return None };
+    let Action::Kernel { kernel, inputs, target: Target { pitch, .. } } = &steps[producer].action else {
+        return None;
+    };
     let kernel = kernel.with_clamp(limits)?;
     let path = joined(&steps[producer], &steps[index]);
-    let action = Action::Kernel { kernel, inputs: inputs.clone(), target: target.clone() };
+    // The clamp may see the same bytes in another shape.
+    let target = Target { pitch: *pitch, ..target.clone() };
+    let action = Action::Kernel { kernel, inputs: inputs.clone(), target };
     Some((producer, Step { path, action }))
 }
 
@@ -93,8 +102,8 @@ fn fused_addition(
         let producer = writer(steps, operand.buffer)?;
         let Action::Kernel { kernel, inputs, target: dense } = &steps[producer].action else { return None };
         let is_ready = writer(steps, other.buffer).is_none_or(|writer| writer < producer);
-        let is_whole = dense.pitch == dense.spec.pitch() && dense.spec.shape() == target.spec.shape();
-        if readers[operand.buffer] != 1 || !is_ready || !is_whole {
+        let is_dense = dense.pitch == dense.spec.pitch() && dense.spec.shape() == target.spec.shape();
+        if readers[operand.buffer] != 1 || !is_ready || !is_dense || !is_whole(operand, buffers) {
             return None;
         }
         let mut addition = addition;
@@ -129,10 +138,12 @@ pub(super) fn write_pieces_in_place(steps: &mut Vec<Step>, buffers: &[usize], ou
 fn producer_of_copy(steps: &[Step], index: usize, buffers: &[usize], outputs: &[Output]) -> Option<usize> {
     let Action::Kernel { kernel, inputs, .. } = &steps[index].action else { return None };
     let [input] = inputs.as_slice() else { return None };
-    if !kernel.is_copy() || readers(steps, outputs, buffers.len())[input.buffer] != 1 {
+    let pixel = kernel.as_copy()?;
+    if readers(steps, outputs, buffers.len())[input.buffer] != 1 || !is_whole(input, buffers) {
         return None;
     }
     let producer = writer(steps, input.buffer)?;
     let Action::Kernel { kernel, target, .. } = &steps[producer].action else { return None };
-    (kernel.takes_pitch() && target.offset == 0 && target.pitch == target.spec.pitch()).then_some(producer)
+    let is_dense = target.offset == 0 && target.pitch == target.spec.pitch() && target.pitch == pixel;
+    (kernel.takes_pitch() && is_dense).then_some(producer)
 }

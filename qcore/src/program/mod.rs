@@ -1,9 +1,10 @@
 //! `Program`: what a converted model runs for inputs of one shape.
 //!
 //! The generated network is walked once with symbolic [`Value`]s ([`record`]); every call becomes a [`Step`], and
-//! between int8 and float stand the conversions that are needed, each at most once. Then an addition moves into
-//! the convolution before it, what is concatenated is written where it belongs ([`fusion`]), and every buffer gets
-//! its place in one block of memory ([`placement`]). Running a program is a loop over its steps.
+//! between int8 and float stand the conversions that are needed, each at most once. Moving values is no step, but a
+//! [`view`] of where they are, until a kernel needs them in order. Then an addition moves into the convolution before
+//! it, what is concatenated is written where it belongs ([`fusion`]), and every buffer gets its place in one block of
+//! memory ([`placement`]). Running a program is a loop over its steps.
 
 mod cache;
 mod fusion;
@@ -12,7 +13,10 @@ mod placement;
 mod profile;
 mod record;
 mod step;
+#[cfg(test)]
+mod tests;
 mod value;
+mod view;
 mod workspace;
 
 use std::time::Instant;

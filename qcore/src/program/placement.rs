@@ -86,7 +86,7 @@ impl Placement {
     }
 
     pub(super) fn slice<'a>(&self, bytes: &'a [u8], source: &Source) -> &'a [u8] {
-        &bytes[self.ranges[source.buffer].clone()]
+        &bytes[self.ranges[source.buffer].clone()][source.range.clone()]
     }
 
     /// The part of the buffer that is written, and all other bytes.
@@ -100,10 +100,11 @@ impl Placement {
 
     pub(super) fn input<'a>(&self, others: &Others<'a>, source: &Source) -> &'a [u8] {
         let range = &self.ranges[source.buffer];
-        match range.start.checked_sub(others.after_start) {
+        let buffer = match range.start.checked_sub(others.after_start) {
             Some(start) => &others.after[start..start + range.len()],
             None => &others.before[range.clone()],
-        }
+        };
+        &buffer[source.range.clone()]
     }
 }
 

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::step::{Action, BufferId, Output, SlotId, Source, Step, Target, TensorFunction};
+use super::view::{Copied, View};
 use super::{Held, InputKey, Program, Value};
 use crate::model::{ConvertedNetwork, Quantizable};
-use crate::op::{ActivationSpec, MemoryFormat, Planned};
+use crate::op::{ActivationSpec, Arrangement, MemoryFormat, Piece, Planned, Rearrangement};
 use crate::values::Values;
 use crate::{Error, QParams, QTensor, Result, Tensor};
 
@@ -29,7 +30,7 @@ pub(crate) struct Recorder {
 struct Recorded {
     shape: Vec<usize>,
     float: Option<SlotId>,
-    buffer: Option<Source>,
+    buffer: Option<View>,
     int8: Option<SlotId>,
     /// How to quantize it, if it was made in float and an int8 operation may read it.
     qparams: Option<Arc<QParams>>,
@@ -53,9 +54,7 @@ impl Program {
         })?;
         let outputs = M::Output::into_vec(network.run(values)?);
         let outputs: Vec<ValueId> = outputs.iter().map(Value::id).collect();
-        let mut recorder = recorder.take();
-        let outputs = outputs.into_iter().map(|id| recorder.output(id)).collect::<Result<_>>()?;
-        Ok(Self::new(keys, recorder.steps, outputs, recorder.buffers, &recorder.slots))
+        recorder.take().finish(keys, &outputs)
     }
 }
 
@@ -64,7 +63,13 @@ impl Recorder {
         &self.values[value].shape
     }
 
-    fn input(&mut self, tensor: &Tensor, qparams: Option<QParams>) -> ValueId {
+    /// The program for inputs of these shapes, with the values that it gives.
+    pub(super) fn finish(mut self, inputs: Vec<InputKey>, outputs: &[ValueId]) -> Result<Program> {
+        let outputs = outputs.iter().map(|&id| self.output(id)).collect::<Result<_>>()?;
+        Ok(Program::new(inputs, self.steps, outputs, self.buffers, &self.slots))
+    }
+
+    pub(super) fn input(&mut self, tensor: &Tensor, qparams: Option<QParams>) -> ValueId {
         let slot = self.slot(Held::Float(tensor.clone()));
         self.value(Recorded {
             shape: tensor.shape().to_vec(),
@@ -108,31 +113,97 @@ impl Recorder {
             None => None,
         };
         let Some(planned) = planned else { return self.int8_tensors(path, inputs, forward) };
-        let sources = inputs.iter().map(|&id| self.buffer(id)).collect::<Result<Vec<_>>>()?;
-        let source = match planned {
-            Planned::View(spec) => {
-                let [source] = sources.as_slice() else {
-                    return Err(Error::Unsupported("a view of several values".into()));
-                };
-                Source { buffer: source.buffer, spec }
+        let views = inputs.iter().map(|&id| match planned {
+            // What is read as it is may have other readers, who need no copy of their own.
+            Planned::Kernel(..) | Planned::Pieces(..) => self.buffer(id).map(View::of),
+            _ => self.view(id),
+        });
+        let views = views.collect::<Result<_>>()?;
+        let view = self.planned(path, views, planned)?;
+        let shape = view.spec().shape().to_vec();
+        Ok(self.value(Recorded { shape, float: None, buffer: Some(view), int8: None, qparams: None }))
+    }
+
+    fn planned(&mut self, path: &Arc<str>, inputs: Vec<View>, planned: Planned) -> Result<View> {
+        match planned {
+            Planned::View(spec) => only(inputs).map(|view| view.with_spec(spec)),
+            Planned::Rearranged(rearrangement) => {
+                let view = only(inputs)?.called(path);
+                self.rearranged(view, &rearrangement)
+            }
+            Planned::Around { inputs: before, planned, output: after, spec } => {
+                let before = inputs.into_iter().zip(before).map(|(view, before)| {
+                    let view = if before.is_empty() { view } else { view.called(path) };
+                    before.iter().try_fold(view, |view, rearrangement| self.rearranged(view, rearrangement))
+                });
+                let inputs = before.collect::<Result<_>>()?;
+                let view = self.planned(path, inputs, *planned)?;
+                let view = after
+                    .iter()
+                    .try_fold(view, |view, rearrangement| self.rearranged(view, rearrangement))?;
+                Ok(view.with_spec(spec))
             }
             Planned::Kernel(kernel, spec) => {
-                let buffer = self.new_buffer(&spec);
+                let inputs = self.in_order(&inputs)?;
+                let (spec, buffer) = (spec.settled(), self.new_buffer(&spec));
                 let target = Target::whole(buffer, spec.clone());
-                self.push(path, Action::Kernel { kernel, inputs: sources, target });
-                Source { buffer, spec }
+                self.push(path, Action::Kernel { kernel, inputs, target });
+                Ok(View::of(Source::whole(buffer, spec)))
             }
             Planned::Pieces(pieces, spec) => {
-                let buffer = self.new_buffer(&spec);
-                for (piece, source) in pieces.into_iter().zip(sources) {
-                    let target = Target { offset: piece.offset, ..Target::whole(buffer, spec.clone()) };
-                    let (kernel, inputs) = (piece.kernel, vec![source]);
-                    self.push(path, Action::Kernel { kernel, inputs, target });
+                let inputs = self.in_order(&inputs)?;
+                let (spec, buffer) = (spec.settled(), self.new_buffer(&spec));
+                for (Piece { kernel, offset, pitch }, input) in pieces.into_iter().zip(inputs) {
+                    let target = Target { buffer, spec: spec.clone(), offset, pitch };
+                    self.push(path, Action::Kernel { kernel, inputs: vec![input], target });
                 }
-                Source { buffer, spec }
+                Ok(View::of(Source::whole(buffer, spec)))
             }
-        };
-        Ok(self.buffer_value(source))
+        }
+    }
+
+    /// Each view as kernels read it.
+    fn in_order(&mut self, views: &[View]) -> Result<Vec<Source>> {
+        views.iter().map(|view| self.source(view)).collect()
+    }
+
+    /// The view as kernels read it.
+    fn source(&mut self, view: &View) -> Result<Source> {
+        match view.as_source() {
+            Some(source) => Ok(source),
+            None => {
+                let target = Arrangement::of_buffer(view.spec().shape());
+                self.copy(view, &target, view.spec().clone())
+            }
+        }
+    }
+
+    /// The view rearranged, copied if it must be.
+    fn rearranged(&mut self, view: View, rearrangement: &Rearrangement) -> Result<View> {
+        if let Some(view) = view.rearranged(rearrangement) {
+            return Ok(view);
+        }
+        // A new shape that the old order has no strides for. Where the new order has some for the old shape, one copy
+        // does it all.
+        let spec = view.spec().rearranged(rearrangement);
+        let old_shape = view.spec().shape();
+        let reshape = Rearrangement::Reshape(old_shape.to_vec());
+        if let Some(target) = Arrangement::of_buffer(spec.shape()).rearranged(&reshape) {
+            return self.copy(&view, &target, spec).map(View::of);
+        }
+        let flat = spec.with_shape(&[spec.byte_len()]);
+        let row_major = View::of(self.copy(&view, &Arrangement::row_major(old_shape), flat)?);
+        let reshaped = row_major.rearranged(&Rearrangement::Reshape(spec.shape().to_vec()));
+        reshaped.map(|reshaped| reshaped.with_spec(spec)).ok_or_else(unobserved)
+    }
+
+    /// Copies a view to a buffer of its own, where its values lie as `target` and are what `spec` says.
+    fn copy(&mut self, view: &View, target: &Arrangement, spec: ActivationSpec) -> Result<Source> {
+        let Copied { path, kernel, source } = view.copy_to(target, spec.pitch())?;
+        let buffer = self.new_buffer(&spec);
+        let target = Target::whole(buffer, spec.clone());
+        self.push(&path, Action::Kernel { kernel, inputs: vec![source], target });
+        Ok(Source::whole(buffer, spec))
     }
 
     fn int8_tensors(
@@ -163,8 +234,8 @@ impl Recorder {
     /// What the value is, or will be, as a buffer.
     fn activation_spec(&self, id: ValueId) -> Option<ActivationSpec> {
         let value = &self.values[id];
-        if let Some(source) = &value.buffer {
-            return Some(source.spec.clone());
+        if let Some(view) = &value.buffer {
+            return Some(view.spec().clone());
         }
         let (format, qparams) = match value.int8.map(|slot| &self.slots[slot]) {
             Some(Held::Int8(tensor)) => (tensor.memory_format(), tensor.shared_qparams()),
@@ -176,10 +247,20 @@ impl Recorder {
         ActivationSpec::new(&value.shape, format, qparams)
     }
 
-    /// The value in a buffer, which [`Recorder::activation_spec`] said it can be in.
+    /// The value where it lies in a buffer.
+    fn view(&mut self, id: ValueId) -> Result<View> {
+        match &self.values[id].buffer {
+            Some(view) => Ok(view.clone()),
+            None => self.buffer(id).map(View::of),
+        }
+    }
+
+    /// The value in a buffer, which [`Recorder::activation_spec`] said it can be in, as kernels read it.
     fn buffer(&mut self, id: ValueId) -> Result<Source> {
-        if let Some(source) = &self.values[id].buffer {
-            return Ok(source.clone());
+        if let Some(view) = self.values[id].buffer.clone() {
+            let source = self.source(&view)?;
+            self.values[id].buffer = Some(View::of(source.clone()));
+            return Ok(source);
         }
         let spec = self.activation_spec(id).ok_or_else(unobserved)?;
         let buffer = self.new_buffer(&spec);
@@ -191,8 +272,8 @@ impl Recorder {
             (None, None) => return Err(unobserved()),
         };
         self.push_conversion(action);
-        let source = Source { buffer, spec };
-        self.values[id].buffer = Some(source.clone());
+        let source = Source::whole(buffer, spec);
+        self.values[id].buffer = Some(View::of(source.clone()));
         Ok(source)
     }
 
@@ -202,8 +283,9 @@ impl Recorder {
         if let Some(slot) = value.int8 {
             return Ok(slot);
         }
-        let slot = match (value.buffer.clone(), value.float) {
-            (Some(input), _) => {
+        let slot = match (&value.buffer, value.float) {
+            (Some(_), _) => {
+                let input = self.buffer(id)?;
                 let zeros = super::held::load(&vec![0; input.spec.byte_len()], &input.spec)?;
                 let output = self.slot(Held::Int8(zeros));
                 self.push_conversion(Action::Load { input, output });
@@ -229,8 +311,9 @@ impl Recorder {
         if let Some(slot) = value.float {
             return Ok(slot);
         }
-        let slot = match (value.buffer.clone(), value.int8) {
-            (Some(input), _) => {
+        let slot = match (&value.buffer, value.int8) {
+            (Some(_), _) => {
+                let input = self.buffer(id)?;
                 let zeros = super::held::dequantize(&vec![0; input.spec.byte_len()], &input.spec)?;
                 let output = self.slot(Held::Float(zeros));
                 self.push_conversion(Action::Dequantize { input, output });
@@ -250,7 +333,7 @@ impl Recorder {
         let value = &self.values[id];
         match (value.float, &value.buffer, value.int8) {
             (Some(slot), ..) | (None, None, Some(slot)) => Ok(Output::Slot(slot)),
-            (None, Some(source), _) => Ok(Output::Buffer(source.clone())),
+            (None, Some(_), _) => self.buffer(id).map(Output::Buffer),
             (None, None, None) => Err(unobserved()),
         }
     }
@@ -266,11 +349,6 @@ impl Recorder {
             _ => "copy",
         };
         self.push(&Arc::from(path), action);
-    }
-
-    fn buffer_value(&mut self, source: Source) -> ValueId {
-        let shape = source.spec.shape().to_vec();
-        self.value(Recorded { shape, float: None, buffer: Some(source), int8: None, qparams: None })
     }
 
     fn value(&mut self, value: Recorded) -> ValueId {
@@ -297,7 +375,7 @@ impl Recorder {
     }
 }
 
-fn only(inputs: Vec<Held>) -> Result<Held> {
+fn only<T>(inputs: Vec<T>) -> Result<T> {
     inputs.into_iter().next().ok_or_else(unobserved)
 }
 

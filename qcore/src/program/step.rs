@@ -1,6 +1,7 @@
 //! `Step`: one thing that a program does.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::Answer;
@@ -44,19 +45,26 @@ pub(super) enum Action {
 /// An operation on tensors, in either domain.
 pub(super) type TensorFunction = Arc<dyn Fn(Vec<Held>) -> Result<Held> + Send + Sync>;
 
-/// A buffer that is read.
+/// A buffer that is read, or a part of it.
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) buffer: BufferId,
+    pub(super) range: Range<usize>,
     pub(super) spec: ActivationSpec,
 }
 
-/// A buffer that is written, or a slice of every pixel of it.
+impl Source {
+    pub(super) fn whole(buffer: BufferId, spec: ActivationSpec) -> Self {
+        Self { buffer, range: 0..spec.byte_len(), spec }
+    }
+}
+
+/// A buffer that is written, or a part of it.
 #[derive(Clone, Debug)]
 pub(super) struct Target {
     pub(super) buffer: BufferId,
     pub(super) spec: ActivationSpec,
-    /// Of the slice within the first pixel.
+    /// Where it begins.
     pub(super) offset: usize,
     /// Bytes from one pixel to the next.
     pub(super) pitch: usize,

@@ -2,9 +2,12 @@
 
 mod allocations;
 mod memory;
+mod rearrangements;
 mod residuals;
 mod serving;
 mod steps;
+
+use std::sync::{Mutex, PoisonError};
 
 use qcore::prelude::*;
 use qcore::{CalibrationOptions, Converted};
@@ -55,4 +58,14 @@ fn converted<M: Quantizable<Input = Tensor>>(model: &M, backend: Backend, shape:
 /// The paths of the steps of one run.
 fn paths<M: Quantizable<Input = Tensor>>(model: &Converted<M>, input: &Tensor) -> Vec<String> {
     model.profile(input).unwrap().steps.into_iter().map(|step| step.path).collect()
+}
+
+/// What `body` gives with so many threads a call. One at a time: the number holds for the whole process.
+fn with_num_threads<T>(threads: usize, body: impl FnOnce() -> T) -> T {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    qcore::set_num_threads(threads);
+    let result = body();
+    qcore::set_num_threads(0);
+    result
 }

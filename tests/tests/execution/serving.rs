@@ -5,23 +5,31 @@ use std::thread;
 use qcore::prelude::*;
 use tests::tensors::noise;
 
-use super::{converted, residual};
+use super::{converted, residual, with_num_threads};
 
+/// Every thread brings every shape, each in another order; large ones are worth several threads of their own.
 #[test]
 fn threads_share_one_model() {
-    let model = converted(&residual(), Backend::Native, &[1, 3, 16, 16]);
-    let inputs: Vec<Tensor> = (0..8).map(|seed| noise(&[1, 3, 16, 16], seed)).collect();
-    let expected: Vec<Tensor> = inputs.iter().map(|input| model.forward(input).unwrap()).collect();
-    thread::scope(|scope| {
-        for offset in 0..4 {
-            let (model, inputs, expected) = (&model, &inputs, &expected);
-            scope.spawn(move || {
-                for index in (0..8).map(|index| (index + offset) % 8) {
-                    assert_eq!(model.forward(&inputs[index]).unwrap(), expected[index]);
+    let shapes = [[1, 3, 16, 16], [1, 3, 64, 48], [3, 3, 33, 41], [2, 3, 8, 9]];
+    let inputs: Vec<Tensor> = shapes.iter().zip(0..).map(|(shape, seed)| noise(shape, seed)).collect();
+    for backend in Backend::ALL {
+        let model = || converted(&residual(), backend, &[1, 3, 16, 16]);
+        let alone = model();
+        let expected: Vec<Tensor> =
+            with_num_threads(1, || inputs.iter().map(|input| alone.forward(input).unwrap()).collect());
+        for num_threads in [1, 2] {
+            let shared = model();
+            let serve = |offset: usize| {
+                for index in (0..12).map(|index| (index * (offset + 1) + offset) % inputs.len()) {
+                    let found = shared.forward(&inputs[index]).unwrap();
+                    assert_eq!(found, expected[index], "{backend}, {num_threads} threads a call");
                 }
+            };
+            with_num_threads(num_threads, || {
+                thread::scope(|scope| (0..4).for_each(|offset| drop(scope.spawn(move || serve(offset)))));
             });
         }
-    });
+    }
 }
 
 /// More shapes than a model remembers, from several threads, so that they also race for the places.
