@@ -133,12 +133,12 @@ impl Arrangement {
                 _ => runs.push((extent, stride)),
             }
         }
-        let (mut left, mut stride) = (1, 0);
+        let (mut left, mut stride) = (1_usize, 0);
         for axis in (0..shape.len()).rev().filter(|&axis| shape[axis] > 1) {
             if left == 1 {
                 (left, stride) = runs.pop()?;
             }
-            if !usize::is_multiple_of(left, shape[axis]) {
+            if !left.is_multiple_of(shape[axis]) {
                 return None;
             }
             strides[axis] = stride;

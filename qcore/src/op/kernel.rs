@@ -111,7 +111,7 @@ impl ActivationSpec {
 pub enum Planned {
     /// One kernel makes the output.
     Kernel(Box<dyn Kernel>, ActivationSpec),
-    /// One kernel for each input writes part of every pixel of the output; these parts make it up.
+    /// One kernel for each input writes its part of the output; these parts make it up.
     Pieces(Vec<Piece>, ActivationSpec),
     /// The output is the first input as it is.
     View(ActivationSpec),

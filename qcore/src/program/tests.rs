@@ -22,7 +22,7 @@ impl Numbers {
     fn factors(&mut self, mut total: usize) -> Vec<usize> {
         let mut factors = Vec::new();
         while total > 1 || self.below(3) == 0 {
-            let divisors: Vec<usize> = (1..=total).filter(|divisor| total % divisor == 0).collect();
+            let divisors: Vec<usize> = (1..=total).filter(|&divisor| total.is_multiple_of(divisor)).collect();
             factors.push(divisors[self.below(divisors.len())]);
             total /= factors[factors.len() - 1];
         }
