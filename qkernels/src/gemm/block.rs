@@ -93,8 +93,9 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
     fn can_saturate(&self) -> bool {
         let bounds = self.matrix.pair_bounds();
         kernels::can_saturate(self.isa, bounds) && {
-            let bytes = self.source.span(self.rows.clone()).iter().copied();
-            let largest = bytes.fold(self.source.zero_point(), u8::max);
+            let bytes = self.source.span(self.rows.clone());
+            let zero_point = self.source.zero_point();
+            let largest = self.isa.run(|| bytes.iter().copied().fold(zero_point, u8::max));
             bounds.can_saturate([largest; 2])
         }
     }
@@ -171,16 +172,11 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         let rows = self.located.rows();
         for first_row in (0..rows).step_by(most_rows) {
             let end = rows.min(first_row + most_rows);
-            words.clear();
-            for row in first_row..end {
-                for run in 0..runs.count {
-                    words.extend(self.located.bytes(run, row).iter().map(|&q| i16::from(q)));
-                }
-            }
+            kernels::widen_rows(isa, &self.located, first_row..end, words);
+            sums.resize(end - first_row, [0; PANEL]);
             for panel in panels.clone() {
-                sums.clear();
-                sums.resize(end - first_row, self.initial(panel, 0..runs.count));
-                kernels::add_products(isa, words, matrix.quads(panel, 1), weights, sums);
+                let initial = self.initial(panel, 0..runs.count);
+                kernels::multiply_words(isa, words, matrix.quads(panel, 1), weights, &initial, sums);
                 self.finish(first_row, panel, sums);
             }
         }

@@ -1,7 +1,9 @@
 //! The product of activation rows and a panel in plain Rust: the definition of the other kernels.
 
+use std::ops::Range;
+
 use super::Sums;
-use crate::gemm::{PANEL, PanelQuad, QUAD};
+use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD};
 
 /// Columns multiplied at once: four dot products share the loads of one activation row.
 const COLUMNS: usize = 4;
@@ -9,14 +11,31 @@ const COLUMNS: usize = 4;
 /// Two neighbouring products are added first; written in pairs, this is one `pmaddwd` of SSE2.
 type Pair = [i16; 2];
 
-/// [`add_products`](super::add_products), four columns at a time.
-pub(super) fn add_products(rows: &[i16], quads: &[PanelQuad], widened: &mut Vec<i16>, sums: &mut [Sums]) {
+/// [`widen_rows`](super::widen_rows).
+pub(super) fn widen_rows(located: &LocatedRows<'_>, rows: Range<usize>, words: &mut Vec<i16>) {
+    words.clear();
+    for row in rows {
+        for run in 0..located.runs().count {
+            words.extend(located.bytes(run, row).iter().map(|&q| i16::from(q)));
+        }
+    }
+}
+
+/// [`multiply_words`](super::multiply_words), four columns at a time.
+pub(super) fn multiply_words(
+    rows: &[i16],
+    quads: &[PanelQuad],
+    widened: &mut Vec<i16>,
+    initial: &Sums,
+    sums: &mut [Sums],
+) {
     let depth = quads.len() * QUAD;
     for first in (0..PANEL).step_by(COLUMNS) {
         widen(quads, first, widened);
         for (row, sums) in rows.chunks_exact(depth).zip(&mut *sums) {
-            for (sum, product) in sums[first..].iter_mut().zip(dot4(row, widened, depth)) {
-                *sum = sum.wrapping_add(product);
+            let products = dot4(row, widened, depth);
+            for ((sum, initial), product) in sums[first..].iter_mut().zip(&initial[first..]).zip(products) {
+                *sum = initial.wrapping_add(product);
             }
         }
     }

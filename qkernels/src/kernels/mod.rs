@@ -25,6 +25,8 @@ mod lookup;
 mod requantize;
 mod transpose;
 
+use std::ops::Range;
+
 use crate::gemm::{LargeQuad, LocatedRows, PANEL, PairBounds, PanelQuad, QUAD};
 use crate::isa::Isa;
 
@@ -128,20 +130,32 @@ pub(crate) fn multiply_tile(isa: Isa, tile: &Tile<'_>, sums: &mut [Sums]) {
     }
 }
 
-/// Adds `sum over k of rows[row][k] * quads[k][column]` to `sums[row][column]`, all of it 16 bits wide.
+/// The activations of `rows` as [`multiply_words`] takes them, `[rows][padded depth]`.
+pub(crate) fn widen_rows(isa: Isa, located: &LocatedRows<'_>, rows: Range<usize>, words: &mut Vec<i16>) {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = isa.avx2() {
+        return avx2::widen_rows(avx2, located, rows, words);
+    }
+    let _ = isa;
+    generic::widen_rows(located, rows, words);
+}
+
+/// `sums[row][column] = initial[column] + sum over k of rows[row][k] * quads[k][column]`, 16 bits wide.
 ///
 /// `rows` are activations, as many rows as `sums`, each as long as the panel is deep; `widened` is a buffer.
-pub(crate) fn add_products(
+pub(crate) fn multiply_words(
     isa: Isa,
     rows: &[i16],
     quads: &[PanelQuad],
     widened: &mut Vec<i16>,
+    initial: &Sums,
     sums: &mut [Sums],
 ) {
     assert_eq!(rows.len(), sums.len() * quads.len() * QUAD);
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = isa.avx2() {
-        return avx2::add_products(avx2, rows, quads, widened, sums);
+        return avx2::multiply_words(avx2, rows, quads, widened, initial, sums);
     }
-    generic::add_products(rows, quads, widened, sums);
+    let _ = isa;
+    generic::multiply_words(rows, quads, widened, initial, sums);
 }

@@ -6,8 +6,9 @@
 //! corrections.
 
 use std::arch::x86_64::*;
+use std::ops::Range;
 
-use crate::gemm::{PANEL, PanelQuad, QUAD};
+use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD};
 use crate::isa::Avx2;
 use crate::kernels::Sums;
 
@@ -20,12 +21,43 @@ const ROWS: usize = 6;
 /// measure 1 to 2 percent slower.
 const DEPTH_BLOCK: usize = 1152;
 
-/// [`add_products`](crate::kernels::add_products) on AVX2.
-pub(crate) fn add_products(
+/// [`widen_rows`](crate::kernels::widen_rows) on AVX2.
+pub(crate) fn widen_rows(_: Avx2, located: &LocatedRows<'_>, rows: Range<usize>, words: &mut Vec<i16>) {
+    let runs = located.runs();
+    words.resize(rows.len() * runs.padded_depth(), 0);
+    let runs_of_rows = rows.flat_map(|row| (0..runs.count).map(move |run| located.bytes(run, row)));
+    for (bytes, words) in runs_of_rows.zip(words.chunks_exact_mut(runs.padded_len())) {
+        // SAFETY: the proof exists only where AVX2 was detected.
+        unsafe { widen_bytes(bytes, words) };
+    }
+}
+
+/// Bytes to words, which are whole quads.
+#[target_feature(enable = "avx2")]
+fn widen_bytes(bytes: &[u8], words: &mut [i16]) {
+    let (vectors, quads) = bytes.as_chunks::<16>();
+    let (words_of_vectors, words_of_quads) = words.as_chunks_mut::<16>();
+    for (bytes, words) in vectors.iter().zip(words_of_vectors) {
+        // SAFETY: both arrays have sixteen elements.
+        unsafe {
+            let widened = _mm256_cvtepu8_epi16(_mm_loadu_si128(bytes.as_ptr().cast()));
+            _mm256_storeu_si256(words.as_mut_ptr().cast(), widened);
+        }
+    }
+    for (quad, words) in quads.as_chunks::<QUAD>().0.iter().zip(words_of_quads.as_chunks_mut::<QUAD>().0) {
+        let widened = _mm_cvtepu8_epi16(_mm_cvtsi32_si128(i32::from_ne_bytes(*quad)));
+        // SAFETY: four words are half a vector.
+        unsafe { _mm_storel_epi64(words.as_mut_ptr().cast(), widened) };
+    }
+}
+
+/// [`multiply_words`](crate::kernels::multiply_words) on AVX2.
+pub(crate) fn multiply_words(
     _: Avx2,
     rows: &[i16],
     quads: &[PanelQuad],
     widened: &mut Vec<i16>,
+    initial: &Sums,
     sums: &mut [Sums],
 ) {
     let depth = quads.len() * QUAD;
@@ -41,15 +73,16 @@ pub(crate) fn add_products(
             let [first, end] = [tile, tile + 1].map(|tile| tile * sums.len() / tiles);
             let rows = &rows[first * depth + block * DEPTH_BLOCK..];
             let sums = &mut sums[first..end];
+            let initial = (block == 0).then_some(initial);
             // SAFETY: the token exists only where AVX2 was detected.
             unsafe {
                 match end - first {
-                    1 => add_tile::<1>(rows, depth, columns, sums),
-                    2 => add_tile::<2>(rows, depth, columns, sums),
-                    3 => add_tile::<3>(rows, depth, columns, sums),
-                    4 => add_tile::<4>(rows, depth, columns, sums),
-                    5 => add_tile::<5>(rows, depth, columns, sums),
-                    _ => add_tile::<ROWS>(rows, depth, columns, sums),
+                    1 => add_tile::<1>(rows, depth, columns, initial, sums),
+                    2 => add_tile::<2>(rows, depth, columns, initial, sums),
+                    3 => add_tile::<3>(rows, depth, columns, initial, sums),
+                    4 => add_tile::<4>(rows, depth, columns, initial, sums),
+                    5 => add_tile::<5>(rows, depth, columns, initial, sums),
+                    _ => add_tile::<ROWS>(rows, depth, columns, initial, sums),
                 }
             }
         }
@@ -80,15 +113,26 @@ fn widen(quads: &[PanelQuad], widened: &mut [i16]) {
     }
 }
 
-/// `sums[r][c] += sum over k of rows[r][k] * columns[k][c]` for `R` rows, `stride` apart.
+/// `sums[r][c] = initial[c] + sum over k of rows[r][k] * columns[k][c]` for `R` rows, `stride` apart; without initial
+/// sums, adds to what is there.
 ///
 /// `columns` is `[K / 2][16][2]`, and K the depth of it.
 #[target_feature(enable = "avx2")]
-fn add_tile<const R: usize>(rows: &[i16], stride: usize, columns: &[i16], sums: &mut [Sums]) {
+fn add_tile<const R: usize>(
+    rows: &[i16],
+    stride: usize,
+    columns: &[i16],
+    initial: Option<&Sums>,
+    sums: &mut [Sums],
+) {
     let pairs = columns.as_chunks::<{ 2 * PANEL }>().0;
     let sums: &mut [Sums; R] = sums.try_into().expect("one sum for each row of the tile");
     assert!(rows.len() >= (R - 1) * stride + 2 * pairs.len());
-    let mut tile = [[_mm256_setzero_si256(); 2]; R];
+    let mut tile: [[__m256i; 2]; R] = std::array::from_fn(|r| {
+        let sums = initial.unwrap_or(&sums[r]).as_ptr().cast::<__m256i>();
+        // SAFETY: sixteen sums are two vectors.
+        unsafe { [_mm256_loadu_si256(sums), _mm256_loadu_si256(sums.add(1))] }
+    });
     let rows = rows.as_ptr();
     for (k, pair) in pairs.iter().enumerate() {
         let pair = pair.as_ptr().cast::<__m256i>();
@@ -106,9 +150,8 @@ fn add_tile<const R: usize>(rows: &[i16], stride: usize, columns: &[i16], sums: 
     }
     for (sums, tile) in sums.iter_mut().zip(tile) {
         for (sums, tile) in sums.as_chunks_mut::<8>().0.iter_mut().zip(tile) {
-            let sums = sums.as_mut_ptr().cast::<__m256i>();
             // SAFETY: eight sums are one vector.
-            unsafe { _mm256_storeu_si256(sums, _mm256_add_epi32(_mm256_loadu_si256(sums), tile)) };
+            unsafe { _mm256_storeu_si256(sums.as_mut_ptr().cast(), tile) };
         }
     }
 }
