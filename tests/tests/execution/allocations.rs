@@ -28,6 +28,22 @@ fn a_steady_state_allocates_nothing() {
     }
 }
 
+/// Waking a helper thread may allocate; while helpers are at hand, no run does.
+#[test]
+fn two_threads_allocate_nothing_while_they_are_at_hand() {
+    let input = noise(&[1, 3, 64, 64], 20);
+    let model = converted(&residual(), Backend::Native, &[1, 3, 64, 64]);
+    let expected = model.forward(&input).unwrap();
+    let mut output = Tensor::zeros(&[1, 10]);
+    let counted = with_num_threads(2, || {
+        let mut run = || measure(|| model.forward_into(&input, &mut output).unwrap()).count_total;
+        (0..20).for_each(|_| drop(run()));
+        (0..50).map(|_| run()).collect::<Vec<u64>>()
+    });
+    assert_eq!(output, expected);
+    assert_eq!(counted.iter().min(), Some(&0), "{counted:?}");
+}
+
 /// Everything that only moves values, in one model.
 #[quantizable]
 struct Moving {
