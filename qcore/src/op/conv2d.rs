@@ -9,14 +9,14 @@ use qkernels::quantize::ImageShape;
 use qkernels::requantize::Requantization;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, exactly_shared, image_extents, refused, relu_if, take_one, unusable, zeros};
+use super::inputs::{exactly, exactly_shared, image_extents, refused, take_one, unusable, zeros};
 use super::layout::{Image, MemoryFormat, channels_last};
 use super::weights::{
     QuantizedWeights, StoredWeight, WeightsInfo, WeightsRecord, check_bias, load_bias, save_bias,
 };
 use super::{
-    ActivationSpec, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Pair, Planned,
-    QuantizedOp,
+    ActivationSpec, FloatConv2d, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Pair,
+    Planned, QuantizedOp,
 };
 use crate::archive::{Archive, ArchiveWriter, Record};
 use crate::layers::BatchNorm2d;
@@ -125,6 +125,10 @@ impl Conv2d {
         self.bias.as_ref()
     }
 
+    pub(super) fn geometry(&self, image: &[usize]) -> Result<Conv2dGeometry> {
+        self.options.geometry(self.weight.shape(), image)
+    }
+
     /// How the filter moves.
     pub fn options(&self) -> &Conv2dOptions {
         &self.options
@@ -143,21 +147,9 @@ impl Op for Conv2d {
     }
 
     fn forward(&self, inputs: &mut [Tensor]) -> Result<Tensor> {
-        let x = take_one(NAME, inputs)?.contiguous();
-        let geometry = self.options.geometry(self.weight.shape(), x.shape())?;
-        let bias = self.bias.clone().map(Tensor::contiguous);
-        let mut output = zeros(NAME, geometry.output_len())?;
-        qkernels::float::conv2d(
-            &geometry,
-            x.as_slice().unwrap_or_default(),
-            self.weight.as_slice().unwrap_or_default(),
-            bias.as_ref().and_then(Tensor::as_slice),
-            &mut output,
-        )
-        .map_err(refused(NAME, x.shape()))?;
-        let shape =
-            [geometry.batch, geometry.out_channels, geometry.output_height(), geometry.output_width()];
-        Ok(relu_if(self.relu, Tensor::from_vec(&shape, output)?))
+        let convolution = FloatConv2d::from(self.clone());
+        let convolution = if self.relu { convolution.relu() } else { convolution };
+        convolution.forward(take_one(NAME, inputs)?)
     }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<QuantizedConv2d> {

@@ -205,7 +205,7 @@ mod tests {
     }
 
     fn of(graph: &crate::ir::Graph) -> Vec<String> {
-        let fused = fusion::fuse(graph).graph;
+        let fused = fusion::fuse(graph, super::super::PATTERNS).graph;
         let residuals = super::find(&fused, &domains::infer(&fused));
         let mut found: Vec<_> = residuals.convolutions.into_iter().collect();
         found.sort_unstable();

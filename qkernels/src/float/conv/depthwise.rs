@@ -3,7 +3,9 @@
 use std::cell::Cell;
 
 use super::phases::Phases;
+use crate::float::Epilogue;
 use crate::geometry::Conv2dGeometry;
+use crate::kernels::float::Finish;
 use crate::threads::for_each_chunk;
 
 /// Sums that stay in registers over all taps.
@@ -29,7 +31,7 @@ pub(super) fn convolve(
     phases: &Phases,
     input: &[f32],
     weight: &[f32],
-    bias: Option<&[f32]>,
+    epilogue: &Epilogue,
     output: &mut [f32],
 ) {
     let multiplier = geometry.out_channels / geometry.in_channels;
@@ -53,9 +55,9 @@ pub(super) fn convolve(
                 let plane = image * geometry.in_channels + channel / multiplier;
                 let plane = &input[plane * plane_len..][..plane_len];
                 let filter = &weight[channel * taps..][..taps];
-                let bias = bias.map_or(0.0, |bias| bias[channel]);
-                phases.deal(geometry, plane, &mut scratch.phases);
-                add_taps(&scratch.phases, &phases.offsets, filter, bias, &mut scratch.sums);
+                let finish = epilogue.of(channel..channel + 1);
+                phases.deal(geometry, plane, 0, &mut scratch.phases);
+                add_taps(&scratch.phases, &phases.offsets, filter, finish, &mut scratch.sums);
                 let rows = scratch.sums.chunks(phases.row_len);
                 for (output, sums) in output.chunks_exact_mut(width).zip(rows) {
                     output.copy_from_slice(&sums[..width]);
@@ -66,17 +68,17 @@ pub(super) fn convolve(
     );
 }
 
-/// `sums[i] = bias + filter[0] * phases[offsets[0] + i] + ..`
+/// `sums[i] = filter[0] * phases[offsets[0] + i] + ..`
 #[inline(always)]
-fn add_taps(phases: &[f32], offsets: &[usize], filter: &[f32], bias: f32, sums: &mut [f32]) {
+fn add_taps(phases: &[f32], offsets: &[usize], filter: &[f32], finish: Finish<'_>, sums: &mut [f32]) {
     for (block, sums) in sums.chunks_exact_mut(SUMS).enumerate() {
-        let mut block_sums = [bias; SUMS];
+        let mut block_sums = [0.0; SUMS];
         for (&offset, &weight) in offsets.iter().zip(filter) {
             let values = &phases[block * SUMS + offset..][..SUMS];
             for (sum, &value) in block_sums.iter_mut().zip(values) {
                 *sum += weight * value;
             }
         }
-        sums.copy_from_slice(&block_sums);
+        sums.copy_from_slice(&block_sums.map(|sum| finish.apply(0, sum)));
     }
 }
