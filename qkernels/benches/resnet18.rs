@@ -102,7 +102,9 @@ fn float(geometry: &Conv2dGeometry) -> Duration {
     let input = vec![0.25; geometry.input_len()];
     let epilogue = float::Epilogue::bias(geometry.out_channels, None).unwrap();
     let mut output = vec![0.0; geometry.output_len()];
-    best_of_thirty(|| float::conv2d(geometry, &input, &weight, &epilogue, &mut output).unwrap())
+    best_of_thirty(|| {
+        float::conv2d(geometry, &input, float::Weight::Whole(&weight), &epilogue, &mut output).unwrap()
+    })
 }
 
 fn main() {

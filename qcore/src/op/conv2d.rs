@@ -16,7 +16,7 @@ use super::weights::{
 };
 use super::{
     ActivationSpec, FloatConv2d, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Pair,
-    Planned, QuantizedOp,
+    Planned, QuantizedOp, SeenWeightCache,
 };
 use crate::archive::{Archive, ArchiveWriter, Record};
 use crate::layers::BatchNorm2d;
@@ -97,6 +97,7 @@ pub struct Conv2d {
     bias: Option<Tensor>,
     options: Conv2dOptions,
     relu: bool,
+    seen: SeenWeightCache,
 }
 
 impl Conv2d {
@@ -105,9 +106,19 @@ impl Conv2d {
     /// # Errors
     /// When the shapes do not fit together, or an option is 0 that must not be.
     pub fn new(weight: Tensor, bias: Option<Tensor>, options: Conv2dOptions) -> Result<Self> {
-        let operation = Self { weight: weight.contiguous(), bias, options, relu: false };
+        let seen = SeenWeightCache::default();
+        let operation = Self { weight: weight.contiguous(), bias, options, relu: false, seen };
         operation.check()?;
         Ok(operation)
+    }
+
+    /// The same with what small images see of its weight, if that was found before.
+    pub(crate) fn with_seen(self, seen: SeenWeightCache) -> Self {
+        Self { seen, ..self }
+    }
+
+    pub(super) fn seen(&self) -> &SeenWeightCache {
+        &self.seen
     }
 
     fn check(&self) -> Result<()> {
@@ -171,7 +182,7 @@ impl FoldBatchNorm<BatchNorm2d> for Conv2d {
         }
         let statistics = batch_norm.statistics();
         let (weight, bias) = statistics.fold_into_conv(NAME, &self.weight, self.bias.as_ref())?;
-        Ok(Self { weight, bias: Some(bias), ..self })
+        Ok(Self { weight, bias: Some(bias), seen: SeenWeightCache::default(), ..self })
     }
 }
 

@@ -26,6 +26,7 @@ mod rearrange;
 mod relu;
 mod reshape;
 mod scalar;
+mod seen_weight;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -61,6 +62,7 @@ pub use weights::QuantizedWeights;
 pub(crate) use arrangement::Arrangement;
 pub(crate) use batch_norm::{Spatial, Statistics};
 pub(crate) use layout::MemoryFormat;
+pub(crate) use seen_weight::SeenWeightCache;
 
 /// Where the scale of an operation's output comes from (NUMERICS sections 14 and 16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

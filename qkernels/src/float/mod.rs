@@ -14,7 +14,7 @@ mod strided;
 mod tiled;
 
 pub use batch_norm::{BatchNorm, batch_norm};
-pub use conv::conv2d;
+pub use conv::{SeenWeight, Weight, conv2d};
 pub use elementwise::{map, zip};
 pub use epilogue::Epilogue;
 pub use linear::linear;

@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 use qkernels::float::{
-    BatchNorm, Epilogue, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear, map, max_pool2d, zip,
+    BatchNorm, Epilogue, SeenWeight, Weight, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear,
+    map, max_pool2d, zip,
 };
 use qkernels::geometry::{AdaptivePool2dGeometry, Conv2dGeometry, Conv2dParameters, Pool2dGeometry};
 use qkernels::isa::{Isa, set_isa};
@@ -76,7 +77,7 @@ proptest! {
         let epilogue = Epilogue::bias(geometry.out_channels, bias.as_deref()).unwrap();
         for output in on_every_isa(|| {
             let mut output = vec![9.0; geometry.output_len()];
-            conv2d(&geometry, &input, &weight, &epilogue, &mut output).unwrap();
+            conv2d(&geometry, &input, Weight::Whole(&weight), &epilogue, &mut output).unwrap();
             output
         }) {
             for ((found, expected), added) in output.iter().zip(&expected).zip(&added) {
@@ -193,12 +194,47 @@ fn conv2d_agrees_beyond_one_tile() {
             let epilogue = Epilogue::bias(out_channels, bias).unwrap();
             for output in on_every_isa(|| {
                 let mut output = vec![f32::NAN; geometry.output_len()];
-                conv2d(&geometry, &input, &weight, &epilogue, &mut output).unwrap();
+                conv2d(&geometry, &input, Weight::Whole(&weight), &epilogue, &mut output).unwrap();
                 output
             }) {
                 assert_eq!(output, expected, "{geometry:?}");
             }
         }
+    }
+}
+
+/// The images are so small that most taps only see padding.
+#[test]
+fn conv2d_needs_only_what_is_seen_of_a_weight() {
+    for (size, stride, channels, groups) in
+        [([1, 1], 1, [37, 20], 1), ([2, 2], 2, [6, 10], 2), ([1, 3], 1, [5, 4], 1)]
+    {
+        let geometry = Conv2dGeometry::new(Conv2dParameters {
+            batch: 2,
+            in_channels: channels[0],
+            height: size[0],
+            width: size[1],
+            out_channels: channels[1],
+            kernel: [3; 2],
+            stride: [stride; 2],
+            padding: [1; 2],
+            dilation: [1; 2],
+            groups,
+        })
+        .unwrap();
+        let values = |len: usize| (0..len).map(|i| (i * 37 % 101) as f32 - 50.0).collect::<Vec<_>>();
+        let (input, weight) = (values(geometry.input_len()), values(geometry.weight_len()));
+        let expected = reference::conv2d_float(&geometry, &input, &weight, None);
+        let epilogue = Epilogue::bias(channels[1], None).unwrap();
+        let seen = SeenWeight::new(&geometry, &weight).unwrap();
+        let Some(seen) = seen else { panic!("{geometry:?} sees all") };
+        let mut output = vec![f32::NAN; geometry.output_len()];
+        conv2d(&geometry, &input, Weight::Seen(&seen), &epilogue, &mut output).unwrap();
+        assert_eq!(output, expected);
+        let larger = Conv2dGeometry::new(Conv2dParameters { height: 9, width: 9, ..*geometry }).unwrap();
+        let (input, mut output) = (values(larger.input_len()), vec![0.0; larger.output_len()]);
+        assert!(conv2d(&larger, &input, Weight::Seen(&seen), &epilogue, &mut output).is_err());
+        assert!(SeenWeight::new(&larger, &weight).unwrap().is_none());
     }
 }
 
@@ -223,7 +259,7 @@ fn conv2d_agrees_where_all_is_padding() {
         let weight: Vec<f32> = (0..geometry.weight_len()).map(|i| (i % 7) as f32).collect();
         let epilogue = Epilogue::bias(out_channels, None).unwrap();
         let mut output = vec![f32::NAN; geometry.output_len()];
-        conv2d(&geometry, &input, &weight, &epilogue, &mut output).unwrap();
+        conv2d(&geometry, &input, Weight::Whole(&weight), &epilogue, &mut output).unwrap();
         assert_eq!(output, reference::conv2d_float(&geometry, &input, &weight, None));
     }
 }
@@ -250,7 +286,7 @@ fn the_epilogue_scales_shifts_and_clamps_and_lets_nan_through() {
         let weight = vec![1.0; geometry.weight_len()];
         for output in on_every_isa(|| {
             let mut output = vec![9.0; geometry.output_len()];
-            conv2d(&geometry, &input, &weight, &epilogue, &mut output).unwrap();
+            conv2d(&geometry, &input, Weight::Whole(&weight), &epilogue, &mut output).unwrap();
             output.iter().map(|x| if x.is_nan() { -1.0 } else { *x }).collect()
         }) {
             let sum = weight.len() as f32 / 2.0;

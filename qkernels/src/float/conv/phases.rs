@@ -78,7 +78,8 @@ impl Phases {
         self.axes[0].len() * self.axes[1].len() * self.rows * self.row_len
     }
 
-    /// Deals `plane` `[H, W]` out, for the windows from row `first_row` of the output on.
+    /// Deals `plane` `[H, W]` out, for the windows from row `first_row` of the output on. What belongs to the padding stays
+    /// as it is.
     #[inline(always)]
     pub(super) fn deal(
         &self,
@@ -88,23 +89,19 @@ impl Phases {
         phases: &mut [f32],
     ) {
         let [stride_y, stride_x] = geometry.stride;
-        let mut rows = phases.chunks_exact_mut(self.row_len);
+        let mut first = 0;
         for y in &self.axes[0] {
+            let inside = y.before.max(first_row)..(y.before + y.len).min(first_row + self.rows);
             for x in &self.axes[1] {
-                for (row, phase) in (first_row..first_row + self.rows).zip(&mut rows) {
-                    let row = row.checked_sub(y.before).filter(|&row| row < y.len);
-                    let Some(row) = row else {
-                        phase.fill(0.0);
-                        continue;
-                    };
-                    let input = &plane[(y.input + row * stride_y) * geometry.width..][..geometry.width];
-                    let before = x.before.min(phase.len());
-                    let (padding, phase) = phase.split_at_mut(before);
-                    padding.fill(0.0);
-                    let (image, padding) = phase.split_at_mut(x.len.min(phase.len()));
-                    strided::copy(input.get(x.input..).unwrap_or_default(), stride_x, image);
-                    padding.fill(0.0);
+                let before = x.before.min(self.row_len);
+                let len = x.len.min(self.row_len - before);
+                for row in inside.clone() {
+                    let input = (y.input + (row - y.before) * stride_y) * geometry.width;
+                    let input = plane[input..][..geometry.width].get(x.input..).unwrap_or_default();
+                    let at = first + (row - first_row) * self.row_len + before;
+                    strided::copy(input, stride_x, &mut phases[at..][..len]);
                 }
+                first += self.rows * self.row_len;
             }
         }
     }

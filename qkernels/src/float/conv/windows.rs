@@ -48,6 +48,7 @@ impl Windows {
             let len = phases.len();
             // Runs are copied in whole vectors, which may begin at the last value; so below.
             grow(&mut self.phases, channels.len() * len + N);
+            self.phases[..channels.len() * len].fill(0.0);
             for (plane, dealt) in planes.chunks_exact(plane_len).zip(self.phases.chunks_exact_mut(len)) {
                 phases.deal(geometry, plane, first_row, dealt);
             }

@@ -41,4 +41,4 @@ impl FloatVector for Avx2 {
     }
 }
 
-float_kernels!(Avx2, ["avx2,fma"], multiply_float_tile: 1 2 3 4 5 6, dot_float_tile);
+float_kernels!(Avx2, ["avx2,fma"], multiply_float_tile: 1 2 3 4 5 6, dot_float_tile, sum_float_taps);

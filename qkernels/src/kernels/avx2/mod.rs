@@ -10,7 +10,7 @@ mod saturation;
 
 pub(crate) use depthwise::{make_lanes, sum_depthwise_row};
 pub(crate) use dot::{TILE, multiply_tile, multiply_tile_vnni};
-pub(crate) use float::{dot_float_tile, multiply_float_tile};
+pub(crate) use float::{dot_float_tile, multiply_float_tile, sum_float_taps};
 pub(crate) use lookup::look_up;
 pub(crate) use multiply::add_products;
 pub(crate) use requantize::requantize_panel;
