@@ -9,8 +9,8 @@ use crate::kernels::float::Rows;
 /// Neighbouring pixels of a panel whose windows are neighbours in a phase.
 #[derive(Clone, Copy, Debug)]
 struct Run {
-    /// The first of them, counted in the panel.
-    column: usize,
+    /// Where the first row of the panels has them.
+    place: usize,
     /// Where its window begins.
     source: usize,
 }
@@ -22,7 +22,7 @@ struct Run {
 pub(super) struct Windows {
     phases: Vec<f32>,
     panels: Vec<f32>,
-    /// Values of a panel.
+    /// From one panel to the next.
     panel: usize,
     runs: Vec<Run>,
 }
@@ -46,7 +46,7 @@ impl Windows {
             (planes, plane_len)
         } else {
             let len = phases.len();
-            // Runs are copied in whole vectors, which may begin at the last value; so below.
+            // Behind the last value, for a vector that begins there.
             grow(&mut self.phases, channels.len() * len + N);
             self.phases[..channels.len() * len].fill(0.0);
             for (plane, dealt) in planes.chunks_exact(plane_len).zip(self.phases.chunks_exact_mut(len)) {
@@ -54,29 +54,31 @@ impl Windows {
             }
             (self.phases.as_slice(), len)
         };
-        self.panel = channels.len() * phases.offsets.len() * N;
-        grow(&mut self.panels, pixels.len().div_ceil(N) * self.panel + N);
+        // Runs are copied in whole vectors, the last one of a panel beyond its end.
+        self.panel = (channels.len() * phases.offsets.len() + 1) * N;
+        grow(&mut self.panels, pixels.len().div_ceil(N) * self.panel);
+        self.runs.clear();
         for (index, start) in pixels.clone().step_by(N).enumerate() {
-            let panel = start..(start + N).min(pixels.end);
-            self.runs.clear();
+            let (place, end) = (index * self.panel, (start + N).min(pixels.end));
             if pointwise {
-                self.runs.push(Run { column: 0, source: start });
+                self.runs.push(Run { place, source: start });
             } else {
-                self.runs.extend(runs(panel, geometry.output_width(), first_row, phases.row_len));
+                let width = geometry.output_width();
+                self.runs.extend(runs(place, start..end, width, first_row, phases.row_len));
             }
-            let mut at = index * self.panel;
-            for channel in 0..channels.len() {
-                for offset in &phases.offsets {
-                    for run in &self.runs {
-                        let from = &source[channel * stride + offset + run.source..];
-                        let to = &mut self.panels[at + run.column..][..N];
-                        match from.first_chunk::<N>() {
-                            Some(from) => to.copy_from_slice(from),
-                            None => to[..from.len()].copy_from_slice(from),
-                        }
+        }
+        let mut row = 0;
+        for channel in 0..channels.len() {
+            for offset in &phases.offsets {
+                for run in &self.runs {
+                    let from = &source[channel * stride + offset + run.source..];
+                    let to = &mut self.panels[row + run.place..][..N];
+                    match from.first_chunk::<N>() {
+                        Some(from) => to.copy_from_slice(from),
+                        None => copy_rest(from, to),
                     }
-                    at += N;
                 }
+                row += N;
             }
         }
     }
@@ -84,17 +86,30 @@ impl Windows {
     /// The panel `index`.
     #[inline(always)]
     pub(super) fn panel<const N: usize>(&self, index: usize) -> Rows<'_> {
-        Rows { values: &self.panels[index * self.panel..][..self.panel], stride: N }
+        Rows { values: &self.panels[index * self.panel..][..self.panel - N], stride: N }
     }
 }
 
-/// The runs of neighbouring `pixels` in an image of this width.
+/// The runs of a panel's `pixels` in an image of this width.
 #[inline(always)]
-fn runs(pixels: Range<usize>, width: usize, first_row: usize, row_len: usize) -> impl Iterator<Item = Run> {
+fn runs(
+    place: usize,
+    pixels: Range<usize>,
+    width: usize,
+    first_row: usize,
+    row_len: usize,
+) -> impl Iterator<Item = Run> {
     (pixels.start / width..pixels.end.div_ceil(width)).map(move |row| {
         let start = (row * width).max(pixels.start);
-        Run { column: start - pixels.start, source: (row - first_row) * row_len + start - row * width }
+        Run { place: place + start - pixels.start, source: (row - first_row) * row_len + start - row * width }
     })
+}
+
+/// What is left of the input. On its own, as one copy of either length would be slower than that of a whole vector.
+#[cold]
+#[inline(never)]
+fn copy_rest(from: &[f32], to: &mut [f32]) {
+    to[..from.len()].copy_from_slice(from);
 }
 
 fn grow(values: &mut Vec<f32>, len: usize) {
