@@ -9,7 +9,7 @@ pub use crate::graph::*;
 pub use crate::layer::{IsLayer, Layer};
 pub use crate::model::{ConvertedNetwork, PreparedNetwork, Quantizable};
 pub use crate::observation::Observation;
-pub use crate::op::{self, Extent, FoldBatchNorm, FuseReLU, Op, pair};
+pub use crate::op::{self, Extent, FloatConv2d, FoldBatchNorm, FuseReLU, Op, pair};
 pub use crate::parameters::{Parameters, join};
 pub use crate::plan::{Conversion, Edge, Member, OpSite, Tracer};
 pub use crate::prepared_op::PreparedOp;

@@ -100,8 +100,11 @@ fn int8(geometry: &Conv2dGeometry) -> Duration {
 fn float(geometry: &Conv2dGeometry) -> Duration {
     let weight = vec![0.5; geometry.weight_len()];
     let input = vec![0.25; geometry.input_len()];
+    let epilogue = float::Epilogue::bias(geometry.out_channels, None).unwrap();
     let mut output = vec![0.0; geometry.output_len()];
-    best_of_thirty(|| float::conv2d(geometry, &input, &weight, None, &mut output).unwrap())
+    best_of_thirty(|| {
+        float::conv2d(geometry, &input, float::Weight::Whole(&weight), &epilogue, &mut output).unwrap()
+    })
 }
 
 fn main() {

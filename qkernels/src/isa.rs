@@ -38,20 +38,20 @@ macro_rules! proof {
 
 #[cfg(target_arch = "x86_64")]
 proof! {
-    /// Proof that the processor has AVX2.
-    Avx2: "avx2"
+    /// Proof that the processor has AVX2, and the multiply-add of floats that comes with it.
+    Avx2: "avx2" "fma"
 }
 
 #[cfg(target_arch = "x86_64")]
 proof! {
     /// Proof that the processor has AVX2 and `vpdpbusd` on its 256-bit vectors.
-    AvxVnni: "avx2" "avxvnni"
+    AvxVnni: "avx2" "fma" "avxvnni"
 }
 
 #[cfg(target_arch = "x86_64")]
 proof! {
     /// Proof that the processor has `vpdpbusd` on 512-bit vectors, and AVX2.
-    Avx512Vnni: "avx2" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni"
+    Avx512Vnni: "avx2" "fma" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni"
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -72,6 +72,7 @@ paths! {
     OP_MODULE = "op";
     FOLD_BATCH_NORM = "FoldBatchNorm";
     FUSE_RELU = "FuseReLU";
+    FLOAT_CONV2D = "FloatConv2d";
     EXTENT = "Extent";
 
     TRACER = "Tracer";

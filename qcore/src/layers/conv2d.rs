@@ -2,7 +2,7 @@
 
 use super::init::Generator;
 use super::{fitting, layer};
-use crate::op::{self, Conv2dOptions};
+use crate::op::{self, Conv2dOptions, SeenWeightCache};
 use crate::parameters::{Parameters, join};
 use crate::{Error, Pair, Result, Tensor};
 
@@ -17,6 +17,8 @@ pub struct Conv2d {
     options: Conv2dOptions,
     weight: Tensor,
     bias: Option<Tensor>,
+    /// Of this weight.
+    seen: SeenWeightCache,
 }
 
 impl Conv2d {
@@ -29,6 +31,7 @@ impl Conv2d {
             options: Conv2dOptions::default(),
             weight: Tensor::zeros(&[0]),
             bias: Some(Tensor::zeros(&[0])),
+            seen: SeenWeightCache::default(),
         };
         layer.initialized()
     }
@@ -79,7 +82,7 @@ impl Conv2d {
     /// When its shape is another, or the groups do not divide the channels.
     pub fn with_weight(self, weight: impl Into<Tensor>) -> Result<Self> {
         let weight = fitting("Conv2d", "weight", weight.into(), &self.weight_shape()?)?;
-        Ok(Self { weight, ..self })
+        Ok(Self { weight, seen: SeenWeightCache::default(), ..self })
     }
 
     /// The same layer with this bias, `[out_channels]`.
@@ -124,13 +127,14 @@ impl Conv2d {
     fn initialized(mut self) -> Self {
         let (weight, bias) = self.initial();
         self.weight = weight;
+        self.seen = SeenWeightCache::default();
         self.bias = self.bias.map(|_| bias);
         self
     }
 
     fn operation(&self) -> Result<op::Conv2d> {
         let weight = fitting("Conv2d", "weight", self.weight.clone(), &self.weight_shape()?)?;
-        op::Conv2d::new(weight, self.bias.clone(), self.options)
+        Ok(op::Conv2d::new(weight, self.bias.clone(), self.options)?.with_seen(self.seen.clone()))
     }
 }
 
@@ -143,6 +147,7 @@ impl Parameters for Conv2d {
     }
 
     fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
+        self.seen = SeenWeightCache::default();
         visit(join(path, "weight"), &mut self.weight);
         if let Some(bias) = &mut self.bias {
             visit(join(path, "bias"), bias);
@@ -151,3 +156,24 @@ impl Parameters for Conv2d {
 }
 
 layer!(Conv2d, "Conv2d", op::Conv2d);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Layer as _;
+
+    #[test]
+    fn a_changed_weight_is_seen_by_small_images_too() {
+        let mut conv = Conv2d::new(1, 1, 3).padding(1).bias(false);
+        let x = Tensor::from_vec(&[1, 1, 1, 1], vec![2.0]).unwrap();
+        let middle = |conv: &Conv2d| conv.weight().view()[[0, 0, 1, 1].as_slice()];
+        let y = |conv: &Conv2d| conv.forward(x.clone()).unwrap().as_slice().map(<[f32]>::to_vec);
+        assert_eq!(y(&conv), Some(vec![2.0 * middle(&conv)]));
+        let before = conv.clone();
+        conv.parameters_mut("", &mut |_, tensor| *tensor = tensor.clone().map(|x| x + 1.0));
+        assert_eq!(y(&conv), Some(vec![2.0 * middle(&conv)]));
+        assert_ne!(y(&conv), y(&before));
+        let conv = conv.with_weight(Tensor::zeros(&[1, 1, 3, 3])).unwrap();
+        assert_eq!(y(&conv), Some(vec![0.0]));
+    }
+}

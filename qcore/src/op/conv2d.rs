@@ -9,14 +9,14 @@ use qkernels::quantize::ImageShape;
 use qkernels::requantize::Requantization;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, exactly_shared, image_extents, refused, relu_if, take_one, unusable, zeros};
+use super::inputs::{exactly, exactly_shared, image_extents, refused, take_one, unusable, zeros};
 use super::layout::{Image, MemoryFormat, channels_last};
 use super::weights::{
     QuantizedWeights, StoredWeight, WeightsInfo, WeightsRecord, check_bias, load_bias, save_bias,
 };
 use super::{
-    ActivationSpec, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Pair, Planned,
-    QuantizedOp,
+    ActivationSpec, FloatConv2d, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Pair,
+    Planned, QuantizedOp, SeenWeightCache,
 };
 use crate::archive::{Archive, ArchiveWriter, Record};
 use crate::layers::BatchNorm2d;
@@ -97,6 +97,7 @@ pub struct Conv2d {
     bias: Option<Tensor>,
     options: Conv2dOptions,
     relu: bool,
+    seen: SeenWeightCache,
 }
 
 impl Conv2d {
@@ -105,9 +106,19 @@ impl Conv2d {
     /// # Errors
     /// When the shapes do not fit together, or an option is 0 that must not be.
     pub fn new(weight: Tensor, bias: Option<Tensor>, options: Conv2dOptions) -> Result<Self> {
-        let operation = Self { weight: weight.contiguous(), bias, options, relu: false };
+        let seen = SeenWeightCache::default();
+        let operation = Self { weight: weight.contiguous(), bias, options, relu: false, seen };
         operation.check()?;
         Ok(operation)
+    }
+
+    /// The same with what small images see of its weight, if that was found before.
+    pub(crate) fn with_seen(self, seen: SeenWeightCache) -> Self {
+        Self { seen, ..self }
+    }
+
+    pub(super) fn seen(&self) -> &SeenWeightCache {
+        &self.seen
     }
 
     fn check(&self) -> Result<()> {
@@ -123,6 +134,10 @@ impl Conv2d {
     /// `[O]`.
     pub fn bias(&self) -> Option<&Tensor> {
         self.bias.as_ref()
+    }
+
+    pub(super) fn geometry(&self, image: &[usize]) -> Result<Conv2dGeometry> {
+        self.options.geometry(self.weight.shape(), image)
     }
 
     /// How the filter moves.
@@ -143,21 +158,9 @@ impl Op for Conv2d {
     }
 
     fn forward(&self, inputs: &mut [Tensor]) -> Result<Tensor> {
-        let x = take_one(NAME, inputs)?.contiguous();
-        let geometry = self.options.geometry(self.weight.shape(), x.shape())?;
-        let bias = self.bias.clone().map(Tensor::contiguous);
-        let mut output = zeros(NAME, geometry.output_len())?;
-        qkernels::float::conv2d(
-            &geometry,
-            x.as_slice().unwrap_or_default(),
-            self.weight.as_slice().unwrap_or_default(),
-            bias.as_ref().and_then(Tensor::as_slice),
-            &mut output,
-        )
-        .map_err(refused(NAME, x.shape()))?;
-        let shape =
-            [geometry.batch, geometry.out_channels, geometry.output_height(), geometry.output_width()];
-        Ok(relu_if(self.relu, Tensor::from_vec(&shape, output)?))
+        let convolution = FloatConv2d::from(self.clone());
+        let convolution = if self.relu { convolution.relu() } else { convolution };
+        convolution.forward(take_one(NAME, inputs)?)
     }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<QuantizedConv2d> {
@@ -179,7 +182,7 @@ impl FoldBatchNorm<BatchNorm2d> for Conv2d {
         }
         let statistics = batch_norm.statistics();
         let (weight, bias) = statistics.fold_into_conv(NAME, &self.weight, self.bias.as_ref())?;
-        Ok(Self { weight, bias: Some(bias), ..self })
+        Ok(Self { weight, bias: Some(bias), seen: SeenWeightCache::default(), ..self })
     }
 }
 

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use ndarray::IxDyn;
+use qkernels::float::Epilogue;
 use qkernels::linear::PackedLinear;
 use qkernels::requantize::Requantization;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, exactly_shared, refused, relu_if, take_one, unusable};
+use super::inputs::{exactly, exactly_shared, refused, take_one, unusable};
 use super::layout::{Integers, row_major};
 use super::weights::{QuantizedWeights, StoredWeight, WeightsInfo, check_bias, load_bias, save_bias};
 use super::{
@@ -88,16 +89,19 @@ impl Op for Linear {
             return Ok(Tensor::zeros(&shape));
         }
         let bias = self.bias.clone().map(Tensor::contiguous);
+        let epilogue = Epilogue::bias(shape[shape.len() - 1], bias.as_ref().and_then(Tensor::as_slice))
+            .map_err(refused(NAME, x.shape()))?;
+        let epilogue = if self.relu { epilogue.clamped(0.0, f32::INFINITY) } else { epilogue };
         let mut output = vec![0.0; shape.iter().product()];
         qkernels::float::linear(
             rows,
             x.as_slice().unwrap_or_default(),
             self.weight.as_slice().unwrap_or_default(),
-            bias.as_ref().and_then(Tensor::as_slice),
+            &epilogue,
             &mut output,
         )
         .map_err(refused(NAME, x.shape()))?;
-        Ok(relu_if(self.relu, Tensor::from_vec(&shape, output)?))
+        Tensor::from_vec(&shape, output)
     }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<QuantizedLinear> {

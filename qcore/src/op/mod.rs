@@ -9,6 +9,7 @@ mod cat;
 mod clamp;
 mod conv2d;
 mod flatten;
+mod float_conv2d;
 mod fold;
 mod identity;
 mod inputs;
@@ -25,6 +26,7 @@ mod rearrange;
 mod relu;
 mod reshape;
 mod scalar;
+mod seen_weight;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -42,6 +44,7 @@ pub use cat::{Cat, QuantizedCat, cat};
 pub use clamp::{Clamp, ReLU6, clamp, relu6};
 pub use conv2d::{Conv2d, Conv2dOptions, QuantizedConv2d};
 pub use flatten::{Flatten, flatten};
+pub use float_conv2d::FloatConv2d;
 pub use identity::{Dequant, Dropout, Identity, Quant, dequant, dropout, quant};
 pub use kernel::{ActivationSpec, Kernel, KernelCost, Piece, Planned};
 pub use linear::{Linear, QuantizedLinear};
@@ -59,6 +62,7 @@ pub use weights::QuantizedWeights;
 pub(crate) use arrangement::Arrangement;
 pub(crate) use batch_norm::{Spatial, Statistics};
 pub(crate) use layout::MemoryFormat;
+pub(crate) use seen_weight::SeenWeightCache;
 
 /// Where the scale of an operation's output comes from (NUMERICS sections 14 and 16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,15 +4,18 @@
 
 mod batch_norm;
 mod conv;
+mod dots;
 mod elementwise;
+mod epilogue;
 mod linear;
 mod pool;
 mod positions;
-mod product;
 mod strided;
+mod tiled;
 
 pub use batch_norm::{BatchNorm, batch_norm};
-pub use conv::conv2d;
+pub use conv::{SeenWeight, Weight, conv2d};
 pub use elementwise::{map, zip};
+pub use epilogue::Epilogue;
 pub use linear::linear;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};

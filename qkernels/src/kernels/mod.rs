@@ -19,6 +19,7 @@ pub(crate) mod avx2;
 pub(crate) mod avx512;
 mod depthwise;
 mod dot;
+pub(crate) mod float;
 mod generic;
 mod lookup;
 #[cfg(target_arch = "x86_64")]

@@ -2,9 +2,12 @@
 
 use proptest::prelude::*;
 use qkernels::float::{
-    BatchNorm, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear, map, max_pool2d, zip,
+    BatchNorm, Epilogue, SeenWeight, Weight, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear,
+    map, max_pool2d, zip,
 };
 use qkernels::geometry::{AdaptivePool2dGeometry, Conv2dGeometry, Conv2dParameters, Pool2dGeometry};
+use qkernels::isa::{Isa, set_isa};
+use qkernels::threads::{set_num_threads, set_work_threshold};
 
 use crate::problem::{self, floats, in_every_way, pool2d};
 use crate::reference;
@@ -12,6 +15,20 @@ use crate::reference;
 fn close(actual: &[f32], expected: &[f32]) -> bool {
     actual.len() == expected.len()
         && actual.iter().zip(expected).all(|(a, e)| (a - e).abs() <= 1e-4 * e.abs().max(1.0))
+}
+
+/// The results of `run` on each instruction set of this machine, on one and on three threads.
+fn on_every_isa(run: impl Fn() -> Vec<f32>) -> Vec<Vec<f32>> {
+    let mut results = Vec::new();
+    for isa in Isa::available() {
+        for threads in [1, 3] {
+            set_isa(Some(isa));
+            set_num_threads(threads);
+            set_work_threshold(0);
+            results.push(run());
+        }
+    }
+    results
 }
 
 /// The taps of one window, clipped to the image.
@@ -57,11 +74,12 @@ proptest! {
         let magnitudes = |values: &[f32]| values.iter().map(|value| value.abs()).collect::<Vec<_>>();
         let [x, w] = [magnitudes(&input), magnitudes(&weight)];
         let added = reference::conv2d_float(&geometry, &x, &w, bias.as_deref().map(magnitudes).as_deref());
-        for threads in [1, 3] {
-            qkernels::threads::set_num_threads(threads);
-            qkernels::threads::set_work_threshold(0);
+        let epilogue = Epilogue::bias(geometry.out_channels, bias.as_deref()).unwrap();
+        for output in on_every_isa(|| {
             let mut output = vec![9.0; geometry.output_len()];
-            conv2d(&geometry, &input, &weight, bias.as_deref(), &mut output).unwrap();
+            conv2d(&geometry, &input, Weight::Whole(&weight), &epilogue, &mut output).unwrap();
+            output
+        }) {
             for ((found, expected), added) in output.iter().zip(&expected).zip(&added) {
                 prop_assert!((found - expected).abs() <= 4e-6 * added.max(1.0), "{} {}", found, expected);
             }
@@ -75,8 +93,12 @@ proptest! {
                 Just(r), Just(i), Just(o), floats(r * i), floats(o * i), prop::option::of(floats(o)),
             )),
     ) {
-        let mut output = vec![9.0; rows * outputs];
-        linear(rows, &input, &weight, bias.as_deref(), &mut output).unwrap();
+        let epilogue = Epilogue::bias(outputs, bias.as_deref()).unwrap();
+        let found = on_every_isa(|| {
+            let mut output = vec![9.0; rows * outputs];
+            linear(rows, &input, &weight, &epilogue, &mut output).unwrap();
+            output
+        });
         let mut expected = Vec::new();
         for r in 0..rows {
             for o in 0..outputs {
@@ -87,7 +109,9 @@ proptest! {
                 expected.push((sum + bias) as f32);
             }
         }
-        prop_assert!(close(&output, &expected));
+        for output in found {
+            prop_assert!(close(&output, &expected));
+        }
     }
 
     #[test]
@@ -145,6 +169,7 @@ fn conv2d_agrees_beyond_one_tile() {
         ([17, 17, 17], [20, 19], [3, 3], [1, 1], [1, 1]),
         ([17, 34, 17], [20, 19], [5, 3], [2, 3], [2, 1]),
         ([4, 4, 4], [2, 3], [3, 3], [200, 150], [400, 300]),
+        ([300, 5, 1], [2, 1], [3, 3], [1, 1], [1, 1]),
     ];
     for ([in_channels, out_channels, groups], [height, width], kernel, stride, padding) in cases {
         let geometry = Conv2dGeometry::new(Conv2dParameters {
@@ -160,18 +185,116 @@ fn conv2d_agrees_beyond_one_tile() {
             groups,
         })
         .unwrap();
-        let values = |len: usize| (0..len).map(|i| (i * 37 % 101) as f32 / 50.0 - 1.0).collect::<Vec<_>>();
+        // Integers, whose sums are exact in any order.
+        let values = |len: usize| (0..len).map(|i| (i * 37 % 101) as f32 - 50.0).collect::<Vec<_>>();
         let (input, weight) = (values(geometry.input_len()), values(geometry.weight_len()));
         let bias = values(out_channels);
         for bias in [None, Some(bias.as_slice())] {
             let expected = reference::conv2d_float(&geometry, &input, &weight, bias);
-            for threads in [1, 3] {
-                qkernels::threads::set_num_threads(threads);
-                qkernels::threads::set_work_threshold(0);
+            let epilogue = Epilogue::bias(out_channels, bias).unwrap();
+            for output in on_every_isa(|| {
                 let mut output = vec![f32::NAN; geometry.output_len()];
-                conv2d(&geometry, &input, &weight, bias, &mut output).unwrap();
-                assert!(close(&output, &expected), "{geometry:?}");
+                conv2d(&geometry, &input, Weight::Whole(&weight), &epilogue, &mut output).unwrap();
+                output
+            }) {
+                assert_eq!(output, expected, "{geometry:?}");
             }
+        }
+    }
+}
+
+/// The images are so small that most taps only see padding.
+#[test]
+fn conv2d_needs_only_what_is_seen_of_a_weight() {
+    for (size, stride, channels, groups) in
+        [([1, 1], 1, [37, 20], 1), ([2, 2], 2, [6, 10], 2), ([1, 3], 1, [5, 4], 1)]
+    {
+        let geometry = Conv2dGeometry::new(Conv2dParameters {
+            batch: 2,
+            in_channels: channels[0],
+            height: size[0],
+            width: size[1],
+            out_channels: channels[1],
+            kernel: [3; 2],
+            stride: [stride; 2],
+            padding: [1; 2],
+            dilation: [1; 2],
+            groups,
+        })
+        .unwrap();
+        let values = |len: usize| (0..len).map(|i| (i * 37 % 101) as f32 - 50.0).collect::<Vec<_>>();
+        let (input, weight) = (values(geometry.input_len()), values(geometry.weight_len()));
+        let expected = reference::conv2d_float(&geometry, &input, &weight, None);
+        let epilogue = Epilogue::bias(channels[1], None).unwrap();
+        let seen = SeenWeight::new(&geometry, &weight).unwrap();
+        let Some(seen) = seen else { panic!("{geometry:?} sees all") };
+        let mut output = vec![f32::NAN; geometry.output_len()];
+        conv2d(&geometry, &input, Weight::Seen(&seen), &epilogue, &mut output).unwrap();
+        assert_eq!(output, expected);
+        let larger = Conv2dGeometry::new(Conv2dParameters { height: 9, width: 9, ..*geometry }).unwrap();
+        let (input, mut output) = (values(larger.input_len()), vec![0.0; larger.output_len()]);
+        assert!(conv2d(&larger, &input, Weight::Seen(&seen), &epilogue, &mut output).is_err());
+        assert!(SeenWeight::new(&larger, &weight).unwrap().is_none());
+    }
+}
+
+/// One pixel of output in the middle of far more padding than anyone could hold in memory.
+#[test]
+fn conv2d_agrees_where_all_is_padding() {
+    for (in_channels, out_channels, groups) in [(2, 20, 1), (3, 3, 3)] {
+        let geometry = Conv2dGeometry::new(Conv2dParameters {
+            batch: 1,
+            in_channels,
+            height: 1,
+            width: 40,
+            out_channels,
+            kernel: [3, 3],
+            stride: [1, 1],
+            padding: [1 << 40, 1 << 40],
+            dilation: [1 << 40, 1 << 40],
+            groups,
+        })
+        .unwrap();
+        let input: Vec<f32> = (0..geometry.input_len()).map(|i| i as f32).collect();
+        let weight: Vec<f32> = (0..geometry.weight_len()).map(|i| (i % 7) as f32).collect();
+        let epilogue = Epilogue::bias(out_channels, None).unwrap();
+        let mut output = vec![f32::NAN; geometry.output_len()];
+        conv2d(&geometry, &input, Weight::Whole(&weight), &epilogue, &mut output).unwrap();
+        assert_eq!(output, reference::conv2d_float(&geometry, &input, &weight, None));
+    }
+}
+
+#[test]
+fn the_epilogue_scales_shifts_and_clamps_and_lets_nan_through() {
+    let epilogue = Epilogue::affine(vec![[2.0, 1.0], [1.0, -3.0]]).clamped(0.0, 6.0);
+    for (pixels, kernel) in [(1, 1), (40, 1), (40, 3)] {
+        let geometry = Conv2dGeometry::new(Conv2dParameters {
+            batch: 1,
+            in_channels: 2,
+            height: kernel,
+            width: pixels + kernel - 1,
+            out_channels: 2,
+            kernel: [kernel; 2],
+            stride: [1; 2],
+            padding: [0; 2],
+            dilation: [1; 2],
+            groups: if kernel == 1 { 1 } else { 2 },
+        })
+        .unwrap();
+        let mut input = vec![1.0; geometry.input_len()];
+        input[0] = f32::NAN;
+        let weight = vec![1.0; geometry.weight_len()];
+        for output in on_every_isa(|| {
+            let mut output = vec![9.0; geometry.output_len()];
+            conv2d(&geometry, &input, Weight::Whole(&weight), &epilogue, &mut output).unwrap();
+            output.iter().map(|x| if x.is_nan() { -1.0 } else { *x }).collect()
+        }) {
+            let sum = weight.len() as f32 / 2.0;
+            let finished = [(2.0 * sum + 1.0).min(6.0), (sum - 3.0).clamp(0.0, 6.0)];
+            let nan_of_second = if kernel == 1 { -1.0 } else { finished[1] };
+            assert_eq!([output[0], output[pixels]], [-1.0, nan_of_second]);
+            assert!(output[1..pixels].iter().all(|&x| x == finished[0]));
+            assert!(output[pixels + 1..].iter().all(|&x| x == finished[1]));
         }
     }
 }
@@ -179,8 +302,8 @@ fn conv2d_agrees_beyond_one_tile() {
 #[test]
 fn element_wise_functions_see_every_value_once() {
     let numbers: Vec<f32> = (0..10_001).map(|i| i as f32).collect();
-    qkernels::threads::set_num_threads(3);
-    qkernels::threads::set_work_threshold(0);
+    set_num_threads(3);
+    set_work_threshold(0);
     let mut values = numbers.clone();
     map(&mut values, |x| 2.0 * x + 1.0);
     assert!(values.iter().zip(&numbers).all(|(&y, &x)| y == 2.0 * x + 1.0));

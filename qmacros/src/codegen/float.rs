@@ -1,6 +1,6 @@
 //! The model as written: `forward`, and what runs behind it.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
 
 use super::Context;
@@ -8,8 +8,8 @@ use super::checks::as_layer;
 use super::names::{Names, index};
 use super::operation::{constructor, place_name, site_name};
 use super::walk::{BranchHead, Variant, Walker};
-use crate::ir::{BranchNode, Callee, Condition, ForNode, ModelNode, OpNode, Place};
-use crate::runtime::{LAYER, OP, QUANTIZABLE, RESULT, TENSOR, allow};
+use crate::ir::{BranchNode, Callee, Condition, ForNode, LayerKind, Member, ModelNode, OpNode, Place};
+use crate::runtime::{FLOAT_CONV2D, FUSE_RELU, LAYER, OP, QUANTIZABLE, RESULT, TENSOR, allow};
 
 /// A call runs in place on the user's struct, so that there is no way to keep track of.
 struct Float;
@@ -18,17 +18,32 @@ impl Variant for Float {
     type Here = ();
 
     fn op(&self, (): &(), op: &OpNode, inputs: &[TokenStream], sizes: bool) -> TokenStream {
-        let member = &op.members[0];
+        let (first, followers) = op.members.split_at(1);
+        let first = &first[0];
         let name = site_name(op);
-        match &member.callee {
+        match &first.callee {
+            Callee::Layer(layer) if followers.is_empty() => {
+                let layer = as_layer(layer);
+                quote_spanned! {first.span=>
+                    #LAYER::forward(#layer, #(#inputs),*).map_err(|error| error.in_layer(#name))?
+                }
+            }
             Callee::Layer(layer) => {
                 let layer = as_layer(layer);
-                quote_spanned! {member.span=>
-                    #LAYER::forward(#layer, #(#inputs),*).map_err(|error| error.in_layer(#name))?
+                let followers = followers.iter().map(behind_convolution);
+                quote_spanned! {first.span=>
+                    #FLOAT_CONV2D::from(#LAYER::op(#layer).map_err(|error| error.in_layer(#name))?)
+                        #(#followers)*
+                        .forward(#(#inputs),*)
+                        .map_err(|error| error.in_layer(#name))?
                 }
             }
             Callee::Function(call) => {
                 let constructor = constructor(op, call);
+                let constructor = match followers {
+                    [] => constructor,
+                    _ => quote!(#constructor.map(#FUSE_RELU::fuse_relu)),
+                };
                 let op = super::names::local("op");
                 let run = if sizes {
                     let sizes = super::names::local("sizes");
@@ -36,7 +51,7 @@ impl Variant for Float {
                 } else {
                     quote!(#OP::forward(&#op, &mut [#(#inputs),*]))
                 };
-                quote_spanned! {member.span=>
+                quote_spanned! {first.span=>
                     #constructor.and_then(|#op| #run).map_err(|error| error.in_layer(#name))?
                 }
             }
@@ -56,6 +71,25 @@ impl Variant for Float {
     fn branch(&self, (): &(), branch: &BranchNode) -> BranchHead<()> {
         let (scrutinee, [then_pattern, else_pattern]) = float_branch(branch);
         BranchHead { scrutinee, then_pattern, then_here: (), else_pattern, else_here: () }
+    }
+}
+
+/// `.batch_norm(&self.bn1)?`, `.relu()` or `.relu6()`.
+fn behind_convolution(member: &Member) -> TokenStream {
+    let span = member.span;
+    match &member.callee {
+        Callee::Layer(layer) => match layer.kind {
+            LayerKind::ReLU => quote_spanned!(span=> .relu()),
+            LayerKind::ReLU6 => quote_spanned!(span=> .relu6()),
+            _ => {
+                let (name, batch_norm) = (place_name(&layer.place), as_layer(layer));
+                quote_spanned!(span=> .batch_norm(#batch_norm).map_err(|error| error.in_layer(#name))?)
+            }
+        },
+        Callee::Function(call) => {
+            let relu = Ident::new(call.function.name, span);
+            quote_spanned!(span=> .#relu())
+        }
     }
 }
 
@@ -85,7 +119,7 @@ impl Context<'_> {
         let Self { self_ty, this, forward, .. } = self;
         let attributes = &forward.attributes;
         let vis = &forward.vis;
-        let name = proc_macro2::Ident::new("forward", forward.span);
+        let name = Ident::new("forward", forward.span);
         let (inputs, tensor) = (&forward.inputs, TENSOR);
         let output = self.result(&self.output_type(&TENSOR));
         let converted: Vec<TokenStream> =

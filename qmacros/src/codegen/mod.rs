@@ -29,7 +29,7 @@ struct Context<'a> {
     model: &'a Model,
     forward: &'a Forward,
     planned: &'a Planned,
-    /// The variables of the graph as written.
+    /// The variables of the float graph.
     float_names: Names,
     /// The variables of the graph of fused groups.
     fused_names: Names,

@@ -2,7 +2,7 @@
 
 use syn::ext::IdentExt as _;
 
-use super::patterns::{PATTERNS, Pattern};
+use super::patterns::Pattern;
 use super::readers::{Reader, Readers, readers};
 use crate::ir::{Block, Callee, Graph, Node, NodeKind, OpNode, Place, ValueId, print};
 
@@ -21,9 +21,9 @@ pub struct Declined {
     pub reason: String,
 }
 
-/// Joins each chain of [`PATTERNS`] into one operation, which takes the place and the name of its first member.
-pub fn fuse(graph: &Graph) -> Fusion {
-    let mut driver = Driver { graph, readers: readers(graph), declined: Vec::new() };
+/// Joins each chain of `patterns` into one operation, which takes the place and the name of its first member.
+pub fn fuse(graph: &Graph, patterns: &'static [Pattern]) -> Fusion {
+    let mut driver = Driver { graph, patterns, readers: readers(graph), declined: Vec::new() };
     let body = driver.block(&graph.body);
     Fusion { graph: Graph { body, ..graph.clone() }, declined: driver.declined }
 }
@@ -36,6 +36,7 @@ enum Outcome {
 
 struct Driver<'a> {
     graph: &'a Graph,
+    patterns: &'static [Pattern],
     readers: Readers,
     declined: Vec<Declined>,
 }
@@ -64,7 +65,7 @@ impl Driver<'_> {
 
     /// The followers of `first`.
     fn longest_chain(&mut self, nodes: &[Option<Node>], first: usize, first_value: ValueId) -> Vec<usize> {
-        for pattern in PATTERNS {
+        for pattern in self.patterns {
             match self.match_chain(pattern, nodes, first) {
                 Outcome::Match(chain) => return chain,
                 Outcome::NoMatch => {}

@@ -3,8 +3,8 @@
 //! 1. `fusion` first, so that a fused group counts as one operation;
 //! 2. `domains` and `stubs` next, because the borders of int8 regions depend on the groups;
 //! 3. `residual` then, because only additions of int8 values run in a convolution;
-//! 4. `liveness` last, because it describes the final graph. The float variant runs the graph as written and has
-//!    a table of its own.
+//! 4. `liveness` last, because it describes the final graph. The float variant runs a graph with fusions of its own and
+//!    has a table of its own.
 
 mod domains;
 mod float_ops;
@@ -30,6 +30,8 @@ pub use manual::Diagnostic;
 pub use residual::Residuals;
 pub use stubs::{Action, BlockNumber, Stub, StubPlan};
 
+use patterns::{FLOAT_PATTERNS, PATTERNS};
+
 use crate::ir::print::{graph_text, number_values};
 use crate::ir::verify::verify;
 use crate::ir::{Graph, ValueId};
@@ -38,7 +40,7 @@ use crate::parse::ForwardOptions;
 /// Everything that code generation needs.
 #[derive(Debug)]
 pub struct Planned {
-    /// The graph as written: what the float variant runs.
+    /// The graph with what is one pass over memory in float: what the float variant runs.
     pub float: Graph,
     pub float_liveness: Liveness,
     /// The graph of fused groups: what the other variants run.
@@ -67,7 +69,7 @@ pub fn run(graph: Graph, options: ForwardOptions) -> Planned {
     let mut dump = String::new();
     let _ = write!(dump, "# after lowering\n{}", graph_text(&graph));
 
-    let fusion::Fusion { graph: fused, declined } = fusion::fuse(&graph);
+    let fusion::Fusion { graph: fused, declined } = fusion::fuse(&graph, PATTERNS);
     check("fusion", &fused, &mut diagnostics);
     let _ = write!(dump, "\n# after fusion\n{}", graph_text(&fused));
     for each in &declined {
@@ -77,6 +79,9 @@ pub fn run(graph: Graph, options: ForwardOptions) -> Planned {
             each.pattern, graph.values[each.first.0].name, each.reason
         );
     }
+
+    let fusion::Fusion { graph: float, .. } = fusion::fuse(&graph, FLOAT_PATTERNS);
+    check("fusion in float", &float, &mut diagnostics);
 
     let (domains, stubs) = if options.manual_stubs {
         let (domains, found) = manual::infer(&fused);
@@ -95,9 +100,9 @@ pub fn run(graph: Graph, options: ForwardOptions) -> Planned {
     dump.push_str(&residuals_text(&fused, &residuals));
 
     Planned {
-        float_liveness: liveness::analyze(&graph),
+        float_liveness: liveness::analyze(&float),
         fused_liveness: liveness::analyze(&fused),
-        float: graph,
+        float,
         fused,
         declined,
         domains,

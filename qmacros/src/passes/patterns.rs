@@ -1,4 +1,5 @@
-//! The fusions as data: conv-bn-relu, conv-relu, linear-relu, add-relu.
+//! The fusions as data: conv-bn-relu, conv-relu, linear-relu, add-relu. PyTorch's, and those that only save the float
+//! variant a pass over memory.
 
 use crate::ir::{Callee, LayerKind, Member};
 
@@ -18,6 +19,8 @@ pub enum Matcher {
     Function(&'static str),
     /// A field of type `ReLU` or a call of `relu`.
     Relu,
+    /// A field of type `ReLU6` or a call of `relu6`.
+    Relu6,
 }
 
 impl Matcher {
@@ -27,7 +30,9 @@ impl Matcher {
             (Callee::Layer(layer), Self::AnyOf(kinds)) => kinds.contains(&layer.kind),
             (Callee::Layer(layer), Self::Relu) => layer.kind == LayerKind::ReLU,
             (Callee::Function(call), Self::Function(name)) => call.function.name == *name,
+            (Callee::Layer(layer), Self::Relu6) => layer.kind == LayerKind::ReLU6,
             (Callee::Function(call), Self::Relu) => call.function.name == "relu",
+            (Callee::Function(call), Self::Relu6) => call.function.name == "relu6",
             (Callee::Layer(_), Self::Function(_))
             | (Callee::Function(_), Self::Layer(_) | Self::AnyOf(_)) => false,
         }
@@ -38,9 +43,9 @@ use LayerKind::{
     BatchNorm1d, BatchNorm2d, BatchNorm3d, Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d,
     ConvTranspose3d, Linear,
 };
-use Matcher::{AnyOf, Function, Layer, Relu};
+use Matcher::{AnyOf, Function, Layer, Relu, Relu6};
 
-/// Every fusion; a longer one stands before the shorter ones that it contains.
+/// Every fusion of the int8 variants; a longer one stands before the shorter ones that it contains.
 pub const PATTERNS: &[Pattern] = &[
     Pattern { name: "conv_bn_relu", members: &[Layer(Conv1d), Layer(BatchNorm1d), Relu] },
     Pattern { name: "conv_bn_relu", members: &[Layer(Conv2d), Layer(BatchNorm2d), Relu] },
@@ -60,4 +65,14 @@ pub const PATTERNS: &[Pattern] = &[
     Pattern { name: "mul_relu", members: &[Function("mul"), Relu] },
     Pattern { name: "add_scalar_relu", members: &[Function("add_scalar"), Relu] },
     Pattern { name: "mul_scalar_relu", members: &[Function("mul_scalar"), Relu] },
+];
+
+/// Every fusion of the float variant, in the same order.
+pub const FLOAT_PATTERNS: &[Pattern] = &[
+    Pattern { name: "conv_bn_relu", members: &[Layer(Conv2d), Layer(BatchNorm2d), Relu] },
+    Pattern { name: "conv_bn_relu6", members: &[Layer(Conv2d), Layer(BatchNorm2d), Relu6] },
+    Pattern { name: "conv_bn", members: &[Layer(Conv2d), Layer(BatchNorm2d)] },
+    Pattern { name: "conv_relu", members: &[Layer(Conv2d), Relu] },
+    Pattern { name: "conv_relu6", members: &[Layer(Conv2d), Relu6] },
+    Pattern { name: "add_relu", members: &[Function("add"), Relu] },
 ];

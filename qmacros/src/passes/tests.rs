@@ -3,6 +3,7 @@
 use super::domains::{Domain, FloatReason};
 use super::fusion::fuse;
 use super::liveness::{Use, analyze};
+use super::patterns::PATTERNS;
 use super::testing::{graph_of, graph_with};
 use super::{Action, Planned, domains, run, stubs};
 use crate::ir::print::graph_text;
@@ -10,7 +11,7 @@ use crate::ir::{Graph, NodeKind};
 use crate::parse::ForwardOptions;
 
 fn fused(fields: &str, body: &str) -> String {
-    let fusion = fuse(&graph_of(fields, body));
+    let fusion = fuse(&graph_of(fields, body), PATTERNS);
     let mut text = graph_text(&fusion.graph);
     for declined in fusion.declined {
         text.push_str(&format!("not {}: {}\n", declined.pattern, declined.reason));
@@ -126,7 +127,7 @@ return %3
     fn declines_when_the_inner_value_is_returned() {
         let graph =
             graph_with("c: Conv2d", "x: Tensor", "(Tensor, Tensor)", "let y = self.c(x); (relu(y), y)");
-        let fusion = fuse(&graph);
+        let fusion = fuse(&graph, PATTERNS);
         assert!(!graph_text(&fusion.graph).contains("conv_relu"));
         assert_eq!(fusion.declined[0].reason, "`y` is needed on its own: `forward` returns it");
     }

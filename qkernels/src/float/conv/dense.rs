@@ -1,92 +1,171 @@
-//! Convolutions that mix channels: for each tile of pixels the windows are gathered into a matrix that stays in
-//! the cache, and multiplied by the weight.
+//! Convolutions that mix channels: for each tile of pixels the windows are gathered into panels that stay in the cache,
+//! and multiplied by the weight, which is read where it lies.
 
 use std::cell::Cell;
 use std::ops::Range;
 
+use super::phases::Phases;
 use super::windows::Windows;
-use crate::float::product::{Matrix, Tiled};
+use crate::float::Epilogue;
+use crate::float::tiled::{Tile, Tiled};
 use crate::geometry::Conv2dGeometry;
-use crate::isa::isa;
-use crate::threads::{for_each_chunk, threads_for};
+use crate::isa::{Isa, Pass, isa};
+use crate::kernels::float::{FloatTile, ProductTile, Rows, multiply_tile};
+use crate::threads::{for_each_index, threads_for};
 
-/// Pixels of a tile. With [`DEPTH`], so many that the windows and the weights that meet them fit into a
-/// second-level cache.
-const PIXELS: usize = 128;
+/// Pixels of a tile. With [`DEPTH`], so many that the windows fit into a second-level cache.
+const PIXELS: usize = 256;
 
-/// At most so many products are summed at once.
-const DEPTH: usize = 512;
+/// About so many products are summed at once: a panel of so many rows fits into a first-level cache.
+const DEPTH: usize = 256;
 
 thread_local! {
     static WINDOWS: Cell<Windows> = Cell::default();
 }
 
+/// How many rows of the output a tile may touch.
+pub(super) fn tile_rows(geometry: &Conv2dGeometry) -> usize {
+    (PIXELS.div_ceil(geometry.output_width()) + 1).min(geometry.output_height())
+}
+
 pub(super) fn convolve(
     geometry: &Conv2dGeometry,
+    phases: &Phases,
     input: &[f32],
     weight: &[f32],
-    bias: Option<&[f32]>,
+    epilogue: &Epilogue,
     output: &mut [f32],
 ) {
+    let isa = isa();
+    let size = FloatTile::of(isa);
     let pixels = geometry.output_height() * geometry.output_width();
-    let channels = geometry.in_channels / geometry.groups;
     let out_channels = geometry.out_channels / geometry.groups;
-    let depth = geometry.depth();
+    let image = input.len() / (geometry.batch * geometry.groups);
     let products = geometry.batch * geometry.groups;
-    let tiles = pixels.div_ceil(PIXELS);
-    let block = channel_block(geometry, products * tiles);
+    let tile = pixels.div_ceil(pixels.div_ceil(PIXELS)).next_multiple_of(size.columns());
+    let tiles = pixels.div_ceil(tile);
+    let threads = threads_for(geometry.work());
+    // All output channels are a task, unless that leaves threads idle.
+    let blocks = if products * tiles < 4 * threads { threads } else { 1 };
+    let block = out_channels.div_ceil(blocks).next_multiple_of(size.rows);
     let blocks = out_channels.div_ceil(block);
 
     let output = Tiled::new(output, pixels);
-    for_each_chunk(&mut vec![(); products * blocks * tiles], 1, geometry.work(), |task, _| {
-        let (product, block_index, tile) = (task / (blocks * tiles), task / tiles % blocks, task % tiles);
-        let group = product % geometry.groups;
-        let first = block_index * block;
-        let rows = first..(first + block).min(out_channels);
-        let columns = tile * PIXELS..(tile * PIXELS + PIXELS).min(pixels);
-        let filters = group * out_channels + rows.start..group * out_channels + rows.end;
-        let planes = channels * geometry.height * geometry.width;
-        let planes = &input[product * planes..][..planes];
-        let weight = &weight[filters.start * depth..filters.end * depth];
-        let start = product * out_channels;
+    for_each_index(isa, products * blocks * tiles, threads, |task| {
+        let (product, block_index, tile_index) =
+            (task / (blocks * tiles), task / tiles % blocks, task % tiles);
+        let rows = block_index * block..(block_index * block + block).min(out_channels);
+        let pixels = tile_index * tile..(tile_index * tile + tile).min(pixels);
+        let first = product * out_channels;
         // SAFETY: the tasks' products, channels and pixels tell their tiles apart.
-        let mut output = unsafe { output.tile(start + rows.start..start + rows.end, columns.clone()) };
-        if let Some(bias) = bias {
-            output.fill_rows(&bias[filters]);
-        }
+        let output = unsafe { output.tile(first + rows.start..first + rows.end, pixels.clone()) };
+        let first = product % geometry.groups * out_channels;
         let mut windows = WINDOWS.take();
-        if !geometry.is_pointwise() {
-            windows.locate(geometry, columns.clone());
-        }
-        let mut add = bias.is_some();
-        for sum in pieces(depth) {
-            let right = if geometry.is_pointwise() {
-                Matrix::new(&planes[sum.start * pixels + columns.start..], sum.len(), columns.len(), pixels)
-            } else {
-                let windows = isa().run(
-                    #[inline(always)]
-                    || windows.gather(geometry, planes, sum.clone()),
-                );
-                Matrix::new(windows, sum.len(), columns.len(), columns.len())
-            };
-            let left = Matrix::new(&weight[sum.start..], rows.len(), sum.len(), depth);
-            output.multiply(left, right, add);
-            add = true;
-        }
+        isa.run_pass(Task {
+            isa,
+            geometry,
+            phases,
+            planes: &input[product * image..][..image],
+            weight,
+            epilogue,
+            channels: first + rows.start..first + rows.end,
+            pixels,
+            windows: &mut windows,
+            output,
+        });
         WINDOWS.set(windows);
     });
 }
 
-/// How many output channels are a task: all of them, unless that leaves threads idle.
-fn channel_block(geometry: &Conv2dGeometry, tasks: usize) -> usize {
-    let out_channels = geometry.out_channels / geometry.groups;
-    let threads = threads_for(geometry.work());
-    let blocks = if tasks < 4 * threads { threads } else { 1 };
-    out_channels.div_ceil(blocks)
+/// A tile of the output.
+struct Task<'a> {
+    isa: Isa,
+    geometry: &'a Conv2dGeometry,
+    phases: &'a Phases,
+    /// The input of one image and group.
+    planes: &'a [f32],
+    weight: &'a [f32],
+    epilogue: &'a Epilogue,
+    /// Of the output.
+    channels: Range<usize>,
+    pixels: Range<usize>,
+    windows: &'a mut Windows,
+    output: Tile<'a>,
 }
 
-/// `0..depth` in nearly equal pieces of at most [`DEPTH`].
-fn pieces(depth: usize) -> impl Iterator<Item = Range<usize>> {
-    let piece = depth.div_ceil(depth.div_ceil(DEPTH));
-    (0..depth).step_by(piece).map(move |start| start..(start + piece).min(depth))
+impl Pass for Task<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        match FloatTile::of(self.isa).columns() {
+            8 => self.convolve::<8>(),
+            16 => self.convolve::<16>(),
+            32 => self.convolve::<32>(),
+            columns => unreachable!("no tile has {columns} columns"),
+        }
+    }
+}
+
+impl Task<'_> {
+    /// In panels of `N` pixels.
+    #[inline(always)]
+    fn convolve<const N: usize>(mut self) {
+        let channels = self.geometry.in_channels / self.geometry.groups;
+        let taps = self.phases.offsets.len();
+        let piece = channels.div_ceil((channels * taps).div_ceil(DEPTH));
+        for first in (0..channels).step_by(piece) {
+            let piece = first..(first + piece).min(channels);
+            let (planes, pixels) = (self.planes, self.pixels.clone());
+            self.windows.gather::<N>(self.geometry, self.phases, planes, piece.clone(), pixels);
+            self.multiply::<N>(piece.start * taps..piece.end * taps, channels * taps);
+        }
+    }
+
+    /// Adds the products of part of the depth to the output.
+    #[inline(always)]
+    fn multiply<const N: usize>(&mut self, part: Range<usize>, depth: usize) {
+        let size = FloatTile::of(self.isa);
+        for channel in self.channels.clone().step_by(size.rows) {
+            let channels = channel..(channel + size.rows).min(self.channels.end);
+            for (panel, start) in (0..self.pixels.len()).step_by(N).enumerate() {
+                let columns = start..(start + N).min(self.pixels.len());
+                let tile = ProductTile {
+                    left: Rows { values: &self.weight[channel * depth + part.start..], stride: depth },
+                    right: self.windows.panel::<N>(panel),
+                    depth: part.len(),
+                    add: part.start > 0,
+                    finish: (part.end == depth).then(|| self.epilogue.of(channels.clone())),
+                };
+                let first = channel - self.channels.start;
+                let output = self.output.part(first..first + channels.len(), columns);
+                multiply_into(self.isa, &tile, output);
+            }
+        }
+    }
+}
+
+/// Multiplies a tile, of which a part may lie beyond the edge of the output.
+#[inline(always)]
+fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: Tile<'_>) {
+    let size = FloatTile::of(isa);
+    let [rows, columns] = output.size();
+    let vectors = columns.div_ceil(size.lanes);
+    if columns == vectors * size.lanes {
+        let (start, stride) = output.as_mut_ptr();
+        // SAFETY: `output` is the tile.
+        return unsafe { multiply_tile(isa, [rows, vectors], tile, start, stride) };
+    }
+    let mut whole = [0.0; FloatTile::MOST_ROWS * FloatTile::MOST_COLUMNS];
+    let stride = FloatTile::MOST_COLUMNS;
+    if tile.add {
+        for (r, whole) in whole.chunks_exact_mut(stride).take(rows).enumerate() {
+            whole[..columns].copy_from_slice(output.row(r));
+        }
+    }
+    // SAFETY: no tile is larger.
+    unsafe { multiply_tile(isa, [rows, vectors], tile, whole.as_mut_ptr(), stride) };
+    for (r, whole) in whole.chunks_exact(stride).take(rows).enumerate() {
+        output.row(r).copy_from_slice(&whole[..columns]);
+    }
 }

@@ -3,25 +3,17 @@
 use std::cell::Cell;
 
 use super::phases::Phases;
+use crate::float::Epilogue;
 use crate::geometry::Conv2dGeometry;
+use crate::isa::isa;
+use crate::kernels::float::{FloatTile, Taps, sum_taps};
 use crate::threads::for_each_chunk;
-
-/// Sums that stay in registers over all taps.
-const SUMS: usize = 32;
 
 /// Planes of a task, which writes the padding once.
 const PLANES: usize = 8;
 
 thread_local! {
-    static SCRATCH: Cell<Scratch> = Cell::default();
-}
-
-/// Memory that is used again for the next plane.
-#[derive(Default)]
-struct Scratch {
-    phases: Vec<f32>,
-    /// Rows of the output, as far apart as those of a phase.
-    sums: Vec<f32>,
+    static PHASES: Cell<Vec<f32>> = Cell::default();
 }
 
 pub(super) fn convolve(
@@ -29,54 +21,39 @@ pub(super) fn convolve(
     phases: &Phases,
     input: &[f32],
     weight: &[f32],
-    bias: Option<&[f32]>,
+    epilogue: &Epilogue,
     output: &mut [f32],
 ) {
+    let isa = isa();
     let multiplier = geometry.out_channels / geometry.in_channels;
     let plane_len = geometry.height * geometry.width;
-    let [height, width] = [geometry.output_height(), geometry.output_width()];
-    let sums_len = ((height - 1) * phases.row_len + width).next_multiple_of(SUMS);
+    let width = geometry.output_width();
+    let pixels = geometry.output_height() * width;
     let taps = phases.offsets.len();
     for_each_chunk(
         output,
-        PLANES * height * width,
+        PLANES * pixels,
         geometry.work(),
         #[inline(always)]
         |task, output| {
-            let mut scratch = SCRATCH.take();
-            scratch.phases.clear();
-            scratch.phases.resize(phases.len() + SUMS, 0.0);
-            scratch.sums.resize(sums_len, 0.0);
-            for (index, output) in output.chunks_exact_mut(height * width).enumerate() {
+            let mut dealt = PHASES.take();
+            dealt.clear();
+            dealt.resize(phases.len() + FloatTile::MOST_COLUMNS, 0.0);
+            for (index, output) in output.chunks_exact_mut(pixels).enumerate() {
                 let index = task * PLANES + index;
                 let (image, channel) = (index / geometry.out_channels, index % geometry.out_channels);
                 let plane = image * geometry.in_channels + channel / multiplier;
-                let plane = &input[plane * plane_len..][..plane_len];
-                let filter = &weight[channel * taps..][..taps];
-                let bias = bias.map_or(0.0, |bias| bias[channel]);
-                phases.deal(geometry, plane, &mut scratch.phases);
-                add_taps(&scratch.phases, &phases.offsets, filter, bias, &mut scratch.sums);
-                let rows = scratch.sums.chunks(phases.row_len);
-                for (output, sums) in output.chunks_exact_mut(width).zip(rows) {
-                    output.copy_from_slice(&sums[..width]);
-                }
+                phases.deal(geometry, &input[plane * plane_len..][..plane_len], 0, &mut dealt);
+                let taps = Taps {
+                    values: &dealt,
+                    row_len: phases.row_len,
+                    offsets: &phases.offsets,
+                    filter: &weight[channel * taps..][..taps],
+                    finish: epilogue.of(channel..channel + 1),
+                };
+                sum_taps(isa, &taps, width, output);
             }
-            SCRATCH.set(scratch);
+            PHASES.set(dealt);
         },
     );
-}
-
-/// `sums[i] = bias + filter[0] * phases[offsets[0] + i] + ..`
-#[inline(always)]
-fn add_taps(phases: &[f32], offsets: &[usize], filter: &[f32], bias: f32, sums: &mut [f32]) {
-    for (block, sums) in sums.chunks_exact_mut(SUMS).enumerate() {
-        let mut block_sums = [bias; SUMS];
-        for (&offset, &weight) in offsets.iter().zip(filter) {
-            let values = &phases[block * SUMS + offset..][..SUMS];
-            for (sum, &value) in block_sums.iter_mut().zip(values) {
-                *sum += weight * value;
-            }
-        }
-        sums.copy_from_slice(&block_sums);
-    }
 }

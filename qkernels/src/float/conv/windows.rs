@@ -1,89 +1,119 @@
-//! What the filter sees at each pixel of a tile, gathered into a matrix.
+//! What the filter sees at each pixel of a tile, gathered into panels.
 
 use std::ops::Range;
 
-use crate::float::positions::positions_inside;
-use crate::float::strided;
+use super::phases::Phases;
 use crate::geometry::Conv2dGeometry;
+use crate::kernels::float::Rows;
 
-/// Neighbouring output pixels of one row for which a filter tap lies inside the image.
+/// Neighbouring pixels of a panel whose windows are neighbours in a phase.
 #[derive(Clone, Copy, Debug)]
 struct Run {
-    /// The first of them, counted in the tile.
-    first: usize,
-    len: usize,
-    /// What the tap sees there, as an index into the plane of a channel.
+    /// Where the first row of the panels has them.
+    place: usize,
+    /// Where its window begins.
     source: usize,
 }
 
-/// What one filter tap sees of the tile.
-#[derive(Debug, Default)]
-struct Tap {
-    runs: Vec<Run>,
-    /// Whether it sees padding too.
-    is_padded: bool,
-}
-
 /// The windows of a tile of output pixels. The memory is used again for the next tile.
+///
+/// In panels of `N` pixels, rows `[c, ky, kx]` with what that tap sees at each pixel.
 #[derive(Debug, Default)]
 pub(super) struct Windows {
-    pixels: usize,
-    taps: Vec<Tap>,
-    values: Vec<f32>,
+    phases: Vec<f32>,
+    panels: Vec<f32>,
+    /// From one panel to the next.
+    panel: usize,
+    runs: Vec<Run>,
 }
 
 impl Windows {
-    /// Turns to the tile of `pixels`, which count through one image.
-    pub(super) fn locate(&mut self, geometry: &Conv2dGeometry, pixels: Range<usize>) {
-        self.pixels = pixels.len();
-        let [kernel_height, kernel_width] = geometry.kernel;
-        let width = geometry.output_width();
-        self.taps.resize_with(kernel_height * kernel_width, Tap::default);
-        for (index, tap) in self.taps.iter_mut().enumerate() {
-            tap.runs.clear();
-            let (tap_y, tap_x) = (index / kernel_width, index % kernel_width);
-            let shift = tap_x * geometry.dilation[1];
-            let [stride, padding] = [geometry.stride[1], geometry.padding[1]];
-            let inside = positions_inside(width, stride, padding, shift, geometry.width);
-            for y in pixels.start / width..pixels.end.div_ceil(width) {
-                let row = y * width;
-                let start = (row + inside.start).max(pixels.start);
-                let end = (row + inside.end).min(pixels.end);
-                if start >= end {
-                    continue;
-                }
-                let sources = (geometry.source(0, y, tap_y), geometry.source(1, start - row, tap_x));
-                if let (Some(input_y), Some(input_x)) = sources {
-                    let source = input_y * geometry.width + input_x;
-                    tap.runs.push(Run { first: start - pixels.start, len: end - start, source });
-                }
+    /// Gathers for `channels` of `planes` `[C, H, W]` what is seen at `pixels`, which count through one image.
+    #[inline(always)]
+    pub(super) fn gather<const N: usize>(
+        &mut self,
+        geometry: &Conv2dGeometry,
+        phases: &Phases,
+        planes: &[f32],
+        channels: Range<usize>,
+        pixels: Range<usize>,
+    ) {
+        let plane_len = geometry.height * geometry.width;
+        let first_row = pixels.start / geometry.output_width();
+        let planes = &planes[channels.start * plane_len..channels.end * plane_len];
+        let pointwise = geometry.is_pointwise();
+        let (source, stride) = if pointwise {
+            (planes, plane_len)
+        } else {
+            let len = phases.len();
+            // Behind the last value, for a vector that begins there.
+            grow(&mut self.phases, channels.len() * len + N);
+            self.phases[..channels.len() * len].fill(0.0);
+            for (plane, dealt) in planes.chunks_exact(plane_len).zip(self.phases.chunks_exact_mut(len)) {
+                phases.deal(geometry, plane, first_row, dealt);
             }
-            tap.is_padded = tap.runs.iter().map(|run| run.len).sum::<usize>() < self.pixels;
+            (self.phases.as_slice(), len)
+        };
+        // Runs are copied in whole vectors, the last one of a panel beyond its end.
+        self.panel = (channels.len() * phases.offsets.len() + 1) * N;
+        grow(&mut self.panels, pixels.len().div_ceil(N) * self.panel);
+        self.runs.clear();
+        for (index, start) in pixels.clone().step_by(N).enumerate() {
+            let (place, end) = (index * self.panel, (start + N).min(pixels.end));
+            if pointwise {
+                self.runs.push(Run { place, source: start });
+            } else {
+                let width = geometry.output_width();
+                self.runs.extend(runs(place, start..end, width, first_row, phases.row_len));
+            }
+        }
+        let mut row = 0;
+        for channel in 0..channels.len() {
+            for offset in &phases.offsets {
+                for run in &self.runs {
+                    let from = &source[channel * stride + offset + run.source..];
+                    let to = &mut self.panels[row + run.place..][..N];
+                    match from.first_chunk::<N>() {
+                        Some(from) => to.copy_from_slice(from),
+                        None => copy_rest(from, to),
+                    }
+                }
+                row += N;
+            }
         }
     }
 
-    /// Rows `rows` of the matrix `[C * KH * KW, pixels]`: row `[c, ky, kx]` holds what that tap sees of `planes`
-    /// `[C, H, W]` at each pixel of the tile.
+    /// The panel `index`.
     #[inline(always)]
-    pub(super) fn gather(&mut self, geometry: &Conv2dGeometry, planes: &[f32], rows: Range<usize>) -> &[f32] {
-        let plane_len = geometry.height * geometry.width;
-        let len = rows.len() * self.pixels;
-        if self.values.len() < len {
-            self.values.resize(len, 0.0);
-        }
-        let values = &mut self.values[..len];
-        let first_tap = rows.start % self.taps.len();
-        let planes = planes.chunks_exact(plane_len).skip(rows.start / self.taps.len());
-        let places = planes.flat_map(|plane| self.taps.iter().map(move |tap| (plane, tap))).skip(first_tap);
-        for (window, (plane, tap)) in values.chunks_exact_mut(self.pixels).zip(places) {
-            if tap.is_padded {
-                window.fill(0.0);
-            }
-            for run in &tap.runs {
-                let window = &mut window[run.first..][..run.len];
-                strided::copy(&plane[run.source..], geometry.stride[1], window);
-            }
-        }
-        values
+    pub(super) fn panel<const N: usize>(&self, index: usize) -> Rows<'_> {
+        Rows { values: &self.panels[index * self.panel..][..self.panel - N], stride: N }
+    }
+}
+
+/// The runs of a panel's `pixels` in an image of this width.
+#[inline(always)]
+fn runs(
+    place: usize,
+    pixels: Range<usize>,
+    width: usize,
+    first_row: usize,
+    row_len: usize,
+) -> impl Iterator<Item = Run> {
+    (pixels.start / width..pixels.end.div_ceil(width)).map(move |row| {
+        let start = (row * width).max(pixels.start);
+        Run { place: place + start - pixels.start, source: (row - first_row) * row_len + start - row * width }
+    })
+}
+
+/// What is left of the input. On its own, as one copy of either length would be slower than that of a whole vector.
+#[cold]
+#[inline(never)]
+fn copy_rest(from: &[f32], to: &mut [f32]) {
+    to[..from.len()].copy_from_slice(from);
+}
+
+fn grow(values: &mut Vec<f32>, len: usize) {
+    if values.len() < len {
+        values.resize(len, 0.0);
     }
 }

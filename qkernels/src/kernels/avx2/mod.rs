@@ -2,6 +2,7 @@
 
 mod depthwise;
 mod dot;
+mod float;
 mod lookup;
 mod multiply;
 mod requantize;
@@ -9,6 +10,7 @@ mod saturation;
 
 pub(crate) use depthwise::{make_lanes, sum_depthwise_row};
 pub(crate) use dot::{TILE, multiply_tile, multiply_tile_vnni};
+pub(crate) use float::{dot_float_tile, multiply_float_tile, sum_float_taps};
 pub(crate) use lookup::look_up;
 pub(crate) use multiply::{multiply_words, widen_rows};
 pub(crate) use requantize::requantize_panel;

@@ -1,0 +1,75 @@
+//! Convolutions to images of a few pixels: dot products of the weights, which are read once, and each pixel's window.
+
+use std::cell::Cell;
+
+use super::Weight;
+use crate::float::Epilogue;
+use crate::float::dots::for_each_dot;
+use crate::float::tiled::Tiled;
+use crate::geometry::Conv2dGeometry;
+
+thread_local! {
+    static WINDOWS: Cell<Vec<f32>> = Cell::default();
+}
+
+/// Whether the pixels would leave most of a vector empty.
+pub(super) fn are_few(geometry: &Conv2dGeometry) -> bool {
+    geometry.output_height() * geometry.output_width() < 8
+}
+
+pub(super) fn convolve(
+    geometry: &Conv2dGeometry,
+    input: &[f32],
+    weight: Weight<'_>,
+    epilogue: &Epilogue,
+    output: &mut [f32],
+) {
+    let (taps, weight) = match weight {
+        Weight::Whole(values) => ((0..geometry.kernel[0] * geometry.kernel[1]).collect(), values),
+        Weight::Seen(seen) => (seen.taps().to_vec(), seen.values()),
+    };
+    let pixels = geometry.output_height() * geometry.output_width();
+    let out_channels = geometry.out_channels / geometry.groups;
+    let depth = geometry.in_channels / geometry.groups * taps.len();
+    let output = Tiled::new(output, pixels);
+    let mut windows = WINDOWS.take();
+    for group in 0..geometry.groups {
+        gather(geometry, &taps, input, group, &mut windows);
+        let channels = group * out_channels..(group + 1) * out_channels;
+        let weight = &weight[channels.start * depth..channels.end * depth];
+        let finish = epilogue.of(channels.clone());
+        for_each_dot(weight, &windows, depth, |row, column, sum| {
+            let (image, pixel) = (column / pixels, column % pixels);
+            let plane = image * geometry.out_channels + channels.start + row;
+            // SAFETY: each dot product is computed once.
+            let mut output = unsafe { output.tile(plane..plane + 1, pixel..pixel + 1) };
+            output.row(0)[0] = finish.apply(row, sum);
+        });
+    }
+    WINDOWS.set(windows);
+}
+
+/// `[N * OH * OW, C / groups * taps]`: what these taps of a group's filter see at each pixel.
+fn gather(geometry: &Conv2dGeometry, taps: &[usize], input: &[f32], group: usize, windows: &mut Vec<f32>) {
+    let channels = geometry.in_channels / geometry.groups;
+    let plane_len = geometry.height * geometry.width;
+    let mut sources = Vec::with_capacity(taps.len());
+    windows.clear();
+    for planes in input.chunks_exact(geometry.in_channels * plane_len) {
+        for pixel in 0..geometry.output_height() * geometry.output_width() {
+            sources.clear();
+            sources.extend(taps.iter().map(|&tap| source(geometry, pixel, tap)));
+            for plane in planes.chunks_exact(plane_len).skip(group * channels).take(channels) {
+                windows.extend(sources.iter().map(|source| source.map_or(0.0, |source| plane[source])));
+            }
+        }
+    }
+}
+
+/// What a tap sees at an output pixel, as an index into a plane, unless it is padding.
+pub(super) fn source(geometry: &Conv2dGeometry, pixel: usize, tap: usize) -> Option<usize> {
+    let width = geometry.output_width();
+    let y = geometry.source(0, pixel / width, tap / geometry.kernel[1])?;
+    let x = geometry.source(1, pixel % width, tap % geometry.kernel[1])?;
+    Some(y * geometry.width + x)
+}

@@ -1,0 +1,197 @@
+//! The micro-kernels of float products: a tile of sums stays in registers over all of the depth.
+//!
+//! Weights and values are read where they lie, so that neither has to be packed: [`multiply_tile`] takes one
+//! weight at a time and neighbouring values as a vector, [`dot_tile`] neighbouring weights, where there are too few
+//! values side by side.
+
+mod dots;
+mod portable;
+mod product;
+mod taps;
+
+use crate::isa::Isa;
+
+pub(super) use dots::dot_sized;
+pub(crate) use dots::{DOT_COLUMNS, DOT_ROWS, Dots, dot_tile};
+use portable::Portable;
+pub(super) use product::multiply_sized;
+pub(crate) use product::{ProductTile, multiply_tile};
+pub(super) use taps::sum_taps_of;
+pub(crate) use taps::{Taps, sum_taps};
+
+/// Vectors of floats.
+pub(super) trait FloatVector: Copy {
+    type Vector: Copy;
+
+    /// Floats of a vector.
+    const LANES: usize;
+
+    fn splat(self, value: f32) -> Self::Vector;
+
+    /// `a * b + sum`
+    fn multiply_add(self, a: Self::Vector, b: Self::Vector, sum: Self::Vector) -> Self::Vector;
+
+    /// `x` within `[low, high]`; NaN stays.
+    fn clamp(self, x: Self::Vector, low: Self::Vector, high: Self::Vector) -> Self::Vector;
+
+    /// # Safety
+    /// A vector can be read.
+    unsafe fn load(self, from: *const f32) -> Self::Vector;
+
+    /// # Safety
+    /// A vector can be written.
+    unsafe fn store(self, to: *mut f32, vector: Self::Vector);
+}
+
+/// The largest tile of [`multiply_tile`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FloatTile {
+    pub(crate) rows: usize,
+    /// Floats of a vector, of which a row has one or two.
+    pub(crate) lanes: usize,
+}
+
+impl FloatTile {
+    pub(crate) const MOST_ROWS: usize = 12;
+    pub(crate) const MOST_COLUMNS: usize = 32;
+
+    /// Twelve or more sums, as many as there are registers for: two vectors are multiplied a cycle, and four cycles
+    /// pass until a sum is there.
+    pub(crate) fn of(isa: Isa) -> Self {
+        match isa {
+            Isa::Scalar => Self { rows: 6, lanes: 4 },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) | Isa::AvxVnni(_) => Self { rows: 6, lanes: 8 },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni(_) => Self { rows: 12, lanes: 16 },
+        }
+    }
+
+    pub(crate) fn columns(self) -> usize {
+        2 * self.lanes
+    }
+}
+
+/// Rows of floats in a slice, each `stride` after the one before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rows<'a> {
+    pub(crate) values: &'a [f32],
+    pub(crate) stride: usize,
+}
+
+impl Rows<'_> {
+    /// # Panics
+    /// If there are not `rows` rows of `len` floats.
+    #[inline(always)]
+    fn check(self, rows: usize, len: usize) {
+        assert!(rows == 0 || (rows - 1) * self.stride + len <= self.values.len());
+    }
+}
+
+/// What becomes of the sums of a row: `clamp(sum * scale + offset)`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Finish<'a> {
+    /// Scale and offset of each row.
+    pub(crate) affine: &'a [[f32; 2]],
+    pub(crate) limits: [f32; 2],
+}
+
+impl Finish<'_> {
+    /// For one sum of row `row`.
+    #[inline(always)]
+    pub(crate) fn apply(&self, row: usize, sum: f32) -> f32 {
+        let [scale, offset] = self.affine[row];
+        let [low, high] = self.limits;
+        // Comparisons, as NaN stays.
+        let x = sum * scale + offset;
+        let x = if x < low { low } else { x };
+        if x > high { high } else { x }
+    }
+}
+
+/// Defines the functions of one instruction set for tiles of all sizes.
+macro_rules! float_kernels {
+    ($proof:ty, $([$feature:literal],)? $multiply:ident: $($rows:literal)+, $dot:ident, $sum_taps:ident) => {
+        /// [`sum_taps`](crate::kernels::float::sum_taps) on this instruction set.
+        pub(crate) fn $sum_taps(
+            proof: $proof,
+            taps: &$crate::kernels::float::Taps<'_>,
+            width: usize,
+            output: &mut [f32],
+        ) {
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn sum_taps(
+                proof: $proof,
+                taps: &$crate::kernels::float::Taps<'_>,
+                width: usize,
+                output: &mut [f32],
+            ) {
+                $crate::kernels::float::sum_taps_of(proof, taps, width, output)
+            }
+            // SAFETY: the proof answers for the instructions.
+            unsafe { sum_taps(proof, taps, width, output) }
+        }
+
+        /// [`multiply_tile`](crate::kernels::float::multiply_tile) on this instruction set.
+        ///
+        /// # Safety
+        /// The tile can be read and written.
+        pub(crate) unsafe fn $multiply(
+            proof: $proof,
+            size: [usize; 2],
+            tile: &$crate::kernels::float::ProductTile<'_>,
+            output: *mut f32,
+            stride: usize,
+        ) {
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn sized<const R: usize, const V: usize>(
+                proof: $proof,
+                tile: &$crate::kernels::float::ProductTile<'_>,
+                output: *mut f32,
+                stride: usize,
+            ) {
+                // SAFETY: the caller answers for the tile.
+                unsafe { $crate::kernels::float::multiply_sized::<_, R, V>(proof, tile, output, stride) }
+            }
+            let multiply = match size {
+                $([$rows, 1] => sized::<$rows, 1>, [$rows, 2] => sized::<$rows, 2>,)+
+                [rows, vectors] => unreachable!("no tile of {rows} rows and {vectors} vectors"),
+            };
+            // SAFETY: the caller answers for the tile, the proof for the instructions.
+            unsafe { multiply(proof, tile, output, stride) }
+        }
+
+        /// [`dot_tile`](crate::kernels::float::dot_tile) on this instruction set.
+        pub(crate) fn $dot(
+            proof: $proof,
+            size: [usize; 2],
+            left: $crate::kernels::float::Rows<'_>,
+            right: $crate::kernels::float::Rows<'_>,
+            depth: usize,
+        ) -> $crate::kernels::float::Dots {
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn sized<const R: usize, const C: usize>(
+                proof: $proof,
+                left: $crate::kernels::float::Rows<'_>,
+                right: $crate::kernels::float::Rows<'_>,
+                depth: usize,
+            ) -> $crate::kernels::float::Dots {
+                $crate::kernels::float::dot_sized::<_, R, C>(proof, left, right, depth)
+            }
+            let dot = match size {
+                [1, 1] => sized::<1, 1>,
+                [1, 2] => sized::<1, 2>,
+                [1, 3] => sized::<1, 3>,
+                [1, 4] => sized::<1, 4>,
+                [3, 1] => sized::<3, 1>,
+                [3, 2] => sized::<3, 2>,
+                [3, 3] => sized::<3, 3>,
+                [3, 4] => sized::<3, 4>,
+                [rows, columns] => unreachable!("no tile of {rows} and {columns} rows"),
+            };
+            // SAFETY: the proof answers for the instructions.
+            unsafe { dot(proof, left, right, depth) }
+        }
+    };
+}
+pub(super) use float_kernels;
