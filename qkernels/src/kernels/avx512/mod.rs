@@ -8,4 +8,4 @@ mod requantize;
 pub(crate) use depthwise::{make_lanes, sum_depthwise_row};
 pub(crate) use lookup::look_up;
 pub(crate) use multiply::{TILE, multiply_tile};
-pub(crate) use requantize::requantize_panel;
+pub(crate) use requantize::requantize_tiles;
