@@ -38,13 +38,14 @@ pub(super) struct Scratch {
     widened: Widened,
 }
 
-/// The sums of a tile, aligned for vectors of any size.
+/// The sums of two tiles or more, aligned for vectors of any size: few enough that the processor still multiplies while
+/// it rounds the last ones.
 #[repr(C, align(64))]
-struct TileSums([Sums; TileSize::MOST_SUMS]);
+struct TileSums([Sums; 2 * TileSize::MOST_SUMS]);
 
 impl Default for TileSums {
     fn default() -> Self {
-        Self([[0; PANEL]; TileSize::MOST_SUMS])
+        Self([[0; PANEL]; 2 * TileSize::MOST_SUMS])
     }
 }
 
@@ -205,7 +206,7 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
     }
 }
 
-/// Some panels times all rows of a block, tile by tile.
+/// Some panels times all rows of a block, a few tiles at a time.
 struct ByteTiles<'a> {
     isa: Isa,
     /// The last one.
@@ -221,16 +222,18 @@ struct ByteTiles<'a> {
 impl Tiles for ByteTiles<'_> {
     fn next(&mut self) -> Option<&[Sums]> {
         let first_row = self.tile.rows().end;
-        if first_row == self.tile.located().rows() {
-            return None;
+        let mut free = &mut *self.sums;
+        while self.tile.rows().end < self.tile.located().rows() {
+            let rows = self.least_rows + usize::from(self.larger_tiles > 0);
+            let Some(sums) = free.split_off_mut(..rows * self.panels.len()) else { break };
+            self.larger_tiles = self.larger_tiles.saturating_sub(1);
+            self.tile.advance(rows);
+            kernels::multiply_tile(self.isa, &self.tile, sums);
         }
-        let rows = self.least_rows + usize::from(self.larger_tiles > 0);
-        self.larger_tiles = self.larger_tiles.saturating_sub(1);
-        self.tile.advance(rows);
+        let rows = self.tile.rows().end - first_row;
         let sums = &mut self.sums[..rows * self.panels.len()];
-        kernels::multiply_tile(self.isa, &self.tile, sums);
         self.corrections.apply(first_row, &self.panels, sums);
-        Some(sums)
+        (rows > 0).then_some(sums)
     }
 }
 
