@@ -106,8 +106,7 @@ impl Convolution<'_> {
                         let first = run * width + pixels.start;
                         let sums =
                             &scratch.sums.0[panel * pixels_of_panel + run * neighbours..][..neighbours];
-                        let panels =
-                            Panels { count: 1, first_row: first_row * width + first, first_column };
+                        let panels = Panels { count: 1, first_row: first_row * width + first, first_column };
                         let output = output.part(first..first + neighbours, columns.clone());
                         epilogue.finish_tiles(isa, &panels, &mut Some(sums), output);
                     }
