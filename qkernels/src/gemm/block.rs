@@ -4,12 +4,9 @@ use std::ops::Range;
 
 use super::rows::RunBuffers;
 use super::saturation::LargeQuads;
-use super::{Epilogue, FinishedPanel, LocatedRows, OutputRows, PANEL, PackedMatrix, Rows};
+use super::{Epilogue, LocatedRows, OutputRows, PANEL, PackedMatrix, Panels, Rows, Tiles};
 use crate::isa::Isa;
 use crate::kernels::{self, FEW_ROWS, Sums, Tile, TileSize};
-
-/// Tiles that are finished together: their sums, 6 KiB, stay in the first-level cache.
-const TILES: usize = 4;
 
 /// Bytes that widened rows may occupy: half of a second-level cache of 512 KiB.
 const WIDENED_BYTES: usize = 256 * 1024;
@@ -41,13 +38,14 @@ pub(super) struct Scratch {
     widened: Widened,
 }
 
-/// The sums of a few tiles, aligned for vectors of any size.
+/// The sums of two tiles or more, aligned for vectors of any size: few enough that the processor still multiplies while
+/// it rounds the last ones.
 #[repr(C, align(64))]
-struct TileSums([Sums; TILES * TileSize::MOST_SUMS]);
+struct TileSums([Sums; 2 * TileSize::MOST_SUMS]);
 
 impl Default for TileSums {
     fn default() -> Self {
-        Self([[0; PANEL]; TILES * TileSize::MOST_SUMS])
+        Self([[0; PANEL]; 2 * TileSize::MOST_SUMS])
     }
 }
 
@@ -76,7 +74,8 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         sum_rows(self.matrix, &located, self.source.zero_point(), row_sums);
         large.clear();
         let are_few = !self.can_saturate() || large.find(self.isa, &located, self.matrix.pair_bounds());
-        let mut product = Product { block: self, located, row_sums, large, output };
+        let corrections = Corrections { isa: self.isa, matrix: self.matrix, row_sums, large };
+        let mut product = Product { block: self, located, corrections, output };
         match TileSize::of(self.isa) {
             Some(size) if are_few || self.rows.len() <= MOST_ROWS_IN_PARTS => {
                 let most_panels = if self.rows.len() < FEW_ROWS { 1 } else { size.panels };
@@ -118,8 +117,7 @@ fn sum_rows(matrix: &PackedMatrix, located: &LocatedRows<'_>, zero_point: u8, su
 struct Product<'a, R, E: Epilogue> {
     block: &'a Block<'a, R, E>,
     located: LocatedRows<'a>,
-    row_sums: &'a [i32],
-    large: &'a LargeQuads,
+    corrections: Corrections<'a>,
     output: OutputRows<'a, E::Output>,
 }
 
@@ -140,27 +138,21 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         // As few tiles as there must be, of sizes that differ by one row at most.
         let rows = self.located.rows();
         let tiles = rows.div_ceil(most_rows);
-        let first_row = |tile: usize| tile * rows / tiles;
-        for first in (0..tiles).step_by(TILES) {
-            let end = tiles.min(first + TILES);
-            let rows = first_row(first)..first_row(end);
-            let sums = &mut sums[..panels.len() * rows.len()];
-            for tile in first..end {
-                let tile = Tile {
-                    located: self.located,
-                    rows: first_row(tile)..first_row(tile + 1),
-                    weights: matrix.quads(panels.start, panels.len()),
-                    initial: &initial[..panels.len()],
-                    first_sum: first_row(tile) - rows.start,
-                    in_parts,
-                };
-                kernels::multiply_tile(isa, &tile, sums);
-            }
-            for (sums, panel) in sums.chunks_exact_mut(rows.len()).zip(panels.clone()) {
-                self.large.correct(isa, rows.start, matrix.quads(panel, 1), sums);
-                self.finish(rows.start, panel, sums);
-            }
-        }
+        let mut tiles = ByteTiles {
+            isa,
+            tile: Tile::new(
+                self.located,
+                matrix.quads(panels.start, panels.len()),
+                &initial[..panels.len()],
+                in_parts,
+            ),
+            least_rows: rows / tiles,
+            larger_tiles: rows % tiles,
+            sums,
+            corrections: self.corrections,
+            panels: panels.clone(),
+        };
+        self.finish(0..rows, panels, &mut tiles);
     }
 
     /// Multiplies by 16-bit products.
@@ -177,7 +169,9 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
             for panel in panels.clone() {
                 let initial = self.initial(panel, 0..runs.count);
                 kernels::multiply_words(isa, words, matrix.quads(panel, 1), weights, &initial, sums);
-                self.finish(first_row, panel, sums);
+                let panels = panel..panel + 1;
+                self.corrections.apply(first_row, &panels, sums);
+                self.finish(first_row..end, panels, &mut Some(sums.as_slice()));
             }
         }
     }
@@ -198,23 +192,88 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         initial.map(|sum| sum.wrapping_mul(-zero_point))
     }
 
-    /// Hands the sums of the rows from `first_row` of the block on to the epilogue.
-    fn finish(&mut self, first_row: usize, panel: usize, sums: &mut [Sums]) {
-        let Block { isa, matrix, epilogue, ref panels, ref rows, .. } = *self.block;
-        let zero_points = &matrix.columns_of_panel()[panel].zero_points;
-        for (sums, &row_sum) in sums.iter_mut().zip(self.row_sums.get(first_row..).unwrap_or_default()) {
-            for (sum, zero_point) in sums.iter_mut().zip(zero_points) {
-                *sum = sum.wrapping_sub(row_sum.wrapping_mul(*zero_point));
-            }
-        }
-        let first_column = (panel - panels.start) * PANEL;
-        let columns = first_column..self.output.columns().min(first_column + PANEL);
-        let output = self.output.part(first_row..first_row + sums.len(), columns);
-        let panel = FinishedPanel {
-            sums,
-            first_row: rows.start + first_row,
+    /// Hands the sums of some rows of the block on to the epilogue.
+    fn finish(&mut self, rows: Range<usize>, panels: Range<usize>, tiles: &mut dyn Tiles) {
+        let Block { isa, epilogue, .. } = *self.block;
+        let first_column = (panels.start - self.block.panels.start) * PANEL;
+        let columns = first_column..self.output.columns().min(first_column + panels.len() * PANEL);
+        let panels = Panels {
+            count: panels.len(),
+            first_row: self.block.rows.start + rows.start,
             first_column: self.block.columns().start + first_column,
         };
-        epilogue.finish_panel(isa, &panel, output);
+        epilogue.finish_tiles(isa, &panels, tiles, self.output.part(rows, columns));
+    }
+}
+
+/// Some panels times all rows of a block, a few tiles at a time.
+struct ByteTiles<'a> {
+    isa: Isa,
+    /// The last one.
+    tile: Tile<'a>,
+    least_rows: usize,
+    /// So many of the tiles that are left have a row more.
+    larger_tiles: usize,
+    sums: &'a mut [Sums],
+    corrections: Corrections<'a>,
+    panels: Range<usize>,
+}
+
+impl Tiles for ByteTiles<'_> {
+    fn next(&mut self) -> Option<&[Sums]> {
+        let first_row = self.tile.rows().end;
+        let mut free = &mut *self.sums;
+        while self.tile.rows().end < self.tile.located().rows() {
+            let rows = self.least_rows + usize::from(self.larger_tiles > 0);
+            let Some(sums) = free.split_off_mut(..rows * self.panels.len()) else { break };
+            self.larger_tiles = self.larger_tiles.saturating_sub(1);
+            self.tile.advance(rows);
+            kernels::multiply_tile(self.isa, &self.tile, sums);
+        }
+        let rows = self.tile.rows().end - first_row;
+        let sums = &mut self.sums[..rows * self.panels.len()];
+        self.corrections.apply(first_row, &self.panels, sums);
+        (rows > 0).then_some(sums)
+    }
+}
+
+/// What the sums of products of a block lack.
+#[derive(Clone, Copy)]
+struct Corrections<'a> {
+    isa: Isa,
+    matrix: &'a PackedMatrix,
+    /// Of each row, if weights have zero points.
+    row_sums: &'a [i32],
+    large: &'a LargeQuads,
+}
+
+impl Corrections<'_> {
+    /// Adds it to the sums `[rows][panels]` of the rows from `first_row` of the block on.
+    #[inline(always)]
+    fn apply(&self, first_row: usize, panels: &Range<usize>, sums: &mut [Sums]) {
+        if !self.large.is_empty() {
+            self.add_lost(first_row, panels, sums);
+        }
+        if !self.row_sums.is_empty() {
+            self.subtract_zero_points(first_row, panels, sums);
+        }
+    }
+
+    fn add_lost(&self, first_row: usize, panels: &Range<usize>, sums: &mut [Sums]) {
+        for (i, panel) in panels.clone().enumerate() {
+            let sums = sums.iter_mut().skip(i).step_by(panels.len());
+            self.large.correct(self.isa, first_row, self.matrix.quads(panel, 1), sums);
+        }
+    }
+
+    fn subtract_zero_points(&self, first_row: usize, panels: &Range<usize>, sums: &mut [Sums]) {
+        let columns = &self.matrix.columns_of_panel()[panels.clone()];
+        for (sums, &row_sum) in sums.chunks_exact_mut(panels.len()).zip(&self.row_sums[first_row..]) {
+            for (sums, columns) in sums.iter_mut().zip(columns) {
+                for (sum, zero_point) in sums.iter_mut().zip(columns.zero_points) {
+                    *sum = sum.wrapping_sub(row_sum.wrapping_mul(zero_point));
+                }
+            }
+        }
     }
 }

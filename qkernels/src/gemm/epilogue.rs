@@ -21,28 +21,54 @@ pub(crate) trait Epilogue: Sync {
     /// Turns sums of `row`, in columns from `first_column` on, into output: the definition.
     fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [Self::Output]);
 
-    /// [`finish`](Self::finish) for a panel; `output` holds as many rows, and the columns that exist.
-    fn finish_panel(&self, _: Isa, panel: &FinishedPanel<'_>, output: OutputRows<'_, Self::Output>) {
-        finish_by_rows(self, panel, output);
+    /// [`finish`](Self::finish) for all tiles of some panels; `output` holds as many rows, and the columns that exist.
+    fn finish_tiles(
+        &self,
+        _: Isa,
+        panels: &Panels,
+        tiles: &mut dyn Tiles,
+        output: OutputRows<'_, Self::Output>,
+    ) {
+        finish_by_rows(self, panels, tiles, output);
     }
 }
 
-/// The sums of some rows with one panel, and where they belong.
+/// A panel or two, and where their sums belong.
 #[derive(Clone, Copy)]
-pub(crate) struct FinishedPanel<'a> {
-    pub(crate) sums: &'a [Sums],
+pub(crate) struct Panels {
+    pub(crate) count: usize,
     pub(crate) first_row: usize,
     pub(crate) first_column: usize,
 }
 
+/// The sums of some panels with many rows, a few rows at a time: while the sums of a tile become output, the processor
+/// is multiplying the next one.
+pub(crate) trait Tiles {
+    /// The sums `[rows][panels]` of the next rows.
+    fn next(&mut self) -> Option<&[Sums]>;
+}
+
+/// All rows at once.
+impl Tiles for Option<&[Sums]> {
+    fn next(&mut self) -> Option<&[Sums]> {
+        self.take()
+    }
+}
+
 fn finish_by_rows<E: Epilogue + ?Sized>(
     epilogue: &E,
-    panel: &FinishedPanel<'_>,
+    panels: &Panels,
+    tiles: &mut dyn Tiles,
     mut output: OutputRows<'_, E::Output>,
 ) {
     let columns = output.columns();
-    for (row, (sums, output)) in (panel.first_row..).zip(panel.sums.iter().zip(output.rows_mut())) {
-        epilogue.finish(row, panel.first_column, &sums[..columns], output);
+    let mut row = 0;
+    while let Some(sums) = tiles.next() {
+        for sums in sums.chunks_exact(panels.count) {
+            let sums = &sums.as_flattened()[..columns];
+            epilogue.finish(panels.first_row + row, panels.first_column, sums, output.row_mut(row));
+            row += 1;
+        }
     }
 }
 
@@ -111,7 +137,7 @@ impl<'a> Requantize<'a> {
 
     /// Whether all that is rounded fits into integers: for all sums, if the multipliers of a layer are less than a
     /// half, as those of real layers are.
-    fn fits_integers(&self) -> bool {
+    pub(crate) fn fits_integers(&self) -> bool {
         // A factor of two is left for zero points and for the rounding of the steps.
         self.largest < 1_073_741_824.0
     }
@@ -121,45 +147,64 @@ impl<'a> Requantize<'a> {
         &values[row * self.requantization.channels() + column..]
     }
 
-    /// The values of a panel that [`has_whole_vectors`](Self::has_whole_vectors).
+    /// The values that are added to some panels.
     #[inline(always)]
-    pub(crate) fn values_of_panel<'v>(&self, values: &'v [u8], panel: &FinishedPanel<'_>) -> PanelValues<'v> {
-        let values = self.values_from(values, panel.first_row, panel.first_column);
-        PanelValues { values, pitch: self.requantization.channels() }
-    }
-
-    /// Whether the values that are added can be read in vectors of [`PANEL`]: always, but for the last ones of a
-    /// tensor with another number of channels.
-    fn has_whole_vectors(&self, panel: &FinishedPanel<'_>) -> bool {
+    pub(crate) fn values_of_panels(&self, panels: &Panels) -> PanelValues<'_> {
         let values = match &self.addition {
-            Addition::Nothing => return true,
+            Addition::Nothing => &[],
             Addition::Addend(addend) => addend.values,
             Addition::Residual(residual, _) => residual.values,
         };
-        let last_row = panel.first_row + panel.sums.len().saturating_sub(1);
-        self.values_from(values, last_row, panel.first_column).len() >= PANEL
+        let pitch = self.requantization.channels();
+        let values = values.get(panels.first_row * pitch + panels.first_column..).unwrap_or_default();
+        PanelValues::new(values, panels.count, pitch)
     }
 }
 
-/// Values that are added to the sums of a panel.
+/// Values that are added to the sums of some panels, in rows.
 #[derive(Clone, Copy)]
 pub(crate) struct PanelValues<'a> {
     values: &'a [u8],
+    panels: usize,
     pitch: usize,
+    whole_rows: usize,
 }
 
 impl<'a> PanelValues<'a> {
-    /// Those of a row of the panel; arbitrary in rows and columns that do not exist.
     #[inline(always)]
-    pub(crate) fn row(&self, row: usize) -> &'a [u8; PANEL] {
-        self.values.get(row * self.pitch..).and_then(<[u8]>::first_chunk).unwrap_or_else(|| missing_values())
+    fn new(values: &'a [u8], panels: usize, pitch: usize) -> Self {
+        let whole_rows = values.len().checked_sub(panels * PANEL).map_or(0, |last| last / pitch + 1);
+        Self { values, panels, pitch, whole_rows }
     }
-}
 
-/// A function, so that the fast path has a branch and not a choice of addresses, on which the loads would wait.
-#[cold]
-fn missing_values() -> &'static [u8; PANEL] {
-    &[0; PANEL]
+    /// Leaves the first rows out.
+    #[inline(always)]
+    pub(crate) fn skip_rows(&mut self, rows: usize) {
+        self.values = self.values.get(rows * self.pitch..).unwrap_or_default();
+        self.whole_rows = self.whole_rows.saturating_sub(rows);
+    }
+
+    /// Rows that can be read in whole panels: all, but for the last ones of a tensor with another number of channels.
+    pub(crate) fn whole_rows(&self) -> usize {
+        self.whole_rows
+    }
+
+    /// One of the [`whole_rows`](Self::whole_rows), panel by panel; values of columns that do not exist are arbitrary.
+    #[inline(always)]
+    pub(crate) fn whole_row(&self, row: usize) -> &'a [[u8; PANEL]] {
+        assert!(row < self.whole_rows);
+        // SAFETY: `row * pitch + panels * PANEL` is at most the length, by the quotient that is `whole_rows`.
+        unsafe {
+            let start = self.values.as_ptr().add(row * self.pitch);
+            std::slice::from_raw_parts(start.cast(), self.panels)
+        }
+    }
+
+    /// What there is of a row, from its first column on.
+    pub(crate) fn row(&self, row: usize) -> &'a [u8] {
+        let values = self.values.get(row * self.pitch..).unwrap_or_default();
+        &values[..values.len().min(self.panels * PANEL)]
+    }
 }
 
 /// The largest value of that scale; an error if it is infinite, so that no sum of two is NaN.
@@ -194,18 +239,15 @@ impl Epilogue for Requantize<'_> {
         }
     }
 
-    fn finish_panel(&self, isa: Isa, panel: &FinishedPanel<'_>, output: OutputRows<'_, u8>) {
+    fn finish_tiles(&self, isa: Isa, panels: &Panels, tiles: &mut dyn Tiles, output: OutputRows<'_, u8>) {
         match isa {
-            _ if !(self.fits_integers() && self.has_whole_vectors(panel)) => {
-                finish_by_rows(self, panel, output)
-            }
-            Isa::Scalar => finish_by_rows(self, panel, output),
+            Isa::Scalar => finish_by_rows(self, panels, tiles, output),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni(proof) => avx512::requantize_panel(proof, self, panel, output),
+            Isa::Avx512Vnni(proof) => avx512::requantize_tiles(proof, self, panels, tiles, output),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(proof) => avx2::requantize_panel(proof, self, panel, output),
+            Isa::Avx2(proof) => avx2::requantize_tiles(proof, self, panels, tiles, output),
             #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni(proof) => avx2::requantize_panel(proof.avx2(), self, panel, output),
+            Isa::AvxVnni(proof) => avx2::requantize_tiles(proof.avx2(), self, panels, tiles, output),
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::isa::isa;
 use crate::threads::for_each_index;
 
 use block::{Block, Scratch};
-pub(crate) use epilogue::{Addition, Epilogue, FinishedPanel, KeepSums, PanelValues, Requantize};
+pub(crate) use epilogue::{Addition, Epilogue, KeepSums, Panels, Requantize, Tiles};
 pub(crate) use output::OutputRows;
 pub(crate) use pack::{PANEL, PackedMatrix, PanelQuad, QUAD, Runs, check_sum, weight_zero_point};
 pub(crate) use rows::{LocatedRows, Rows, RunTable};

@@ -35,16 +35,12 @@ impl<'a, T> OutputRows<'a, T> {
         self.columns
     }
 
-    /// The columns of each row.
+    /// The columns of a row.
     #[inline(always)]
-    pub(crate) fn rows_mut(&mut self) -> impl Iterator<Item = &mut [T]> {
-        let Self { first, rows, columns, pitch, .. } = *self;
-        (0..rows).scan(first, move |start, _| {
-            let row = *start;
-            *start = start.wrapping_add(pitch);
-            // SAFETY: the row is inside the rectangle, which is borrowed uniquely, and no two rows overlap.
-            Some(unsafe { std::slice::from_raw_parts_mut(row, columns) })
-        })
+    pub(crate) fn row_mut(&mut self, row: usize) -> &mut [T] {
+        assert!(row < self.rows);
+        // SAFETY: the row is inside the rectangle, which is borrowed uniquely.
+        unsafe { std::slice::from_raw_parts_mut(self.first.wrapping_add(row * self.pitch), self.columns) }
     }
 
     /// A rectangle within this one.

@@ -154,8 +154,20 @@ impl<'a> LocatedRows<'a> {
         self.used
     }
 
+    /// The runs that are [`used`](Self::used), and where they begin in `R` rows.
+    #[inline(always)]
+    pub(crate) fn used_starts<const R: usize>(
+        &self,
+        first_row: usize,
+    ) -> impl Iterator<Item = (usize, &'a [*const u8; R])> {
+        let Self { starts, used, rows, .. } = *self;
+        assert!(first_row <= rows && R <= rows - first_row);
+        // SAFETY: `starts` has so many rows for each of the runs, of which `used` are some.
+        used.iter().map(move |&run| (run, unsafe { &*starts.as_ptr().add(run * rows + first_row).cast() }))
+    }
+
     /// Where run `run` of each row begins.
-    pub(crate) fn starts(&self, run: usize) -> &'a [*const u8] {
+    fn starts(&self, run: usize) -> &'a [*const u8] {
         &self.starts[run * self.rows..][..self.rows]
     }
 

@@ -91,13 +91,20 @@ impl LargeQuads {
         self.ends.clear();
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.quads.is_empty()
+    }
+
     /// Adds to the sums of the rows from `first_row` on with a panel what they lost.
-    pub(super) fn correct(&self, isa: Isa, first_row: usize, weights: &[PanelQuad], sums: &mut [Sums]) {
-        if self.quads.is_empty() {
-            return;
-        }
+    pub(super) fn correct<'s>(
+        &self,
+        isa: Isa,
+        first_row: usize,
+        weights: &[PanelQuad],
+        sums: impl Iterator<Item = &'s mut Sums>,
+    ) {
         let mut start = if first_row == 0 { 0 } else { self.ends[first_row - 1] };
-        for (sums, &end) in sums.iter_mut().zip(&self.ends[first_row..]) {
+        for (sums, &end) in sums.zip(&self.ends[first_row..]) {
             if start < end {
                 kernels::add_lost(isa, &self.quads[start..end], weights, sums);
             }

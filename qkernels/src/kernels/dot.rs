@@ -40,18 +40,57 @@ pub(super) trait DotProduct: Copy {
     unsafe fn store(self, vector: *mut i32, sums: Self::Vector);
 }
 
-/// What a tile is computed from, and where its sums belong.
+/// What a tile is computed from.
 pub(crate) struct Tile<'a> {
-    pub(crate) located: LocatedRows<'a>,
-    pub(crate) rows: Range<usize>,
-    /// The weights of the panels, one panel after the other.
-    pub(crate) weights: &'a [PanelQuad],
-    /// Where the sums of each panel's columns start.
-    pub(crate) initial: &'a [Sums],
-    /// Where the tile begins among the sums of a panel.
-    pub(crate) first_sum: usize,
-    /// Whether activations are multiplied in two parts, if pairs of products could saturate otherwise.
-    pub(crate) in_parts: bool,
+    located: LocatedRows<'a>,
+    rows: Range<usize>,
+    weights: &'a [PanelQuad],
+    initial: &'a [Sums],
+    in_parts: bool,
+    quads_of_run: usize,
+    quads_of_panel: usize,
+}
+
+impl<'a> Tile<'a> {
+    /// No rows yet.
+    ///
+    /// `weights` are those of the panels, one panel after the other, and `initial` is where the sums of each panel's
+    /// columns start. Activations are multiplied in two parts if pairs of products could saturate otherwise.
+    pub(crate) fn new(
+        located: LocatedRows<'a>,
+        weights: &'a [PanelQuad],
+        initial: &'a [Sums],
+        in_parts: bool,
+    ) -> Self {
+        let quads_of_run = located.runs().quads();
+        let quads_of_panel = located.runs().count * quads_of_run;
+        assert_eq!(weights.len(), initial.len() * quads_of_panel);
+        Self { located, rows: 0..0, weights, initial, in_parts, quads_of_run, quads_of_panel }
+    }
+
+    /// The next tile, of so many rows.
+    #[inline]
+    pub(crate) fn advance(&mut self, rows: usize) {
+        self.rows = self.rows.end..self.rows.end + rows;
+    }
+
+    /// Its rows.
+    pub(crate) fn rows(&self) -> Range<usize> {
+        self.rows.clone()
+    }
+
+    /// All rows of which it can be some.
+    pub(crate) fn located(&self) -> LocatedRows<'a> {
+        self.located
+    }
+
+    pub(super) fn panels(&self) -> usize {
+        self.initial.len()
+    }
+
+    pub(super) fn is_in_parts(&self) -> bool {
+        self.in_parts
+    }
 }
 
 /// [`multiply_tile`](super::multiply_tile) for `R` rows and `V` vectors of columns, whole panels.
@@ -63,12 +102,9 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
     tile: &Tile<'_>,
     sums: &mut [Sums],
 ) {
-    let runs = tile.located.runs();
+    let Tile { quads_of_run, quads_of_panel, .. } = *tile;
     let panels = V * D::LANES / PANEL;
-    let panel_quads = runs.count * runs.quads();
-    let rows_of_panel = sums.len() / panels;
-    assert!(tile.rows.len() == R && tile.first_sum + R <= rows_of_panel);
-    assert!(tile.weights.len() == panels * panel_quads && tile.initial.len() == panels);
+    assert!(tile.rows.len() == R && sums.len() == R * panels && tile.initial.len() == panels);
 
     // SAFETY: the vectors of `V` are whole panels, as many as `initial` has.
     let initial: [D::Vector; V] = std::array::from_fn(|v| unsafe {
@@ -81,17 +117,14 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
     let mut total2 = total1;
     let mut total3 = total1;
 
-    for &run in tile.located.used() {
-        assert!(run < runs.count);
-        let weights = tile.weights[run * runs.quads()..].as_ptr().cast::<u8>();
-        let starts: &[*const u8; R] =
-            tile.located.starts(run)[tile.rows.start..].first_chunk().expect("the rows of the tile");
-        let starts = *starts;
+    for (run, &starts) in tile.located.used_starts::<R>(tile.rows.start) {
+        // SAFETY: a run of the rows is one of the weights, of which there are `panels * quads_of_panel`.
+        let weights = unsafe { tile.weights.as_ptr().add(run * quads_of_run).cast::<u8>() };
         let step = |quad: usize, total: &mut [[D::Vector; V]; R]| {
             // SAFETY: vector `v` is a part of quad `quad` of this run, of the panel it belongs to.
             let weights: [D::Vector; V] = std::array::from_fn(|v| unsafe {
                 let column = v * D::LANES;
-                let panel = column / PANEL * panel_quads * size_of::<PanelQuad>();
+                let panel = column / PANEL * quads_of_panel * size_of::<PanelQuad>();
                 isa.load(weights.add(panel + quad * size_of::<PanelQuad>() + column % PANEL * QUAD))
             });
             for (start, total) in starts.iter().zip(total) {
@@ -102,7 +135,7 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
                 }
             }
         };
-        let whole = runs.quads() / U * U;
+        let whole = quads_of_run / U * U;
         for quad in (0..whole).step_by(U) {
             step(quad, &mut total);
             if U > 1 {
@@ -113,7 +146,7 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
                 step(quad + 3, &mut total3);
             }
         }
-        for quad in whole..runs.quads() {
+        for quad in whole..quads_of_run {
             step(quad, &mut total);
         }
     }
@@ -135,10 +168,8 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
     let sums: *mut i32 = sums.as_mut_ptr().cast();
     for (r, total) in total.iter().enumerate() {
         for (v, total) in total.iter().enumerate() {
-            let column = v * D::LANES;
-            let row = column / PANEL * rows_of_panel + tile.first_sum + r;
-            // SAFETY: the row is one of those of the panel of this vector.
-            unsafe { isa.store(sums.add(row * PANEL + column % PANEL), *total) };
+            // SAFETY: `R` rows of `V` vectors are `R` rows of whole panels.
+            unsafe { isa.store(sums.add((r * V + v) * D::LANES), *total) };
         }
     }
 }

@@ -115,7 +115,7 @@ pub(crate) fn add_lost(isa: Isa, large: &[LargeQuad], weights: &[PanelQuad], sum
     }
 }
 
-/// `sums[panel][first_sum + row][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]`.
+/// `sums[row][panel][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]`.
 ///
 /// The tile is no larger than [`TileSize`] says, and of several panels only with [`FEW_ROWS`] or more. What
 /// [`can_saturate`] and is not multiplied in parts, [`add_lost`] corrects.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::columns::Columns;
 use super::{DepthwiseFilters, FilterLanes, MOST_ROWS};
-use crate::gemm::{Epilogue, FinishedPanel, OutputRows, PANEL};
+use crate::gemm::{Epilogue, OutputRows, PANEL, Panels};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::Isa;
 use crate::kernels::{DepthwiseKernel, DepthwiseRow, PANELS, Sums, TapLanes, TapRows};
@@ -106,10 +106,9 @@ impl Convolution<'_> {
                         let first = run * width + pixels.start;
                         let sums =
                             &scratch.sums.0[panel * pixels_of_panel + run * neighbours..][..neighbours];
-                        let finished =
-                            FinishedPanel { sums, first_row: first_row * width + first, first_column };
+                        let panels = Panels { count: 1, first_row: first_row * width + first, first_column };
                         let output = output.part(first..first + neighbours, columns.clone());
-                        epilogue.finish_panel(isa, &finished, output);
+                        epilogue.finish_tiles(isa, &panels, &mut Some(sums), output);
                     }
                 }
             }

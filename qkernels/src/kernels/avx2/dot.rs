@@ -106,7 +106,7 @@ pub(crate) fn multiply_tile(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
     fn in_parts<const R: usize>(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
         dot::multiply_tile::<_, R, 2, 1>(Vectors256(InParts(proof)), tile, sums);
     }
-    let multiply = match (tile.rows.len(), tile.in_parts) {
+    let multiply = match (tile.rows().len(), tile.is_in_parts()) {
         (1, false) => sized::<1, 4>,
         (2, false) => sized::<2, 2>,
         (3, false) => sized::<3, 1>,
@@ -131,7 +131,7 @@ pub(crate) fn multiply_tile_vnni(proof: AvxVnni, tile: &Tile<'_>, sums: &mut [Su
     fn sized<const R: usize, const U: usize>(proof: AvxVnni, tile: &Tile<'_>, sums: &mut [Sums]) {
         dot::multiply_tile::<_, R, 2, U>(Vectors256(proof), tile, sums);
     }
-    let multiply = match tile.rows.len() {
+    let multiply = match tile.rows().len() {
         1 => sized::<1, 4>,
         2 => sized::<2, 2>,
         3 => sized::<3, 2>,
@@ -170,17 +170,12 @@ mod tests {
         let weights: Vec<_> =
             (0..quads).map(|quad| PanelQuad(std::array::from_fn(|i| weight(quad, i)))).collect();
         let initial = [std::array::from_fn(|column| column as i32 - 5)];
-        let tile = Tile {
-            located: LocatedRows::of_single_runs(&rows, &mut starts),
-            rows: 0..R,
-            weights: &weights,
-            initial: &initial,
-            first_sum: 1,
-            in_parts: false,
-        };
-        let mut sums = vec![[0; PANEL]; R + 1];
+        let located = LocatedRows::of_single_runs(&rows, &mut starts);
+        let mut tile = Tile::new(located, &weights, &initial, false);
+        tile.advance(R);
+        let mut sums = vec![[0; PANEL]; R];
         dot::multiply_tile::<_, R, 2, U>(Vectors256(proof), &tile, &mut sums);
-        for (row, sums) in sums[1..].iter().enumerate() {
+        for (row, sums) in sums.iter().enumerate() {
             for (column, &sum) in sums.iter().enumerate() {
                 let product = |k: usize| {
                     let weight = weight(k / QUAD, column * QUAD + k % QUAD);

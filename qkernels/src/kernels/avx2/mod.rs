@@ -13,5 +13,5 @@ pub(crate) use dot::{TILE, multiply_tile, multiply_tile_vnni};
 pub(crate) use float::{dot_float_tile, multiply_float_tile, sum_float_taps};
 pub(crate) use lookup::look_up;
 pub(crate) use multiply::{multiply_words, widen_rows};
-pub(crate) use requantize::requantize_panel;
+pub(crate) use requantize::requantize_tiles;
 pub(crate) use saturation::{add_lost, find_large_quads};

@@ -2,33 +2,36 @@
 
 use std::arch::x86_64::*;
 
-use crate::gemm::{FinishedPanel, OutputRows, PANEL, Requantize};
+use crate::gemm::{OutputRows, PANEL, Panels, Requantize, Tiles};
 use crate::isa::Avx2;
 use crate::kernels::requantize::{self, FloatVectors};
 
-/// [`Epilogue::finish_panel`](crate::gemm::Epilogue::finish_panel) of [`Requantize`].
-pub(crate) fn requantize_panel(
+/// [`Epilogue::finish_tiles`](crate::gemm::Epilogue::finish_tiles) of [`Requantize`].
+pub(crate) fn requantize_tiles(
     proof: Avx2,
     epilogue: &Requantize<'_>,
-    panel: &FinishedPanel<'_>,
+    panels: &Panels,
+    tiles: &mut dyn Tiles,
     output: OutputRows<'_, u8>,
 ) {
     #[target_feature(enable = "avx2")]
     fn with_features(
         proof: Avx2,
         epilogue: &Requantize<'_>,
-        panel: &FinishedPanel<'_>,
+        panels: &Panels,
+        tiles: &mut dyn Tiles,
         output: OutputRows<'_, u8>,
     ) {
-        requantize::requantize_panel(proof, epilogue, panel, output);
+        requantize::requantize_tiles::<_, 2>(proof, epilogue, panels, tiles, output);
     }
     // SAFETY: the proof exists only where AVX2 was detected.
-    unsafe { with_features(proof, epilogue, panel, output) }
+    unsafe { with_features(proof, epilogue, panels, tiles, output) }
 }
 
 impl FloatVectors for Avx2 {
     type Floats = __m256;
     type Integers = __m256i;
+    type Bytes = __m256i;
 
     const LANES: usize = 8;
 
@@ -59,7 +62,7 @@ impl FloatVectors for Avx2 {
         load_bytes(panel: &[u8; PANEL], v: usize) -> __m256i =
             _mm256_cvtepu8_epi32(_mm_loadl_epi64(panel.as_chunks::<8>().0[v].as_ptr().cast()));
 
-        to_bytes(integers: [__m256i; 4], offset: i16, low: u8, high: u8) -> [__m128i; 4] = {
+        to_bytes(integers: [__m256i; 4], offset: i16, low: u8, high: u8) -> __m256i = {
             let [q0, q1, q2, q3] = integers;
             let offset = _mm256_set1_epi16(offset);
             let words01 = _mm256_adds_epi16(_mm256_packs_epi32(q0, q1), offset);
@@ -68,12 +71,41 @@ impl FloatVectors for Avx2 {
             let bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(low.cast_signed()));
             let bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(high.cast_signed()));
             // Half i has the elements 4 i to 4 i + 3 of all four vectors.
-            let in_order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-            let bytes = _mm256_permutevar8x32_epi32(bytes, in_order);
-            let (first, second) = (_mm256_castsi256_si128(bytes), _mm256_extracti128_si256::<1>(bytes));
-            [first, second, first, second]
+            _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
         };
-        store_bytes(bytes: __m128i, output: &mut [u8; PANEL]) -> () =
-            _mm_storeu_si128(output.as_mut_ptr().cast(), bytes);
+        store_bytes(bytes: __m256i, first: usize, output: &mut [u8]) -> () = {
+            let half = if first == 0 {
+                _mm256_castsi256_si128(bytes)
+            } else {
+                _mm256_extracti128_si256::<1>(bytes)
+            };
+            if let Some(output) = output.first_chunk_mut::<PANEL>() {
+                _mm_storeu_si128(output.as_mut_ptr().cast(), half);
+            } else {
+                let mut bytes = [0; PANEL];
+                _mm_storeu_si128(bytes.as_mut_ptr().cast(), half);
+                copy_columns(&bytes, output);
+            }
+        };
+    }
+}
+
+/// Copies as many bytes as there is room for, less than a panel: two copies that may overlap make any length.
+#[inline(always)]
+fn copy_columns(bytes: &[u8; PANEL], output: &mut [u8]) {
+    #[inline(always)]
+    fn copy_twice<const N: usize>(bytes: &[u8], output: &mut [u8]) -> bool {
+        let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else {
+            return false;
+        };
+        output[..N].copy_from_slice(first);
+        output[bytes.len() - N..].copy_from_slice(last);
+        true
+    }
+    let bytes = &bytes[..output.len()];
+    if !(copy_twice::<8>(bytes, output) || copy_twice::<4>(bytes, output)) {
+        for (output, byte) in output.iter_mut().zip(bytes) {
+            *output = *byte;
+        }
     }
 }

@@ -54,7 +54,7 @@ impl DotProduct for Avx512Vnni {
 
 /// [`multiply_tile`](crate::kernels::multiply_tile) on AVX-512.
 pub(crate) fn multiply_tile(proof: Avx512Vnni, tile: &Tile<'_>, sums: &mut [Sums]) {
-    let multiply = match (tile.initial.len(), tile.rows.len()) {
+    let multiply = match (tile.panels(), tile.rows().len()) {
         // A single row streams the weights once, in their order: from memory nothing is faster.
         (1, 1) => sized::<1, 1, 4>,
         (1, 2) => sized::<2, 1, 4>,

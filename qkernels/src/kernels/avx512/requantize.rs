@@ -2,33 +2,39 @@
 
 use std::arch::x86_64::*;
 
-use crate::gemm::{FinishedPanel, OutputRows, PANEL, Requantize};
+use crate::gemm::{OutputRows, PANEL, Panels, Requantize, Tiles};
 use crate::isa::Avx512Vnni;
 use crate::kernels::requantize::{self, FloatVectors};
 
-/// [`Epilogue::finish_panel`](crate::gemm::Epilogue::finish_panel) of [`Requantize`].
-pub(crate) fn requantize_panel(
+/// [`Epilogue::finish_tiles`](crate::gemm::Epilogue::finish_tiles) of [`Requantize`].
+pub(crate) fn requantize_tiles(
     proof: Avx512Vnni,
     epilogue: &Requantize<'_>,
-    panel: &FinishedPanel<'_>,
+    panels: &Panels,
+    tiles: &mut dyn Tiles,
     output: OutputRows<'_, u8>,
 ) {
     #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
     fn with_features(
         proof: Avx512Vnni,
         epilogue: &Requantize<'_>,
-        panel: &FinishedPanel<'_>,
+        panels: &Panels,
+        tiles: &mut dyn Tiles,
         output: OutputRows<'_, u8>,
     ) {
-        requantize::requantize_panel(proof, epilogue, panel, output);
+        match panels.count {
+            1 => requantize::requantize_tiles::<_, 1>(proof, epilogue, panels, tiles, output),
+            _ => requantize::requantize_tiles::<_, 2>(proof, epilogue, panels, tiles, output),
+        }
     }
     // SAFETY: the proof exists only where these instructions were detected.
-    unsafe { with_features(proof, epilogue, panel, output) }
+    unsafe { with_features(proof, epilogue, panels, tiles, output) }
 }
 
 impl FloatVectors for Avx512Vnni {
     type Floats = __m512;
     type Integers = __m512i;
+    type Bytes = __m512i;
 
     const LANES: usize = 16;
 
@@ -57,7 +63,7 @@ impl FloatVectors for Avx512Vnni {
         load_bytes(panel: &[u8; PANEL], _v: usize) -> __m512i =
             _mm512_cvtepu8_epi32(_mm_loadu_si128(panel.as_ptr().cast()));
 
-        to_bytes(integers: [__m512i; 4], offset: i16, low: u8, high: u8) -> [__m128i; 4] = {
+        to_bytes(integers: [__m512i; 4], offset: i16, low: u8, high: u8) -> __m512i = {
             let [q0, q1, q2, q3] = integers;
             let offset = _mm512_set1_epi16(offset);
             let words01 = _mm512_adds_epi16(_mm512_packs_epi32(q0, q1), offset);
@@ -67,15 +73,22 @@ impl FloatVectors for Avx512Vnni {
             let bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(high.cast_signed()));
             // Quarter i has the elements 4 i to 4 i + 3 of all four vectors.
             let in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-            let bytes = _mm512_permutexvar_epi32(in_order, bytes);
-            [
-                _mm512_castsi512_si128(bytes),
-                _mm512_extracti32x4_epi32::<1>(bytes),
-                _mm512_extracti32x4_epi32::<2>(bytes),
-                _mm512_extracti32x4_epi32::<3>(bytes),
-            ]
+            _mm512_permutexvar_epi32(in_order, bytes)
         };
-        store_bytes(bytes: __m128i, output: &mut [u8; PANEL]) -> () =
-            _mm_storeu_si128(output.as_mut_ptr().cast(), bytes);
+        store_bytes(bytes: __m512i, first: usize, output: &mut [u8]) -> () = {
+            let start = output.as_mut_ptr();
+            match (output.len(), first) {
+                (16, 0) => _mm_storeu_si128(start.cast(), _mm512_castsi512_si128(bytes)),
+                (16, 16) => _mm_storeu_si128(start.cast(), _mm512_extracti32x4_epi32::<1>(bytes)),
+                (16, 32) => _mm_storeu_si128(start.cast(), _mm512_extracti32x4_epi32::<2>(bytes)),
+                (16, 48) => _mm_storeu_si128(start.cast(), _mm512_extracti32x4_epi32::<3>(bytes)),
+                (32, 0) => _mm256_storeu_si256(start.cast(), _mm512_castsi512_si256(bytes)),
+                (32, 32) => _mm256_storeu_si256(start.cast(), _mm512_extracti64x4_epi64::<1>(bytes)),
+                (len, _) => {
+                    let room = ((1_u64 << len) - 1) << first;
+                    _mm512_mask_storeu_epi8(start.wrapping_sub(first).cast(), room, bytes)
+                }
+            }
+        };
     }
 }
