@@ -267,9 +267,10 @@ fn bench_prints_one_json_object_and_keeps_a_model_that_zoo_runs() {
     let evaluate = ["evaluate", "--model", "int8.safetensors", "--test", "bytes.safetensors"];
     assert!(assert_succeeds(&workshop.zoo(&evaluate)).contains("of 4"));
 
-    let more = ["--num-classes", "3", "--threads", "2", "--batch", "2", "--isa", "scalar", "--layers"];
-    let text = assert_succeeds(&workshop.bench(&[&bench[..], &more].concat()));
-    assert!(text.contains("resnet18, 3 classes, 2 x 3 x 32 x 32, threads: 2, scalar"), "{text}");
+    let more = ["--num-classes", "3", "--threads", "2", "--batch", "2", "--layers"];
+    let other = ["--isa", "scalar", "--backend", "fbgemm"];
+    let text = assert_succeeds(&workshop.bench(&[&bench[..], &more, &other].concat()));
+    assert!(text.contains("resnet18, 3 classes, 2 x 3 x 32 x 32, threads: 2, scalar, fbgemm"), "{text}");
     assert!(text.contains("times as fast") && text.contains("layer4.1.conv2"), "{text}");
     assert!(!text.contains("the peak of"), "plain Rust has no multiply instruction: {text}");
 }

@@ -34,6 +34,9 @@ struct Cli {
     /// As many as the checkpoint has if not given, 1000 without a checkpoint.
     #[arg(long, value_parser = at_least_one)]
     num_classes: Option<usize>,
+    /// Whose qconfig and numerics; those of fbgemm leave a bit of the activations unused, which AVX2 likes.
+    #[arg(long, default_value_t = Backend::Native)]
+    backend: Backend,
     /// A lesser instruction set than this processor's best.
     #[arg(long, value_parser = instruction_set)]
     isa: Option<Isa>,
@@ -110,7 +113,7 @@ where
         None => synthetic::fill(&mut model)?,
     }
     let calibration = synthetic::pictures("calibration", 8, cli.size)?;
-    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(cli.backend))?;
     prepared.calibrate_with([calibration], CalibrationOptions { progress: false })?;
     let mut int8 = prepared.convert()?;
     int8.set_metadata("arch", cli.arch.name());
@@ -169,6 +172,7 @@ fn print_json(cli: &Cli, num_classes: usize, measured: &Measured) {
         "num_classes": num_classes,
         "threads": cli.threads,
         "isa": isa().name(),
+        "backend": cli.backend.to_string(),
         "rounds": cli.rounds,
         "fp32_ms": milliseconds(measured.fp32),
         "int8_ms": milliseconds(measured.int8),
@@ -186,11 +190,12 @@ fn print_json(cli: &Cli, num_classes: usize, measured: &Measured) {
 fn print_table(cli: &Cli, num_classes: usize, measured: &Measured) {
     let Measured { fp32, int8, load, file_bytes, memory, layers } = measured;
     println!(
-        "{}, {num_classes} classes, {} x 3 x {size} x {size}, threads: {}, {}",
+        "{}, {num_classes} classes, {} x 3 x {size} x {size}, threads: {}, {}, {}",
         cli.arch,
         cli.batch,
         cli.threads,
         isa(),
+        cli.backend,
         size = cli.size,
     );
     println!("fp32   {:9.3} ms", milliseconds(*fp32));
