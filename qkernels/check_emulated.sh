@@ -45,14 +45,14 @@ work=$(mktemp -d "$directory/run.XXXXXX")
 bochs=
 trap 'if [ -n "$bochs" ]; then kill "$bochs"; fi; rm -rf "$work"' EXIT
 trap 'exit 1' INT TERM
-mkdir -p "$work/root/tests" "$work/root/proc" "$work/root/dev" "$work/root/tmp" "$work/disc/isolinux"
+mkdir -p "$work/system/tests" "$work/system/proc" "$work/system/dev" "$work/system/tmp" "$work/disc/isolinux"
 
 # shellcheck disable=SC2086 # one path a line
-cp $tests "$work/root/tests"
-cp /bin/busybox "$work/root"
+cp $tests "$work/system/tests"
+cp /bin/busybox "$work/system"
 filters=
 for filter in "$@"; do filters="$filters '$filter'"; done
-cat >"$work/root/init" <<END
+cat >"$work/system/init" <<END
 #!/busybox sh
 /busybox mount -t proc none /proc
 /busybox mount -t devtmpfs none /dev
@@ -64,8 +64,8 @@ echo "check_emulated: \$verdict"
 /busybox sleep 1 # the serial port lags
 /busybox poweroff -f
 END
-chmod +x "$work/root/init"
-(cd "$work/root" && find . | cpio --quiet -o -H newc) >"$work/disc/initramfs"
+chmod +x "$work/system/init"
+(cd "$work/system" && find . | cpio --quiet -o -H newc) >"$work/disc/initramfs"
 
 # Bochs describes the compacted XSAVE area and protection keys wrongly, and Linux hangs early with all of the others
 # together: it is told that the processor has none of them.

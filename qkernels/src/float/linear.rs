@@ -2,8 +2,8 @@
 
 use super::Epilogue;
 use super::dots::for_each_dot;
-use super::tiled::Tiled;
 use crate::error::{Error, Result};
+use crate::gemm::OutputRows;
 use crate::length;
 
 /// `input` `[rows, in_features]` times the transpose of `weight` `[out_features, in_features]`, to `output`
@@ -29,11 +29,11 @@ pub fn linear(
     length::check("weight", weight, length::product("weight", &[out_features, in_features])?)?;
     epilogue.check(out_features)?;
     let finish = epilogue.of(0..out_features);
-    let output = Tiled::new(output, out_features);
+    let output = OutputRows::new(output, out_features, out_features);
     for_each_dot(weight, input, in_features, |feature, row, sum| {
         // SAFETY: each dot product is computed once.
-        let mut output = unsafe { output.tile(row..row + 1, feature..feature + 1) };
-        output.row(0)[0] = finish.apply(feature, sum);
+        let mut output = unsafe { output.disjoint_part(row..row + 1, feature..feature + 1) };
+        output.row_mut(0)[0] = finish.apply(feature, sum);
     });
     Ok(())
 }

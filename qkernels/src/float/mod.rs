@@ -11,7 +11,6 @@ mod linear;
 mod pool;
 mod positions;
 mod strided;
-mod tiled;
 
 pub use batch_norm::{BatchNorm, batch_norm};
 pub use conv::{SeenWeight, Weight, conv2d};

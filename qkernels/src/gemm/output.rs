@@ -43,7 +43,13 @@ impl<'a, T> OutputRows<'a, T> {
         unsafe { std::slice::from_raw_parts_mut(self.first.wrapping_add(row * self.pitch), self.columns) }
     }
 
+    /// The first element, and the distance of two rows.
+    pub(crate) fn as_mut_ptr(&mut self) -> (*mut T, usize) {
+        (self.first, self.pitch)
+    }
+
     /// A rectangle within this one.
+    #[inline(always)]
     pub(crate) fn part(&mut self, rows: Range<usize>, columns: Range<usize>) -> OutputRows<'_, T> {
         // SAFETY: `self` is borrowed uniquely for as long as the part exists.
         unsafe { self.disjoint_part(rows, columns) }
@@ -53,6 +59,7 @@ impl<'a, T> OutputRows<'a, T> {
     ///
     /// # Safety
     /// No two parts that exist at the same time may overlap.
+    #[inline(always)]
     pub(crate) unsafe fn disjoint_part(
         &self,
         rows: Range<usize>,

@@ -7,7 +7,7 @@ use std::ops::Range;
 use super::phases::Phases;
 use super::windows::Windows;
 use crate::float::Epilogue;
-use crate::float::tiled::{Tile, Tiled};
+use crate::gemm::OutputRows;
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, Pass, isa};
 use crate::kernels::float::{FloatTile, ProductTile, Rows, multiply_tile};
@@ -50,7 +50,7 @@ pub(super) fn convolve(
     let block = out_channels.div_ceil(blocks).next_multiple_of(size.rows);
     let blocks = out_channels.div_ceil(block);
 
-    let output = Tiled::new(output, pixels);
+    let output = OutputRows::new(output, pixels, pixels);
     for_each_index(isa, products * blocks * tiles, threads, |task| {
         let (product, block_index, tile_index) =
             (task / (blocks * tiles), task / tiles % blocks, task % tiles);
@@ -58,7 +58,7 @@ pub(super) fn convolve(
         let pixels = tile_index * tile..(tile_index * tile + tile).min(pixels);
         let first = product * out_channels;
         // SAFETY: the tasks' products, channels and pixels tell their tiles apart.
-        let output = unsafe { output.tile(first + rows.start..first + rows.end, pixels.clone()) };
+        let output = unsafe { output.disjoint_part(first + rows.start..first + rows.end, pixels.clone()) };
         let first = product % geometry.groups * out_channels;
         let mut windows = WINDOWS.take();
         isa.run_pass(Task {
@@ -90,7 +90,7 @@ struct Task<'a> {
     channels: Range<usize>,
     pixels: Range<usize>,
     windows: &'a mut Windows,
-    output: Tile<'a>,
+    output: OutputRows<'a, f32>,
 }
 
 impl Pass for Task<'_> {
@@ -147,9 +147,9 @@ impl Task<'_> {
 
 /// Multiplies a tile, of which a part may lie beyond the edge of the output.
 #[inline(always)]
-fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: Tile<'_>) {
+fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: OutputRows<'_, f32>) {
     let size = FloatTile::of(isa);
-    let [rows, columns] = output.size();
+    let (rows, columns) = (output.rows(), output.columns());
     let vectors = columns.div_ceil(size.lanes);
     if columns == vectors * size.lanes {
         let (start, stride) = output.as_mut_ptr();
@@ -160,12 +160,12 @@ fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: Tile<'_>) {
     let stride = FloatTile::MOST_COLUMNS;
     if tile.add {
         for (r, whole) in whole.chunks_exact_mut(stride).take(rows).enumerate() {
-            whole[..columns].copy_from_slice(output.row(r));
+            whole[..columns].copy_from_slice(output.row_mut(r));
         }
     }
     // SAFETY: no tile is larger.
     unsafe { multiply_tile(isa, [rows, vectors], tile, whole.as_mut_ptr(), stride) };
     for (r, whole) in whole.chunks_exact(stride).take(rows).enumerate() {
-        output.row(r).copy_from_slice(&whole[..columns]);
+        output.row_mut(r).copy_from_slice(&whole[..columns]);
     }
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use super::Weight;
 use crate::float::Epilogue;
 use crate::float::dots::for_each_dot;
-use crate::float::tiled::Tiled;
+use crate::gemm::OutputRows;
 use crate::geometry::Conv2dGeometry;
 
 thread_local! {
@@ -31,7 +31,7 @@ pub(super) fn convolve(
     let pixels = geometry.output_height() * geometry.output_width();
     let out_channels = geometry.out_channels / geometry.groups;
     let depth = geometry.in_channels / geometry.groups * taps.len();
-    let output = Tiled::new(output, pixels);
+    let output = OutputRows::new(output, pixels, pixels);
     let mut windows = WINDOWS.take();
     for group in 0..geometry.groups {
         gather(geometry, &taps, input, group, &mut windows);
@@ -42,8 +42,8 @@ pub(super) fn convolve(
             let (image, pixel) = (column / pixels, column % pixels);
             let plane = image * geometry.out_channels + channels.start + row;
             // SAFETY: each dot product is computed once.
-            let mut output = unsafe { output.tile(plane..plane + 1, pixel..pixel + 1) };
-            output.row(0)[0] = finish.apply(row, sum);
+            let mut output = unsafe { output.disjoint_part(plane..plane + 1, pixel..pixel + 1) };
+            output.row_mut(0)[0] = finish.apply(row, sum);
         });
     }
     WINDOWS.set(windows);

@@ -132,7 +132,7 @@ fn a_misspelt_forward_is_refused_with_its_name() {
 #[test]
 fn an_impl_without_forward_is_refused() {
     refused(
-        "struct Net { fc: Linear } impl Net { fn new() -> Self { todo!() } }",
+        "struct Net { fc: Linear } impl Net { fn new() -> Self { Net { fc: Linear::new(2, 1) } } }",
         &[(
             "Net",
             "no `forward` in this `impl` block",
