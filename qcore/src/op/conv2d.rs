@@ -321,7 +321,7 @@ impl Kernel for Conv2dKernel {
         KernelCost {
             multiply_accumulates: self.geometry.multiply_accumulates(),
             weight_bytes: self.packed.byte_len() as u64,
-            kernel: self.packed.kernel().to_string(),
+            kernel: self.packed.kernel(&self.geometry),
         }
     }
 

@@ -1,17 +1,25 @@
 //! Quantized 2-d convolution on channels-last images.
 //!
 //! A convolution is a matrix product whose rows are the windows of the output pixels, read where they lie in the
-//! image; a 1x1 convolution of stride 1 that of the pixels themselves. Depthwise convolutions, which have next to
-//! nothing to sum, multiply channel by channel.
+//! image; a 1x1 convolution of stride 1 that of the pixels themselves. Where it is faster, 3x3 convolutions take fewer
+//! products by Winograd's algorithm, with the same sums. Depthwise convolutions,
+//! which have next to nothing to sum, multiply channel by channel.
 
 mod depthwise;
 mod packed_form;
 mod window;
+#[cfg(target_arch = "x86_64")]
+mod winograd;
+
+#[cfg(target_arch = "x86_64")]
+use std::sync::OnceLock;
 
 use crate::elementwise::BinaryQParams;
 use crate::error::{Error, Result};
 use crate::gemm::{self, Epilogue, KeepSums, OutputRows, PackedMatrix, Requantize};
 use crate::geometry::{Conv2dGeometry, Conv2dParameters};
+#[cfg(target_arch = "x86_64")]
+use crate::isa::Avx2;
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
@@ -20,6 +28,8 @@ use crate::qparams::QParams;
 use crate::requantize::Requantization;
 use depthwise::DepthwiseFilters;
 use window::{WindowRows, packed_runs};
+#[cfg(target_arch = "x86_64")]
+use winograd::{Winograd, WinogradFilters};
 
 /// The weight of a 2-d convolution, packed once for images of any size.
 #[derive(Clone, Debug)]
@@ -30,6 +40,9 @@ pub struct PackedConv2d {
     dilation: [usize; 2],
     groups: usize,
     filters: Filters,
+    /// Made by the first convolution that is faster with them.
+    #[cfg(target_arch = "x86_64")]
+    winograd: OnceLock<WinogradFilters>,
 }
 
 #[derive(Clone, Debug)]
@@ -85,22 +98,35 @@ impl PackedConv2d {
             dilation: geometry.dilation,
             groups: geometry.groups,
             filters,
+            #[cfg(target_arch = "x86_64")]
+            winograd: OnceLock::new(),
         }
     }
 
-    /// Bytes of memory the packed weight takes.
+    /// Bytes of memory the packed weight takes, with transformed filters if a convolution has made some.
     pub fn byte_len(&self) -> usize {
-        match &self.filters {
-            Filters::Grouped(groups) => groups.iter().map(PackedMatrix::byte_len).sum(),
-            Filters::Depthwise(filters) => filters.byte_len(),
-        }
+        #[cfg(target_arch = "x86_64")]
+        let transformed = self.winograd.get().map_or(0, WinogradFilters::byte_len);
+        #[cfg(not(target_arch = "x86_64"))]
+        let transformed = 0;
+        transformed
+            + match &self.filters {
+                Filters::Grouped(groups) => groups.iter().map(PackedMatrix::byte_len).sum(),
+                Filters::Depthwise(filters) => filters.byte_len(),
+            }
     }
 
-    /// The kernel that [`run`](Self::run) would use now, by name; it follows the instruction set in use.
-    pub fn kernel(&self) -> String {
+    /// The kernel that [`run`](Self::run) would use now for images of this size, by name; it follows the instruction set
+    /// in use.
+    pub fn kernel(&self, geometry: &Conv2dGeometry) -> String {
+        let isa = isa();
         match &self.filters {
-            Filters::Grouped(groups) => kernels::name(isa(), groups.iter().map(PackedMatrix::pair_bounds)),
-            Filters::Depthwise(filters) => filters.kernel_name(isa()),
+            #[cfg(target_arch = "x86_64")]
+            Filters::Grouped(_) if winograd::is_faster(isa, geometry).is_some() => {
+                format!("{isa}, 16 bits, Winograd")
+            }
+            Filters::Grouped(groups) => kernels::name(isa, groups.iter().map(PackedMatrix::pair_bounds)),
+            Filters::Depthwise(filters) => filters.kernel_name(isa),
         }
     }
 
@@ -202,6 +228,12 @@ impl PackedConv2d {
         self.check_geometry(geometry)?;
         length::check("input", input, geometry.input_len())?;
         let zero_point = gemm::input_zero_point(input_zero_point)?;
+        #[cfg(target_arch = "x86_64")]
+        if let Some((proof, filters)) = self.winograd(geometry) {
+            let winograd = Winograd { proof, filters, geometry, input, zero_point, epilogue };
+            winograd.convolve(OutputRows::new(output, self.out_channels, pitch));
+            return Ok(());
+        }
         match &self.filters {
             Filters::Depthwise(filters) => {
                 filters.convolve(geometry, input, zero_point, epilogue, output, pitch);
@@ -216,6 +248,15 @@ impl PackedConv2d {
             }
         }
         Ok(())
+    }
+
+    /// The transformed filters, if they are faster for images of this size; and the proof for their kernels.
+    #[cfg(target_arch = "x86_64")]
+    fn winograd(&self, geometry: &Conv2dGeometry) -> Option<(Avx2, &WinogradFilters)> {
+        let Filters::Grouped(groups) = &self.filters else { return None };
+        let [matrix] = &**groups else { return None };
+        let proof = winograd::is_faster(isa(), geometry)?;
+        Some((proof, self.winograd.get_or_init(|| WinogradFilters::new(matrix))))
     }
 
     fn check_geometry(&self, geometry: &Conv2dGeometry) -> Result<()> {

@@ -35,7 +35,9 @@ use crate::threads::for_each_index;
 use block::{Block, Scratch};
 pub(crate) use epilogue::{Addition, Epilogue, KeepSums, Panels, Requantize, Tiles};
 pub(crate) use output::OutputRows;
-pub(crate) use pack::{PANEL, PackedMatrix, PanelQuad, QUAD, Runs, check_sum, weight_zero_point};
+pub(crate) use pack::{
+    PANEL, PackedMatrix, PanelColumns, PanelQuad, QUAD, Runs, check_sum, weight_zero_point,
+};
 pub(crate) use rows::{LocatedRows, Rows, RunTable};
 pub(crate) use saturation::{LargeQuad, PairBounds};
 use split::Split;

@@ -19,7 +19,7 @@ struct Problem {
 }
 
 fn problem() -> impl Strategy<Value = Problem> {
-    prop_oneof![4 => conv2d(), 1 => usual_depthwise()].prop_flat_map(|geometry| {
+    prop_oneof![4 => conv2d(), 1 => usual_depthwise(), 1 => usual_dense()].prop_flat_map(|geometry| {
         (
             bytes(geometry.input_len()),
             zero_point(),
@@ -83,6 +83,31 @@ fn usual_depthwise() -> impl Strategy<Value = Conv2dGeometry> {
                 padding: kernel.map(|size| size / 2),
                 dilation: [1; 2],
                 groups: channels,
+            })
+            .unwrap()
+        },
+    )
+}
+
+/// 3x3 filters of stride 1 as networks have them, which Winograd's algorithm may compute; wide images have several parts.
+fn usual_dense() -> impl Strategy<Value = Conv2dGeometry> {
+    let size = prop_oneof![
+        4 => prop::array::uniform2(3..=15_usize),
+        1 => (3..=4_usize, 95..=101_usize).prop_map(|(height, width)| [height, width]),
+    ];
+    (1..=2_usize, 1..=3_usize, 1..=40_usize, size, prop::array::uniform2(0..=3_usize)).prop_map(
+        |(batch, vectors, out_channels, [height, width], padding)| {
+            Conv2dGeometry::new(Conv2dParameters {
+                batch,
+                in_channels: 16 * vectors,
+                height,
+                width,
+                out_channels,
+                kernel: [3, 3],
+                stride: [1, 1],
+                padding,
+                dilation: [1, 1],
+                groups: 1,
             })
             .unwrap()
         },

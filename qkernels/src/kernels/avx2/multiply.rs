@@ -63,29 +63,73 @@ pub(crate) fn multiply_words(
     let depth = quads.len() * QUAD;
     assert_eq!(rows.len(), sums.len() * depth);
     widened.resize(DEPTH_BLOCK.min(depth) * PANEL, 0);
-    // As few tiles as there must be, of sizes that differ by one row at most.
-    let tiles = sums.len().div_ceil(ROWS);
     for (block, quads) in quads.chunks(DEPTH_BLOCK / QUAD).enumerate() {
         let columns = &mut widened[..quads.len() * QUAD * PANEL];
         // SAFETY: the token exists only where AVX2 was detected.
         unsafe { widen(quads, columns) };
-        for tile in 0..tiles {
-            let [first, end] = [tile, tile + 1].map(|tile| tile * sums.len() / tiles);
-            let rows = &rows[first * depth + block * DEPTH_BLOCK..];
-            let sums = &mut sums[first..end];
-            let initial = (block == 0).then_some(initial);
-            // SAFETY: the token exists only where AVX2 was detected.
-            unsafe {
-                match end - first {
-                    1 => add_tile::<1>(rows, depth, columns, initial, sums),
-                    2 => add_tile::<2>(rows, depth, columns, initial, sums),
-                    3 => add_tile::<3>(rows, depth, columns, initial, sums),
-                    4 => add_tile::<4>(rows, depth, columns, initial, sums),
-                    5 => add_tile::<5>(rows, depth, columns, initial, sums),
-                    _ => add_tile::<ROWS>(rows, depth, columns, initial, sums),
-                }
-            }
+        let initial = (block == 0).then_some(initial);
+        // SAFETY: as above.
+        unsafe { add_product(&rows[block * DEPTH_BLOCK..], depth, columns, initial, sums, false) };
+    }
+}
+
+/// `sums[row][column] = initial[column] + sum over k of rows[row][k] * columns[k][column]`.
+///
+/// `rows` is `[rows][depth]`, and `columns` is `[depth / 2][16][2]`. As many bytes after them are fetched into the cache: the
+/// next columns, which are read once and may come from far.
+pub(crate) fn multiply_pairs(
+    _: Avx2,
+    rows: &[i16],
+    depth: usize,
+    columns: &[i16],
+    initial: &Sums,
+    sums: &mut [Sums],
+) {
+    assert!(rows.len() == sums.len() * depth && columns.len() == PANEL * depth);
+    // SAFETY: the token exists only where AVX2 was detected.
+    unsafe { add_product(rows, depth, columns, Some(initial), sums, true) }
+}
+
+/// [`add_tile`] for all rows of `sums`.
+#[target_feature(enable = "avx2")]
+fn add_product(
+    rows: &[i16],
+    stride: usize,
+    columns: &[i16],
+    initial: Option<&Sums>,
+    sums: &mut [Sums],
+    fetch_ahead: bool,
+) {
+    // As few tiles as there must be, of sizes that differ by one row at most.
+    let tiles = sums.len().div_ceil(ROWS);
+    for tile in 0..tiles {
+        let [first, end] = [tile, tile + 1].map(|tile| tile * sums.len() / tiles);
+        let rows = &rows[first * stride..];
+        let sums = &mut sums[first..end];
+        if fetch_ahead && tile == 0 {
+            add_rows::<true>(rows, stride, columns, initial, sums);
+        } else {
+            add_rows::<false>(rows, stride, columns, initial, sums);
         }
+    }
+}
+
+/// [`add_tile`] of as many rows as `sums` has.
+#[target_feature(enable = "avx2")]
+fn add_rows<const AHEAD: bool>(
+    rows: &[i16],
+    stride: usize,
+    columns: &[i16],
+    initial: Option<&Sums>,
+    sums: &mut [Sums],
+) {
+    match sums.len() {
+        1 => add_tile::<1, AHEAD>(rows, stride, columns, initial, sums),
+        2 => add_tile::<2, AHEAD>(rows, stride, columns, initial, sums),
+        3 => add_tile::<3, AHEAD>(rows, stride, columns, initial, sums),
+        4 => add_tile::<4, AHEAD>(rows, stride, columns, initial, sums),
+        5 => add_tile::<5, AHEAD>(rows, stride, columns, initial, sums),
+        _ => add_tile::<ROWS, AHEAD>(rows, stride, columns, initial, sums),
     }
 }
 
@@ -116,9 +160,9 @@ fn widen(quads: &[PanelQuad], widened: &mut [i16]) {
 /// `sums[r][c] = initial[c] + sum over k of rows[r][k] * columns[k][c]` for `R` rows, `stride` apart; without initial
 /// sums, adds to what is there.
 ///
-/// `columns` is `[K / 2][16][2]`, and K the depth of it.
+/// `columns` is `[K / 2][16][2]`, and K the depth of it; `AHEAD` is whether the bytes after them are fetched.
 #[target_feature(enable = "avx2")]
-fn add_tile<const R: usize>(
+fn add_tile<const R: usize, const AHEAD: bool>(
     rows: &[i16],
     stride: usize,
     columns: &[i16],
@@ -138,6 +182,9 @@ fn add_tile<const R: usize>(
         let pair = pair.as_ptr().cast::<__m256i>();
         // SAFETY: 32 words are two vectors.
         let weights = unsafe { [_mm256_loadu_si256(pair), _mm256_loadu_si256(pair.add(1))] };
+        if AHEAD {
+            _mm_prefetch::<_MM_HINT_T0>(pair.wrapping_byte_add(size_of_val(columns)).cast());
+        }
         for (r, sums) in tile.iter_mut().enumerate() {
             // SAFETY: `2 * k + 1` is less than the depth of `columns`, and row `r` is in bounds up to
             // there by the assertion above.
