@@ -122,24 +122,23 @@ impl Pass for TransformPanel<'_> {
 /// `2G g 2Gt`, with `2G = [2 0 0; 1 1 1; 1 -1 1; 0 0 2]`; magnitudes grow to nine times the largest weight.
 #[inline(always)]
 fn transform(filter: &[Lanes; FILTER_TAPS], transformed: &mut [Lanes; POSITIONS]) {
-    for lane in 0..PANEL * QUAD {
-        let mut rows = [[0; 3]; 4];
-        for x in 0..3 {
-            let column = along([filter[x][lane], filter[3 + x][lane], filter[6 + x][lane]]);
-            for (row, value) in rows.iter_mut().zip(column) {
-                row[x] = value;
-            }
-        }
-        for (y, row) in rows.into_iter().enumerate() {
-            for (x, value) in along(row).into_iter().enumerate() {
-                transformed[4 * y + x][lane] = value;
-            }
-        }
+    let mut columns = [[[0; PANEL * QUAD]; 4]; 3];
+    for (x, column) in columns.iter_mut().enumerate() {
+        along([&filter[x], &filter[3 + x], &filter[6 + x]], column);
+    }
+    for (y, row) in transformed.as_chunks_mut::<4>().0.iter_mut().enumerate() {
+        along([&columns[0][y], &columns[1][y], &columns[2][y]], row);
     }
 }
 
+/// `2G g`: loops over whole arrays, as those become vectors.
 #[inline(always)]
-fn along([g0, g1, g2]: [i16; 3]) -> [i16; 4] {
-    let outer = g0 + g2;
-    [2 * g0, outer + g1, outer - g1, 2 * g2]
+fn along([g0, g1, g2]: [&Lanes; 3], transformed: &mut [Lanes; 4]) {
+    for lane in 0..PANEL * QUAD {
+        let outer = g0[lane] + g2[lane];
+        transformed[0][lane] = 2 * g0[lane];
+        transformed[1][lane] = outer + g1[lane];
+        transformed[2][lane] = outer - g1[lane];
+        transformed[3][lane] = 2 * g2[lane];
+    }
 }
