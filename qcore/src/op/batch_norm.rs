@@ -84,20 +84,16 @@ impl Statistics {
 
     /// One value for each channel: from mean, `1 / sqrt(variance + eps)`, gamma and beta.
     pub(crate) fn for_each_channel<T>(&self, mut f: impl FnMut(Channel) -> T) -> Vec<T> {
-        let value = |tensor: Option<&Tensor>, channel: usize, default: f32| {
-            tensor.map_or(default, |tensor| tensor.view()[[channel].as_slice()])
+        let values = |tensor: Option<&Tensor>, default: f32| match tensor {
+            Some(tensor) => tensor.view().iter().copied().collect(),
+            None => vec![default; self.channels()],
         };
-        (0..self.channels())
-            .map(|channel| {
-                let variance = value(Some(&self.variance), channel, 1.0);
-                f(Channel {
-                    mean: value(Some(&self.mean), channel, 0.0),
-                    inverse_deviation: 1.0 / (variance + self.eps as f32).sqrt(),
-                    gamma: value(self.weight.as_ref(), channel, 1.0),
-                    beta: value(self.bias.as_ref(), channel, 0.0),
-                })
-            })
-            .collect()
+        let statistics = values(Some(&self.mean), 0.0).into_iter().zip(values(Some(&self.variance), 1.0));
+        let affine = values(self.weight.as_ref(), 1.0).into_iter().zip(values(self.bias.as_ref(), 0.0));
+        let channels = statistics.zip(affine).map(|((mean, variance), (gamma, beta))| {
+            f(Channel { mean, inverse_deviation: 1.0 / (variance + self.eps as f32).sqrt(), gamma, beta })
+        });
+        channels.collect()
     }
 }
 

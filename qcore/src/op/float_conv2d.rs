@@ -2,7 +2,7 @@
 
 use qkernels::float::{Epilogue, Weight};
 
-use super::inputs::{refused, zeros};
+use super::inputs::refused;
 use super::{Conv2d, Op as _};
 use crate::layers::BatchNorm2d;
 use crate::{Error, Result, Tensor};
@@ -76,9 +76,8 @@ impl FloatConv2d {
         let weight = self.convolution.weight().as_slice().unwrap_or_default();
         let seen = self.convolution.seen().get(&geometry, weight).map_err(refused(name, x.shape()))?;
         let weight = seen.as_deref().map_or(Weight::Whole(weight), Weight::Seen);
-        let mut output = zeros(name, geometry.output_len())?;
         let values = x.as_slice().unwrap_or_default();
-        qkernels::float::conv2d(&geometry, values, weight, &epilogue, &mut output)
+        let output = qkernels::float::conv2d(&geometry, values, weight, &epilogue)
             .map_err(refused(name, x.shape()))?;
         let shape =
             [geometry.batch, geometry.out_channels, geometry.output_height(), geometry.output_width()];

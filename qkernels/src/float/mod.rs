@@ -11,6 +11,7 @@ mod linear;
 mod pool;
 mod positions;
 mod strided;
+mod unwritten;
 
 pub use batch_norm::{BatchNorm, batch_norm};
 pub use conv::{SeenWeight, Weight, conv2d};

@@ -1,4 +1,6 @@
-//! Copies of every `stride`-th value.
+//! Copies of every `stride`-th value of rows.
+
+use crate::kernels::float::Rows;
 
 /// `to[i] = from[i * stride]`
 ///
@@ -6,31 +8,32 @@
 /// If `from` is too short.
 #[inline(always)]
 pub(super) fn copy(from: &[f32], stride: usize, to: &mut [f32]) {
-    match stride {
-        1 => copy_neighbours(from, to),
-        2 => copy_every_second(from, to),
-        _ => {
-            assert!(to.is_empty() || (to.len() - 1) * stride < from.len());
-            for (to, &from) in to.iter_mut().zip(from.iter().step_by(stride)) {
-                *to = from;
-            }
-        }
+    let len = to.len();
+    copy_rows(Rows { values: from, stride: from.len().max(1) }, stride, to, len.max(1), len);
+}
+
+/// Copies `len` values to each of the rows of `to`, which are `pitch` apart.
+///
+/// # Panics
+/// If a slice is too short.
+#[inline(always)]
+pub(super) fn copy_rows(from: Rows<'_>, stride: usize, to: &mut [f32], pitch: usize, len: usize) {
+    let to = to.chunks_mut(pitch).map(|to| &mut to[..len]);
+    let rows = from.values.chunks(from.stride).zip(to);
+    match (stride, len) {
+        (_, 0) => {}
+        (1, 1..4) => rows.for_each(|(from, to)| copy_one_by_one(from, 1, to)),
+        (1, 4..8) => rows.for_each(|(from, to)| copy_vectors::<4>(from, to)),
+        (1, _) => rows.for_each(|(from, to)| copy_vectors::<8>(from, to)),
+        (2, _) => rows.for_each(|(from, to)| copy_every_second(from, to)),
+        _ => rows.for_each(|(from, to)| copy_one_by_one(from, stride, to)),
     }
 }
 
 #[inline(always)]
-fn copy_neighbours(from: &[f32], to: &mut [f32]) {
-    let from = &from[..to.len()];
-    match to.len() {
-        0..4 => copy_one_by_one(from, to),
-        4..8 => copy_vectors::<4>(from, to),
-        _ => copy_vectors::<8>(from, to),
-    }
-}
-
-#[inline(always)]
-fn copy_one_by_one(from: &[f32], to: &mut [f32]) {
-    for (to, &from) in to.iter_mut().zip(from) {
+fn copy_one_by_one(from: &[f32], stride: usize, to: &mut [f32]) {
+    assert!(to.is_empty() || (to.len() - 1) * stride < from.len());
+    for (to, &from) in to.iter_mut().zip(from.iter().step_by(stride)) {
         *to = from;
     }
 }
@@ -39,6 +42,7 @@ fn copy_one_by_one(from: &[f32], to: &mut [f32]) {
 /// than the copy.
 #[inline(always)]
 fn copy_vectors<const N: usize>(from: &[f32], to: &mut [f32]) {
+    let from = &from[..to.len()];
     for (from, to) in from.chunks_exact(N).zip(to.chunks_exact_mut(N)) {
         to.copy_from_slice(from);
     }

@@ -146,7 +146,7 @@ fn wrong_lengths_are_reported_with_their_name() {
     assert!(float::linear(2, &[1.0; 3], &[1.0; 3], &epilogue(1), &mut [0.0; 2]).is_err());
     assert!(float::linear(0, &[1.0; 3], &[1.0; 3], &epilogue(1), &mut [0.0; 2]).is_err());
     assert!(float::linear(1, &[1.0; 3], &[1.0; 3], &epilogue(2), &mut [0.0; 1]).is_err());
-    assert!(float::conv2d(&geometry, &[], float::Weight::Whole(&[]), &epilogue(1), &mut []).is_err());
+    assert!(float::conv2d(&geometry, &[], float::Weight::Whole(&[]), &epilogue(1)).is_err());
     assert!(float::Epilogue::bias(3, Some(&[0.0; 2])).is_err());
 }
 

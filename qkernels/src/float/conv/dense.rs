@@ -2,6 +2,7 @@
 //! and multiplied by the weight, which is read where it lies.
 
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::phases::Phases;
@@ -34,7 +35,7 @@ pub(super) fn convolve(
     input: &[f32],
     weight: &[f32],
     epilogue: &Epilogue,
-    output: &mut [f32],
+    output: &mut [MaybeUninit<f32>],
 ) {
     let isa = isa();
     let size = FloatTile::of(isa);
@@ -90,7 +91,7 @@ struct Task<'a> {
     channels: Range<usize>,
     pixels: Range<usize>,
     windows: &'a mut Windows,
-    output: OutputRows<'a, f32>,
+    output: OutputRows<'a, MaybeUninit<f32>>,
 }
 
 impl Pass for Task<'_> {
@@ -112,7 +113,7 @@ impl Task<'_> {
     #[inline(always)]
     fn convolve<const N: usize>(mut self) {
         let channels = self.geometry.in_channels / self.geometry.groups;
-        let taps = self.phases.offsets.len();
+        let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
         let piece = channels.div_ceil((channels * taps).div_ceil(DEPTH));
         for first in (0..channels).step_by(piece) {
             let piece = first..(first + piece).min(channels);
@@ -147,16 +148,16 @@ impl Task<'_> {
 
 /// Multiplies a tile, of which a part may lie beyond the edge of the output.
 #[inline(always)]
-fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: OutputRows<'_, f32>) {
+fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: OutputRows<'_, MaybeUninit<f32>>) {
     let size = FloatTile::of(isa);
     let (rows, columns) = (output.rows(), output.columns());
     let vectors = columns.div_ceil(size.lanes);
     if columns == vectors * size.lanes {
         let (start, stride) = output.as_mut_ptr();
         // SAFETY: `output` is the tile.
-        return unsafe { multiply_tile(isa, [rows, vectors], tile, start, stride) };
+        return unsafe { multiply_tile(isa, [rows, vectors], tile, start.cast(), stride) };
     }
-    let mut whole = [0.0; FloatTile::MOST_ROWS * FloatTile::MOST_COLUMNS];
+    let mut whole = [MaybeUninit::new(0.0); FloatTile::MOST_ROWS * FloatTile::MOST_COLUMNS];
     let stride = FloatTile::MOST_COLUMNS;
     if tile.add {
         for (r, whole) in whole.chunks_exact_mut(stride).take(rows).enumerate() {
@@ -164,7 +165,7 @@ fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: OutputRows<'_, f3
         }
     }
     // SAFETY: no tile is larger.
-    unsafe { multiply_tile(isa, [rows, vectors], tile, whole.as_mut_ptr(), stride) };
+    unsafe { multiply_tile(isa, [rows, vectors], tile, whole.as_mut_ptr().cast(), stride) };
     for (r, whole) in whole.chunks_exact(stride).take(rows).enumerate() {
         output.row_mut(r).copy_from_slice(&whole[..columns]);
     }

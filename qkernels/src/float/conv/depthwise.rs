@@ -1,16 +1,21 @@
 //! Depthwise convolution: each output plane is a weighted sum of shifted copies of one input plane.
 
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 
 use super::phases::Phases;
 use crate::float::Epilogue;
 use crate::geometry::Conv2dGeometry;
 use crate::isa::isa;
 use crate::kernels::float::{FloatTile, Taps, sum_taps};
-use crate::threads::for_each_chunk;
+use crate::threads::{for_each_chunk, num_threads};
 
-/// Planes of a task, which writes the padding once.
-const PLANES: usize = 8;
+/// At most so many planes are a task, which writes the padding once.
+const PLANES: usize = 32;
+
+/// About so many values of dealt planes are summed at once: few enough for a first-level cache, and so many that what was
+/// written has arrived there when it is read.
+const DEALT: usize = 4096;
 
 thread_local! {
     static PHASES: Cell<Vec<f32>> = Cell::default();
@@ -22,36 +27,44 @@ pub(super) fn convolve(
     input: &[f32],
     weight: &[f32],
     epilogue: &Epilogue,
-    output: &mut [f32],
+    output: &mut [MaybeUninit<f32>],
 ) {
     let isa = isa();
     let multiplier = geometry.out_channels / geometry.in_channels;
     let plane_len = geometry.height * geometry.width;
     let width = geometry.output_width();
     let pixels = geometry.output_height() * width;
-    let taps = phases.offsets.len();
+    let taps = geometry.kernel[0] * geometry.kernel[1];
+    let planes = geometry.batch * geometry.out_channels;
+    let task_planes = planes.div_ceil(4 * num_threads()).min(PLANES);
+    let together = (DEALT / phases.len()).clamp(1, task_planes);
     for_each_chunk(
         output,
-        PLANES * pixels,
+        task_planes * pixels,
         geometry.work(),
         #[inline(always)]
         |task, output| {
             let mut dealt = PHASES.take();
             dealt.clear();
-            dealt.resize(phases.len() + FloatTile::MOST_COLUMNS, 0.0);
-            for (index, output) in output.chunks_exact_mut(pixels).enumerate() {
-                let index = task * PLANES + index;
-                let (image, channel) = (index / geometry.out_channels, index % geometry.out_channels);
-                let plane = image * geometry.in_channels + channel / multiplier;
-                phases.deal(geometry, &input[plane * plane_len..][..plane_len], 0, &mut dealt);
-                let taps = Taps {
-                    values: &dealt,
-                    row_len: phases.row_len,
-                    offsets: &phases.offsets,
-                    filter: &weight[channel * taps..][..taps],
-                    finish: epilogue.of(channel..channel + 1),
-                };
-                sum_taps(isa, &taps, width, output);
+            dealt.resize(together * phases.len() + FloatTile::MOST_COLUMNS, 0.0);
+            for (index, outputs) in output.chunks_mut(together * pixels).enumerate() {
+                let first = task * task_planes + index * together;
+                let indices = first..first + outputs.len() / pixels;
+                for (index, dealt) in indices.zip(dealt.chunks_exact_mut(phases.len())) {
+                    let plane = index / multiplier;
+                    phases.deal(geometry, &input[plane * plane_len..][..plane_len], 0, dealt);
+                }
+                for (i, output) in outputs.chunks_exact_mut(pixels).enumerate() {
+                    let channel = (first + i) % geometry.out_channels;
+                    let taps = Taps {
+                        values: &dealt[i * phases.len()..],
+                        row_len: phases.row_len,
+                        offsets: [&phases.offsets[0], &phases.offsets[1]],
+                        filter: &weight[channel * taps..][..taps],
+                        finish: epilogue.of(channel..channel + 1),
+                    };
+                    sum_taps(isa, &taps, width, output);
+                }
             }
             PHASES.set(dealt);
         },

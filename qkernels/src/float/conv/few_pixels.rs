@@ -1,6 +1,7 @@
 //! Convolutions to images of a few pixels: dot products of the weights, which are read once, and each pixel's window.
 
 use std::cell::Cell;
+use std::mem::MaybeUninit;
 
 use super::Weight;
 use crate::float::Epilogue;
@@ -22,7 +23,7 @@ pub(super) fn convolve(
     input: &[f32],
     weight: Weight<'_>,
     epilogue: &Epilogue,
-    output: &mut [f32],
+    output: &mut [MaybeUninit<f32>],
 ) {
     let (taps, weight) = match weight {
         Weight::Whole(values) => ((0..geometry.kernel[0] * geometry.kernel[1]).collect(), values),
@@ -43,7 +44,7 @@ pub(super) fn convolve(
             let plane = image * geometry.out_channels + channels.start + row;
             // SAFETY: each dot product is computed once.
             let mut output = unsafe { output.disjoint_part(plane..plane + 1, pixel..pixel + 1) };
-            output.row_mut(0)[0] = finish.apply(row, sum);
+            output.row_mut(0)[0].write(finish.apply(row, sum));
         });
     }
     WINDOWS.set(windows);

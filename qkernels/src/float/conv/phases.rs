@@ -2,6 +2,7 @@
 
 use crate::float::strided;
 use crate::geometry::Conv2dGeometry;
+use crate::kernels::float::Rows;
 
 /// Planes are padded and, for stride `s`, dealt out to phases, every `s`-th row and column each.
 ///
@@ -15,8 +16,8 @@ pub(super) struct Phases {
     /// Rows of a phase.
     rows: usize,
     pub(super) row_len: usize,
-    /// Of each filter tap.
-    pub(super) offsets: Vec<usize>,
+    /// Of each row and column of the filter's taps.
+    pub(super) offsets: [Vec<usize>; 2],
 }
 
 /// Every `stride`-th coordinate along one axis.
@@ -63,14 +64,21 @@ impl Phases {
             let first = shift(axis, tap) % geometry.stride[axis];
             axes[axis].iter().position(|phase| phase.first == first).unwrap_or_default()
         };
-        let offset = |tap: usize| {
-            let [y, x] = [tap / geometry.kernel[1], tap % geometry.kernel[1]];
-            let phase = place(0, y) * axes[1].len() + place(1, x);
-            let [row, column] = [(0, y), (1, x)].map(|(axis, tap)| shift(axis, tap) / geometry.stride[axis]);
-            (phase * rows + row) * row_len + column
-        };
-        let offsets = (0..geometry.kernel[0] * geometry.kernel[1]).map(offset).collect();
+        // From one phase, and from one of its coordinates, to the next.
+        let steps = [[axes[1].len() * rows * row_len, row_len], [rows * row_len, 1]];
+        let offsets = [0, 1].map(|axis| {
+            let offset = |tap| {
+                place(axis, tap) * steps[axis][0] + shift(axis, tap) / geometry.stride[axis] * steps[axis][1]
+            };
+            (0..geometry.kernel[axis]).map(offset).collect()
+        });
         Some(Self { axes, rows, row_len, offsets })
+    }
+
+    /// Where each filter tap lies, seen from its window.
+    pub(super) fn tap_offsets(&self) -> impl Iterator<Item = usize> {
+        let [rows, columns] = &self.offsets;
+        rows.iter().flat_map(move |row| columns.iter().map(move |column| row + column))
     }
 
     /// Values of all phases.
@@ -95,11 +103,12 @@ impl Phases {
             for x in &self.axes[1] {
                 let before = x.before.min(self.row_len);
                 let len = x.len.min(self.row_len - before);
-                for row in inside.clone() {
-                    let input = (y.input + (row - y.before) * stride_y) * geometry.width;
-                    let input = plane[input..][..geometry.width].get(x.input..).unwrap_or_default();
-                    let at = first + (row - first_row) * self.row_len + before;
-                    strided::copy(input, stride_x, &mut phases[at..][..len]);
+                if !inside.is_empty() && len > 0 {
+                    let input = (y.input + (inside.start - y.before) * stride_y) * geometry.width + x.input;
+                    let input = Rows { values: &plane[input..], stride: stride_y * geometry.width };
+                    let at = first + (inside.start - first_row) * self.row_len + before;
+                    let phase = &mut phases[at..][..(inside.len() - 1) * self.row_len + len];
+                    strided::copy_rows(input, stride_x, phase, self.row_len, len);
                 }
                 first += self.rows * self.row_len;
             }

@@ -55,7 +55,7 @@ impl Windows {
             (self.phases.as_slice(), len)
         };
         // Runs are copied in whole vectors, the last one of a panel beyond its end.
-        self.panel = (channels.len() * phases.offsets.len() + 1) * N;
+        self.panel = (channels.len() * geometry.kernel[0] * geometry.kernel[1] + 1) * N;
         grow(&mut self.panels, pixels.len().div_ceil(N) * self.panel);
         self.runs.clear();
         for (index, start) in pixels.clone().step_by(N).enumerate() {
@@ -69,7 +69,7 @@ impl Windows {
         }
         let mut row = 0;
         for channel in 0..channels.len() {
-            for offset in &phases.offsets {
+            for offset in phases.tap_offsets() {
                 for run in &self.runs {
                     let from = &source[channel * stride + offset + run.source..];
                     let to = &mut self.panels[row + run.place..][..N];

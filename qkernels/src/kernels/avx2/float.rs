@@ -17,6 +17,12 @@ impl FloatVector for Avx2 {
     }
 
     #[inline(always)]
+    fn add(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
     fn multiply_add(self, a: __m256, b: __m256, sum: __m256) -> __m256 {
         // SAFETY: as above.
         unsafe { _mm256_fmadd_ps(a, b, sum) }
@@ -41,4 +47,4 @@ impl FloatVector for Avx2 {
     }
 }
 
-float_kernels!(Avx2, ["avx2,fma"], multiply_float_tile: 1 2 3 4 5 6, dot_float_tile, sum_float_taps);
+float_kernels!(Avx2, ["avx2,fma"], multiply_float_tile: 1 2 3 4 5 6, dot_float_tile, sum_float_strip);

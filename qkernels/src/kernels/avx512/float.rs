@@ -17,6 +17,12 @@ impl FloatVector for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn add(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_add_ps(a, b) }
+    }
+
+    #[inline(always)]
     fn multiply_add(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_fmadd_ps(a, b, sum) }
@@ -41,4 +47,4 @@ impl FloatVector for Avx512Vnni {
     }
 }
 
-float_kernels!(Avx512Vnni, ["avx512f"], multiply_float_tile: 1 2 3 4 5 6 7 8 9 10 11 12, dot_float_tile, sum_float_taps);
+float_kernels!(Avx512Vnni, ["avx512f"], multiply_float_tile: 1 2 3 4 5 6 7 8 9 10 11 12, dot_float_tile, sum_float_strip);

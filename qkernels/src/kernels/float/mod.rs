@@ -16,7 +16,7 @@ pub(crate) use dots::{DOT_COLUMNS, DOT_ROWS, Dots, dot_tile};
 use portable::Portable;
 pub(super) use product::multiply_sized;
 pub(crate) use product::{ProductTile, multiply_tile};
-pub(super) use taps::sum_taps_of;
+pub(super) use taps::sum_strip_sized;
 pub(crate) use taps::{Taps, sum_taps};
 
 /// Vectors of floats.
@@ -27,6 +27,8 @@ pub(super) trait FloatVector: Copy {
     const LANES: usize;
 
     fn splat(self, value: f32) -> Self::Vector;
+
+    fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
     /// `a * b + sum`
     fn multiply_add(self, a: Self::Vector, b: Self::Vector, sum: Self::Vector) -> Self::Vector;
@@ -111,25 +113,33 @@ impl Finish<'_> {
 
 /// Defines the functions of one instruction set for tiles of all sizes.
 macro_rules! float_kernels {
-    ($proof:ty, $([$feature:literal],)? $multiply:ident: $($rows:literal)+, $dot:ident, $sum_taps:ident) => {
-        /// [`sum_taps`](crate::kernels::float::sum_taps) on this instruction set.
-        pub(crate) fn $sum_taps(
+    ($proof:ty, $([$feature:literal],)? $multiply:ident: $($rows:literal)+, $dot:ident, $sum_strip:ident) => {
+        /// [`sum_strip_sized`](crate::kernels::float::sum_strip_sized) on this instruction set.
+        ///
+        /// # Safety
+        /// What the taps see in the strip can be read.
+        pub(crate) unsafe fn $sum_strip(
             proof: $proof,
+            vectors: usize,
             taps: &$crate::kernels::float::Taps<'_>,
+            start: usize,
             width: usize,
-            output: &mut [f32],
+            output: &mut [::std::mem::MaybeUninit<f32>],
         ) {
             $(#[target_feature(enable = $feature)])?
-            unsafe fn sum_taps(
+            unsafe fn sized<const V: usize>(
                 proof: $proof,
                 taps: &$crate::kernels::float::Taps<'_>,
+                start: usize,
                 width: usize,
-                output: &mut [f32],
+                output: &mut [::std::mem::MaybeUninit<f32>],
             ) {
-                $crate::kernels::float::sum_taps_of(proof, taps, width, output)
+                // SAFETY: the caller answers for the strip.
+                unsafe { $crate::kernels::float::sum_strip_sized::<_, V>(proof, taps, start, width, output) }
             }
-            // SAFETY: the proof answers for the instructions.
-            unsafe { sum_taps(proof, taps, width, output) }
+            let sum = if vectors == 1 { sized::<1> } else { sized::<2> };
+            // SAFETY: the caller answers for the strip, the proof for the instructions.
+            unsafe { sum(proof, taps, start, width, output) }
         }
 
         /// [`multiply_tile`](crate::kernels::float::multiply_tile) on this instruction set.

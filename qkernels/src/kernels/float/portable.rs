@@ -17,6 +17,11 @@ impl FloatVector for Portable {
     }
 
     #[inline(always)]
+    fn add(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] + b[i])
+    }
+
+    #[inline(always)]
     fn multiply_add(self, a: [f32; 4], b: [f32; 4], sum: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|i| a[i] * b[i] + sum[i])
     }
@@ -42,4 +47,4 @@ impl FloatVector for Portable {
     }
 }
 
-float_kernels!(Portable, multiply_tile: 1 2 3 4 5 6, dot_tile, sum_taps);
+float_kernels!(Portable, multiply_tile: 1 2 3 4 5 6, dot_tile, sum_strip);

@@ -1,5 +1,7 @@
 //! The filter of one channel over a plane.
 
+use std::mem::MaybeUninit;
+
 use super::{Finish, FloatTile, FloatVector, Portable, portable};
 use crate::isa::Isa;
 #[cfg(target_arch = "x86_64")]
@@ -11,87 +13,181 @@ pub(crate) struct Taps<'a> {
     /// Rows of `row_len`.
     pub(crate) values: &'a [f32],
     pub(crate) row_len: usize,
-    /// Where each tap lies, seen from the first value of its window.
-    pub(crate) offsets: &'a [usize],
-    /// The weight of each tap.
+    /// Where each row and each column of taps lies, seen from the first value of its window.
+    pub(crate) offsets: [&'a [usize]; 2],
+    /// The weight of each tap, `[rows, columns]`.
     pub(crate) filter: &'a [f32],
     /// For one row: all sums are of one channel.
     pub(crate) finish: Finish<'a>,
 }
 
-/// Sets row `y` of `output`, of `width`, at `x` to the sum of `filter[t] * values[offsets[t] + y * row_len + x]`.
+/// Sets row `y` of `output`, of `width`, at `x` to the sum of what the taps see in the window that begins at
+/// `y * row_len + x`, each times its weight.
 ///
 /// # Panics
-/// If there are no `MOST_COLUMNS` values behind the last window.
-pub(crate) fn sum_taps(isa: Isa, taps: &Taps<'_>, width: usize, output: &mut [f32]) {
-    match isa {
-        Isa::Scalar => portable::sum_taps(Portable, taps, width, output),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(proof) => avx2::sum_float_taps(proof, taps, width, output),
-        #[cfg(target_arch = "x86_64")]
-        Isa::AvxVnni(proof) => avx2::sum_float_taps(proof.avx2(), taps, width, output),
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni(proof) => avx512::sum_float_taps(proof, taps, width, output),
+/// If there are no `MOST_COLUMNS` values behind the last window, or the output is not whole rows.
+pub(crate) fn sum_taps(isa: Isa, taps: &Taps<'_>, width: usize, output: &mut [MaybeUninit<f32>]) {
+    assert!(!output.is_empty() && output.len().is_multiple_of(width));
+    assert_eq!(taps.filter.len(), taps.offsets[0].len() * taps.offsets[1].len());
+    let window: usize = taps.offsets.iter().filter_map(|offsets| offsets.iter().max()).sum();
+    let last = window + (output.len() / width - 1) * taps.row_len + width - 1;
+    assert!(last + FloatTile::MOST_COLUMNS <= taps.values.len());
+    let lanes = FloatTile::of(isa).lanes;
+    let mut x = 0;
+    while x < width {
+        let vectors = if width - x < 2 * lanes { 1 } else { 2 };
+        // The last strip ends where the row ends, if that is as long.
+        let start = x.min(width.saturating_sub(vectors * lanes));
+        let output = &mut output[start..];
+        // SAFETY: what the last tap sees at the end of the last row is within the values, with the widest strip behind
+        // it.
+        unsafe {
+            match isa {
+                Isa::Scalar => portable::sum_strip(Portable, vectors, taps, start, width, output),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2(proof) => avx2::sum_float_strip(proof, vectors, taps, start, width, output),
+                #[cfg(target_arch = "x86_64")]
+                Isa::AvxVnni(proof) => {
+                    avx2::sum_float_strip(proof.avx2(), vectors, taps, start, width, output)
+                }
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512Vnni(proof) => avx512::sum_float_strip(proof, vectors, taps, start, width, output),
+            }
+        }
+        x += vectors * lanes;
     }
 }
 
-/// [`sum_taps`] on one instruction set.
+/// Sets `V` vectors of each row, those from column `start` on, at the beginning of `output`.
+///
+/// # Safety
+/// What the taps see in these windows can be read.
 #[inline(always)]
-pub(in crate::kernels) fn sum_taps_of<F: FloatVector>(
+pub(in crate::kernels) unsafe fn sum_strip_sized<F: FloatVector, const V: usize>(
     isa: F,
     taps: &Taps<'_>,
+    start: usize,
     width: usize,
-    output: &mut [f32],
+    output: &mut [MaybeUninit<f32>],
 ) {
-    let rows = output.len() / width;
-    let last = taps.offsets.iter().max().map_or(0, |offset| offset + (rows - 1) * taps.row_len + width - 1);
-    assert!(last + FloatTile::MOST_COLUMNS <= taps.values.len() && taps.offsets.len() == taps.filter.len());
-    for y in 0..rows {
-        let mut x = 0;
-        while x < width {
-            let window = y * taps.row_len + x;
-            let place = y * width + x;
-            // What lies beyond the end of the row is overwritten by the next one.
-            x += if width - x > F::LANES {
-                sum_taps_at::<F, 2>(isa, taps, window, &mut output[place..])
-            } else {
-                sum_taps_at::<F, 1>(isa, taps, window, &mut output[place..])
-            };
+    let finish = VectorFinish::new(isa, &taps.finish);
+    let first = taps.values[start..].as_ptr();
+    // SAFETY: the caller answers for it.
+    unsafe {
+        // The filter stays in registers.
+        if let ([&[top, middle, bottom], &[left, center, right]], Some(filter)) =
+            (taps.offsets, taps.filter.first_chunk::<9>())
+        {
+            let offsets = [&[top, middle, bottom][..], &[left, center, right]];
+            let filter = filter.map(|weight| isa.splat(weight)).into_iter();
+            Strip { first, row_len: taps.row_len, offsets, filter }.sum::<F, V>(isa, &finish, width, output);
+        } else {
+            let filter = taps.filter.iter().map(|&weight| isa.splat(weight));
+            let offsets = taps.offsets;
+            Strip { first, row_len: taps.row_len, offsets, filter }.sum::<F, V>(isa, &finish, width, output);
         }
     }
 }
 
-/// Sets `V` vectors of sums, or so many as there are; how many values they are.
-#[inline(always)]
-fn sum_taps_at<F: FloatVector, const V: usize>(
-    isa: F,
-    taps: &Taps<'_>,
-    window: usize,
-    output: &mut [f32],
-) -> usize {
-    let len = V * F::LANES;
-    let values = taps.values[window..].as_ptr();
-    let mut sums = [isa.splat(0.0); V];
-    for (&offset, &weight) in taps.offsets.iter().zip(taps.filter) {
-        let weight = isa.splat(weight);
-        for (v, sum) in sums.iter_mut().enumerate() {
-            // SAFETY: `sum_taps_of` has seen that behind the last tap of the last window there are enough values.
-            let values = unsafe { isa.load(values.add(offset + v * F::LANES)) };
-            *sum = isa.multiply_add(weight, values, *sum);
+/// A column of windows, each a row below the one before.
+struct Strip<'a, W> {
+    first: *const f32,
+    row_len: usize,
+    offsets: [&'a [usize]; 2],
+    filter: W,
+}
+
+impl<W: Iterator<Item: Copy> + Clone> Strip<'_, W> {
+    /// Sets `V` vectors, or so many values as there are, every `width` values. If a row is shorter, what lies beyond its
+    /// end is overwritten by the next one.
+    ///
+    /// # Safety
+    /// `V` vectors can be read from what each tap sees in these windows.
+    #[inline(always)]
+    unsafe fn sum<F: FloatVector<Vector = W::Item>, const V: usize>(
+        &self,
+        isa: F,
+        finish: &VectorFinish<F>,
+        width: usize,
+        output: &mut [MaybeUninit<f32>],
+    ) {
+        let len = V * F::LANES;
+        let rows = output.len().div_ceil(width);
+        let whole = if output.len() < len { 0 } else { (output.len() - len) / width + 1 };
+        let mut window = self.first;
+        for y in 0..whole {
+            // SAFETY: the caller answers for the window; behind the first of the row there is place for all values.
+            unsafe {
+                let to = output.as_mut_ptr().wrapping_add(y * width).cast();
+                store(isa, self.sums::<F, V>(isa, window, finish), to);
+            }
+            window = window.wrapping_add(self.row_len);
+        }
+        for y in whole..rows {
+            let mut row = [MaybeUninit::uninit(); FloatTile::MOST_COLUMNS];
+            // SAFETY: as above.
+            unsafe { store(isa, self.sums::<F, V>(isa, window, finish), row.as_mut_ptr().cast()) };
+            let output = &mut output[y * width..];
+            let len = output.len();
+            output.copy_from_slice(&row[..len]);
+            window = window.wrapping_add(self.row_len);
         }
     }
-    let [scale, offset] = taps.finish.affine[0].map(|value| isa.splat(value));
-    let [low, high] = taps.finish.limits.map(|value| isa.splat(value));
-    let mut rest = [0.0; FloatTile::MOST_COLUMNS];
-    let whole = output.len() >= len;
-    let to = if whole { output.as_mut_ptr() } else { rest.as_mut_ptr() };
-    for (v, &sum) in sums.iter().enumerate() {
-        let sum = isa.clamp(isa.multiply_add(sum, scale, offset), low, high);
-        // SAFETY: both have place for `len` values.
-        unsafe { isa.store(to.add(v * F::LANES), sum) };
+
+    /// # Safety
+    /// `V` vectors can be read from what each tap sees in this window.
+    #[inline(always)]
+    unsafe fn sums<F: FloatVector<Vector = W::Item>, const V: usize>(
+        &self,
+        isa: F,
+        window: *const f32,
+        finish: &VectorFinish<F>,
+    ) -> [F::Vector; V] {
+        // In two parts that take turns, so that a product does not wait for the one before it.
+        let [mut part, mut other] = [[isa.splat(0.0); V]; 2];
+        let mut filter = self.filter.clone();
+        for row in self.offsets[0] {
+            for (column, weight) in self.offsets[1].iter().zip(&mut filter) {
+                let seen = window.wrapping_add(row + column);
+                for (v, sum) in part.iter_mut().enumerate() {
+                    // SAFETY: the caller answers for it.
+                    let values = unsafe { isa.load(seen.wrapping_add(v * F::LANES)) };
+                    *sum = isa.multiply_add(weight, values, *sum);
+                }
+                std::mem::swap(&mut part, &mut other);
+            }
+        }
+        std::array::from_fn(|v| finish.apply(isa, isa.add(part[v], other[v])))
     }
-    if !whole {
-        output.copy_from_slice(&rest[..output.len()]);
+}
+
+/// # Safety
+/// The vectors can be written to `to`, one after the other.
+#[inline(always)]
+unsafe fn store<F: FloatVector, const V: usize>(isa: F, vectors: [F::Vector; V], to: *mut f32) {
+    for (v, vector) in vectors.into_iter().enumerate() {
+        // SAFETY: the caller answers for it.
+        unsafe { isa.store(to.wrapping_add(v * F::LANES), vector) };
     }
-    len
+}
+
+/// A [`Finish`] for vectors of one channel.
+struct VectorFinish<F: FloatVector> {
+    scale: F::Vector,
+    offset: F::Vector,
+    limits: [F::Vector; 2],
+}
+
+impl<F: FloatVector> VectorFinish<F> {
+    #[inline(always)]
+    fn new(isa: F, finish: &Finish<'_>) -> Self {
+        let [scale, offset] = finish.affine[0].map(|value| isa.splat(value));
+        Self { scale, offset, limits: finish.limits.map(|limit| isa.splat(limit)) }
+    }
+
+    #[inline(always)]
+    fn apply(&self, isa: F, sum: F::Vector) -> F::Vector {
+        let [low, high] = self.limits;
+        isa.clamp(isa.multiply_add(sum, self.scale, self.offset), low, high)
+    }
 }
