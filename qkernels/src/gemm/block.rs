@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::chains::{Chains, MOST_ACTIVATION_OF_CHAINS};
 use super::rows::RunBuffers;
 use super::saturation::LargeQuads;
 use super::{Epilogue, LocatedRows, OutputRows, PANEL, PackedMatrix, Panels, Rows, Tiles};
 use crate::isa::Isa;
-use crate::kernels::{self, FEW_ROWS, Sums, Tile, TileSize};
+use crate::kernels::{self, FEW_ROWS, Products, Sums, Tile, TileSize};
 
 /// Bytes that widened rows may occupy: half of a second-level cache of 512 KiB.
 const WIDENED_BYTES: usize = 256 * 1024;
@@ -73,7 +74,11 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         assert_eq!(located.runs().padded_depth(), self.matrix.runs().padded_depth());
         sum_rows(self.matrix, &located, self.source.zero_point(), row_sums);
         large.clear();
-        let are_few = !self.can_saturate() || large.find(self.isa, &located, self.matrix.pair_bounds());
+        let bounds = self.matrix.pair_bounds();
+        let largest = self.largest_activation();
+        let can_saturate = largest.is_some_and(|largest| bounds.can_saturate([largest; 2]));
+        let are_few = !can_saturate || large.find(self.isa, &located, bounds);
+        let chains = largest.and_then(|largest| self.chains(largest));
         let corrections = Corrections { isa: self.isa, matrix: self.matrix, row_sums, large };
         let mut product = Product { block: self, located, corrections, output };
         match TileSize::of(self.isa) {
@@ -81,22 +86,33 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
                 let most_panels = if self.rows.len() < FEW_ROWS { 1 } else { size.panels };
                 for first in self.panels.clone().step_by(most_panels) {
                     let panels = first..self.panels.end.min(first + most_panels);
-                    product.multiply_bytes(panels, size.rows, !are_few, tiles);
+                    let (size, products) = match chains {
+                        Some((size, chains)) if chains[first].are_worthwhile() => {
+                            (size, Products::Chains(&chains[first]))
+                        }
+                        _ => (size, if are_few { Products::Pairs } else { Products::Parts }),
+                    };
+                    product.multiply_bytes(panels, size.rows, products, tiles);
                 }
             }
             _ => product.multiply_words(widened),
         }
     }
 
-    /// Whether a pair of the largest activations could saturate; they are not looked for if none can.
-    fn can_saturate(&self) -> bool {
-        let bounds = self.matrix.pair_bounds();
-        kernels::can_saturate(self.isa, bounds) && {
+    /// No activation is larger; looked for only where it matters.
+    fn largest_activation(&self) -> Option<u8> {
+        kernels::sums_in_16_bits(self.isa).then(|| {
             let bytes = self.source.span(self.rows.clone());
             let zero_point = self.source.zero_point();
-            let largest = self.isa.run(|| bytes.iter().copied().fold(zero_point, u8::max));
-            bounds.can_saturate([largest; 2])
-        }
+            self.isa.run(|| bytes.iter().copied().fold(zero_point, u8::max))
+        })
+    }
+
+    /// The chains of all panels, and the tiles for them, if they are multiplied in chains.
+    fn chains(&self, largest: u8) -> Option<(TileSize, &[Chains])> {
+        let size = TileSize::of_chains(self.isa)?;
+        let are_faster = largest <= MOST_ACTIVATION_OF_CHAINS && self.rows.len() >= size.rows;
+        are_faster.then(|| (size, self.matrix.chains(self.isa)))
     }
 }
 
@@ -127,7 +143,7 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         &mut self,
         panels: Range<usize>,
         most_rows: usize,
-        in_parts: bool,
+        products: Products<'_>,
         TileSums(sums): &mut TileSums,
     ) {
         let Block { isa, matrix, .. } = *self.block;
@@ -144,7 +160,7 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
                 self.located,
                 matrix.quads(panels.start, panels.len()),
                 &initial[..panels.len()],
-                in_parts,
+                products,
             ),
             least_rows: rows / tiles,
             larger_tiles: rows % tiles,

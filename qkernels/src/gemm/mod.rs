@@ -18,6 +18,7 @@
 
 mod analysis;
 mod block;
+mod chains;
 mod epilogue;
 mod output;
 mod pack;
@@ -33,6 +34,7 @@ use crate::isa::isa;
 use crate::threads::for_each_index;
 
 use block::{Block, Scratch};
+pub(crate) use chains::Chains;
 pub(crate) use epilogue::{Addition, Epilogue, KeepSums, Panels, Requantize, Tiles};
 pub(crate) use output::OutputRows;
 pub(crate) use pack::{

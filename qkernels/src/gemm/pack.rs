@@ -4,11 +4,14 @@
 //! files: four neighbouring bytes of one column are what the byte dot products (`vpdpbusd`, `udot`,
 //! `vpmaddubsw`) consume, and the widening kernels unfold them a block at a time.
 
+use std::sync::OnceLock;
+
 use super::analysis::{Analysis, Findings};
+use super::chains::{Chains, FindChains};
 use super::saturation::PairBounds;
 use super::storage::{QUAD_BYTES, Storage};
 use crate::error::{Error, Result};
-use crate::isa::isa;
+use crate::isa::{Isa, isa};
 use crate::kernels::Sums;
 use crate::length;
 
@@ -64,6 +67,8 @@ pub(crate) struct PackedMatrix {
     columns_of_panel: Vec<PanelColumns>,
     pair_bounds: PairBounds,
     has_zero_points: bool,
+    /// One for each panel, found when they are wanted first.
+    chains: OnceLock<Vec<Chains>>,
 }
 
 /// What is known of the columns of a panel; 0 for those that do not exist.
@@ -127,7 +132,15 @@ impl PackedMatrix {
         });
         let columns_of_panel = known.collect::<Result<Vec<_>>>()?;
         let has_zero_points = columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL]);
-        Ok(Self { columns, runs, weights, columns_of_panel, pair_bounds, has_zero_points })
+        Ok(Self {
+            columns,
+            runs,
+            weights,
+            columns_of_panel,
+            pair_bounds,
+            has_zero_points,
+            chains: OnceLock::new(),
+        })
     }
 
     /// Bytes of the packed weights of so many columns.
@@ -172,7 +185,9 @@ impl PackedMatrix {
     /// Bytes of the packed weights.
     pub(crate) fn byte_len(&self) -> usize {
         let run_sums: usize = self.columns_of_panel.iter().map(|known| size_of_val(&*known.run_sums)).sum();
-        size_of_val(&*self.weights) + size_of_val(&*self.columns_of_panel) + run_sums
+        let chains =
+            self.chains.get().into_iter().flatten().map(|chains| size_of::<Chains>() + chains.byte_len());
+        size_of_val(&*self.weights) + size_of_val(&*self.columns_of_panel) + run_sums + chains.sum::<usize>()
     }
 
     /// What is known of each panel.
@@ -183,6 +198,12 @@ impl PackedMatrix {
     /// How large the weights of neighbouring pairs are.
     pub(crate) fn pair_bounds(&self) -> PairBounds {
         self.pair_bounds
+    }
+
+    /// The chains of each panel.
+    pub(crate) fn chains(&self, isa: Isa) -> &[Chains] {
+        let find = |panel| isa.run_pass(FindChains { weights: self.quads(panel, 1), runs: self.runs });
+        self.chains.get_or_init(|| (0..self.panels()).map(find).collect())
     }
 
     /// The weights of `count` panels, one after the other.

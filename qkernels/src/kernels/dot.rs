@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD};
+use crate::gemm::{Chains, LocatedRows, PANEL, PanelQuad, QUAD};
 
 use super::Sums;
 
@@ -40,13 +40,24 @@ pub(super) trait DotProduct: Copy {
     unsafe fn store(self, vector: *mut i32, sums: Self::Vector);
 }
 
+/// How bytes are multiplied where sums of products pass through 16 bits.
+#[derive(Clone, Copy)]
+pub(crate) enum Products<'a> {
+    /// Two products are added up, and saturate if they are too large.
+    Pairs,
+    /// Likewise, but each activation is cut in two that are small enough.
+    Parts,
+    /// Four products are added up, those of two quads.
+    Chains(&'a Chains),
+}
+
 /// What a tile is computed from.
 pub(crate) struct Tile<'a> {
     located: LocatedRows<'a>,
     rows: Range<usize>,
     weights: &'a [PanelQuad],
     initial: &'a [Sums],
-    in_parts: bool,
+    products: Products<'a>,
     quads_of_run: usize,
     quads_of_panel: usize,
 }
@@ -55,17 +66,17 @@ impl<'a> Tile<'a> {
     /// No rows yet.
     ///
     /// `weights` are those of the panels, one panel after the other, and `initial` is where the sums of each panel's
-    /// columns start. Activations are multiplied in two parts if pairs of products could saturate otherwise.
+    /// columns start.
     pub(crate) fn new(
         located: LocatedRows<'a>,
         weights: &'a [PanelQuad],
         initial: &'a [Sums],
-        in_parts: bool,
+        products: Products<'a>,
     ) -> Self {
         let quads_of_run = located.runs().quads();
         let quads_of_panel = located.runs().count * quads_of_run;
         assert_eq!(weights.len(), initial.len() * quads_of_panel);
-        Self { located, rows: 0..0, weights, initial, in_parts, quads_of_run, quads_of_panel }
+        Self { located, rows: 0..0, weights, initial, products, quads_of_run, quads_of_panel }
     }
 
     /// The next tile, of so many rows.
@@ -88,8 +99,12 @@ impl<'a> Tile<'a> {
         self.initial.len()
     }
 
-    pub(super) fn is_in_parts(&self) -> bool {
-        self.in_parts
+    pub(super) fn products(&self) -> Products<'a> {
+        self.products
+    }
+
+    pub(super) fn initial(&self) -> &'a [Sums] {
+        self.initial
     }
 }
 

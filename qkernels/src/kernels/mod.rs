@@ -32,7 +32,7 @@ use crate::gemm::{LargeQuad, LocatedRows, PANEL, PairBounds, PanelQuad, QUAD};
 use crate::isa::Isa;
 
 pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, PANELS, TapLanes, TapRows};
-pub(crate) use dot::Tile;
+pub(crate) use dot::{Products, Tile};
 pub(crate) use lookup::look_up;
 pub use transpose::Element;
 pub(crate) use transpose::{Matrix, TILE, transpose};
@@ -46,7 +46,7 @@ pub(crate) fn name(isa: Isa, mut bounds: impl Iterator<Item = PairBounds>) -> St
     match isa {
         Isa::Scalar => format!("{isa}, 16 bits"),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) if bounds.any(|bounds| can_saturate(isa, bounds)) => {
+        Isa::Avx2(_) if bounds.any(|bounds| bounds.can_saturate([u8::MAX; 2])) => {
             format!("{isa}, 8 bits with corrections, 16 if they are many")
         }
         #[cfg(target_arch = "x86_64")]
@@ -70,6 +70,15 @@ impl TileSize {
     /// The largest tile of any instruction set.
     pub(crate) const MOST_SUMS: usize = 24;
 
+    /// The tile for [`Products::Chains`], if `isa` has a use for them.
+    pub(crate) fn of_chains(isa: Isa) -> Option<Self> {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(_) => Some(avx2::CHAINS_TILE),
+            _ => None,
+        }
+    }
+
     /// The tile of `isa`, if it multiplies bytes.
     pub(crate) fn of(isa: Isa) -> Option<Self> {
         match isa {
@@ -82,12 +91,14 @@ impl TileSize {
     }
 }
 
-/// Whether [`multiply_tile`] is inexact for some activations, unless it multiplies in parts.
-pub(crate) fn can_saturate(isa: Isa, bounds: PairBounds) -> bool {
-    match isa {
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2(_) => bounds.can_saturate([u8::MAX; 2]),
-        _ => false,
+/// Whether products of bytes are added up in 16 bits before they are widened.
+pub(crate) fn sums_in_16_bits(isa: Isa) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return matches!(isa, Isa::Avx2(_));
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = isa;
+        false
     }
 }
 
@@ -118,7 +129,7 @@ pub(crate) fn add_lost(isa: Isa, large: &[LargeQuad], weights: &[PanelQuad], sum
 /// `sums[row][panel][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]`.
 ///
 /// The tile is no larger than [`TileSize`] says, and of several panels only with [`FEW_ROWS`] or more. What
-/// [`can_saturate`] and is not multiplied in parts, [`add_lost`] corrects.
+/// [saturates](PairBounds::can_saturate) in pairs, [`add_lost`] corrects.
 pub(crate) fn multiply_tile(isa: Isa, tile: &Tile<'_>, sums: &mut [Sums]) {
     match isa {
         Isa::Scalar => unreachable!("no tile"),

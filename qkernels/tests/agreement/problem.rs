@@ -13,21 +13,25 @@ pub fn cases(count: u32) -> ProptestConfig {
     }
 }
 
-/// Bytes of `len` elements: random, small but for a few, or one value throughout.
+/// Bytes of `len` elements: random, without the highest bit, small but for a few, or one value throughout.
 pub fn bytes(len: usize) -> impl Strategy<Value = Vec<u8>> {
     let mostly_small = prop_oneof![15 => 0..=100_u8, 1 => 200..=255_u8];
     prop_oneof![
         6 => prop::collection::vec(any::<u8>(), len..=len),
+        3 => prop::collection::vec(0..=127_u8, len..=len),
         3 => prop::collection::vec(mostly_small, len..=len),
         1 => Just(vec![0; len]),
+        1 => Just(vec![127; len]),
         1 => Just(vec![255; len]),
     ]
 }
 
 /// The same for signed bytes.
 pub fn signed_bytes(len: usize) -> impl Strategy<Value = Vec<i8>> {
+    let mostly_small = prop_oneof![15 => -40..=40_i8, 1 => any::<i8>()];
     prop_oneof![
         6 => prop::collection::vec(any::<i8>(), len..=len),
+        4 => prop::collection::vec(mostly_small, len..=len),
         1 => Just(vec![-128; len]),
         1 => Just(vec![127; len]),
     ]

@@ -81,3 +81,25 @@ fn a_single_large_pair_does_not_saturate() {
         }
     }
 }
+
+/// Four products that are added up in 16 bits, as large as they may be there, and beyond.
+#[test]
+fn sums_of_four_products_do_not_wrap_around() {
+    let weights: [fn(usize) -> i8; 6] = [
+        |i| [127, 2][i % 2],
+        |i| [-128, -1][i % 2],
+        |i| [127, 3][i % 2],
+        |i| [127, 127, 2, 2, 0, 0, 2, 2][i % 8],
+        |i| if i % 21 < 4 { -128 } else { (i % 5) as i8 },
+        |i| (i * 83 % 121) as i8 - 60,
+    ];
+    for weight in weights {
+        for depth in [8, 64, 65, 132, 260] {
+            for rows in [4, 5, 6, 11] {
+                for most in [127, 128] {
+                    check(rows, depth, 17, |_| most, weight);
+                }
+            }
+        }
+    }
+}

@@ -2,8 +2,9 @@
 
 use std::arch::x86_64::*;
 
+use super::chains;
 use crate::isa::{Avx2, AvxVnni};
-use crate::kernels::dot::{self, DotProduct, Tile};
+use crate::kernels::dot::{self, DotProduct, Products, Tile};
 use crate::kernels::{Sums, TileSize};
 
 /// 6 x 2 vectors of sums, and one of activations, are 13 of the 16 registers.
@@ -106,20 +107,21 @@ pub(crate) fn multiply_tile(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
     fn in_parts<const R: usize>(proof: Avx2, tile: &Tile<'_>, sums: &mut [Sums]) {
         dot::multiply_tile::<_, R, 2, 1>(Vectors256(InParts(proof)), tile, sums);
     }
-    let multiply = match (tile.rows().len(), tile.is_in_parts()) {
-        (1, false) => sized::<1, 4>,
-        (2, false) => sized::<2, 2>,
-        (3, false) => sized::<3, 1>,
-        (4, false) => sized::<4, 1>,
-        (5, false) => sized::<5, 1>,
-        (6, false) => sized::<6, 1>,
-        (1, true) => in_parts::<1>,
-        (2, true) => in_parts::<2>,
-        (3, true) => in_parts::<3>,
-        (4, true) => in_parts::<4>,
-        (5, true) => in_parts::<5>,
-        (6, true) => in_parts::<6>,
-        (rows, _) => unreachable!("no tile of {rows} rows"),
+    let multiply = match (tile.products(), tile.rows().len()) {
+        (Products::Pairs, 1) => sized::<1, 4>,
+        (Products::Pairs, 2) => sized::<2, 2>,
+        (Products::Pairs, 3) => sized::<3, 1>,
+        (Products::Pairs, 4) => sized::<4, 1>,
+        (Products::Pairs, 5) => sized::<5, 1>,
+        (Products::Pairs, 6) => sized::<6, 1>,
+        (Products::Parts, 1) => in_parts::<1>,
+        (Products::Parts, 2) => in_parts::<2>,
+        (Products::Parts, 3) => in_parts::<3>,
+        (Products::Parts, 4) => in_parts::<4>,
+        (Products::Parts, 5) => in_parts::<5>,
+        (Products::Parts, 6) => in_parts::<6>,
+        (Products::Chains(chains), _) => return chains::multiply_tile(proof, tile, chains, sums),
+        (_, rows) => unreachable!("no tile of {rows} rows"),
     };
     // SAFETY: the proof exists only where AVX2 was detected.
     unsafe { multiply(proof, tile, sums) }
@@ -171,7 +173,7 @@ mod tests {
             (0..quads).map(|quad| PanelQuad(std::array::from_fn(|i| weight(quad, i)))).collect();
         let initial = [std::array::from_fn(|column| column as i32 - 5)];
         let located = LocatedRows::of_single_runs(&rows, &mut starts);
-        let mut tile = Tile::new(located, &weights, &initial, false);
+        let mut tile = Tile::new(located, &weights, &initial, Products::Pairs);
         tile.advance(R);
         let mut sums = vec![[0; PANEL]; R];
         dot::multiply_tile::<_, R, 2, U>(Vectors256(proof), &tile, &mut sums);

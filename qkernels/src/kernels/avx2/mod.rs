@@ -1,5 +1,6 @@
 //! The kernels for AVX2, and for AVX-VNNI, which adds one instruction.
 
+mod chains;
 mod depthwise;
 mod dot;
 mod float;
@@ -9,6 +10,7 @@ mod requantize;
 mod saturation;
 mod winograd;
 
+pub(crate) use chains::CHAINS_TILE;
 pub(crate) use depthwise::{make_lanes, sum_depthwise_row};
 pub(crate) use dot::{TILE, multiply_tile, multiply_tile_vnni};
 pub(crate) use float::{dot_float_tile, multiply_float_tile, sum_float_strip};

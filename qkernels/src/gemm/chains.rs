@@ -1,0 +1,237 @@
+//! Quads whose products may be added up in 16 bits before they are widened, two at a time.
+//!
+//! `vpmaddubsw` leaves sums of two products in 16 bits. Activations that leave their highest bit unused, as those of
+//! `reduce_range` do, leave room there for the products of another quad, unless many weights of one sign are large.
+//! They seldom are in both of two quads, if large ones are paired with small ones: nearly every quad finds a partner.
+
+use std::array::from_fn;
+use std::ops::Range;
+
+use super::pack::{PANEL, PanelQuad, QUAD, Runs};
+use crate::isa::Pass;
+
+/// Activations of chains are no larger.
+pub(super) const MOST_ACTIVATION_OF_CHAINS: u8 = 127;
+
+/// The weights of one sign that are added up are no more than this together: `127 * 258` is in `i16`.
+const MOST_WEIGHTS: i16 = i16::MAX / MOST_ACTIVATION_OF_CHAINS as i16;
+
+/// Partners are that close, so that activations and weights are read nearly in their order.
+const WINDOW: usize = 32;
+
+/// A quad that is in no pair costs what so many pairs gain, and so does every run.
+const WORTH_OF_SINGLE: usize = 6;
+
+/// Sums that a quad has in 16 bits: two of each column.
+const SUMS: usize = PANEL * QUAD / 2;
+
+/// The quads of a panel in an order in which they can be multiplied two at a time.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chains {
+    pairs: Vec<[u32; 2]>,
+    singles: Vec<u32>,
+    pair_weights: Vec<[PanelQuad; 2]>,
+    single_weights: Vec<PanelQuad>,
+    /// Where the pairs and the singles of each run end.
+    ends: Vec<[usize; 2]>,
+}
+
+/// The chains of some neighbouring runs, and the quads that are in none.
+///
+/// Each quad of activations is a distance in bytes from where those of the panel's first run would begin if all runs
+/// were neighbours.
+pub(crate) struct ChainsOfRuns<'a> {
+    pub(crate) pairs: &'a [[u32; 2]],
+    pub(crate) pair_weights: &'a [[PanelQuad; 2]],
+    pub(crate) singles: &'a [u32],
+    pub(crate) single_weights: &'a [PanelQuad],
+}
+
+impl Chains {
+    /// Whether so many quads are in pairs that it pays.
+    pub(super) fn are_worthwhile(&self) -> bool {
+        WORTH_OF_SINGLE * (self.singles.len() + self.ends.len()) < self.pairs.len()
+    }
+
+    pub(super) fn byte_len(&self) -> usize {
+        size_of_val(&*self.pairs)
+            + size_of_val(&*self.singles)
+            + size_of_val(&*self.pair_weights)
+            + size_of_val(&*self.single_weights)
+            + size_of_val(&*self.ends)
+    }
+
+    pub(crate) fn quads(&self) -> usize {
+        2 * self.pairs.len() + self.singles.len()
+    }
+
+    /// Runs of the packed weights.
+    pub(crate) fn runs(&self) -> usize {
+        self.ends.len()
+    }
+
+    #[inline(always)]
+    pub(crate) fn of_runs(&self, runs: Range<usize>) -> ChainsOfRuns<'_> {
+        let end = |runs: usize| runs.checked_sub(1).map_or([0; 2], |last| self.ends[last]);
+        let ([pair, single], [pair_end, single_end]) = (end(runs.start), end(runs.end));
+        ChainsOfRuns {
+            pairs: &self.pairs[pair..pair_end],
+            pair_weights: &self.pair_weights[pair..pair_end],
+            singles: &self.singles[single..single_end],
+            single_weights: &self.single_weights[single..single_end],
+        }
+    }
+}
+
+/// Finds the chains of a panel; none if 32 bits do not reach its last activation.
+pub(super) struct FindChains<'a> {
+    pub(super) weights: &'a [PanelQuad],
+    pub(super) runs: Runs,
+}
+
+impl Pass for FindChains<'_> {
+    type Output = Chains;
+
+    #[inline(always)]
+    fn run(self) -> Chains {
+        let Self { weights, runs } = self;
+        let mut chains = Chains::default();
+        if u32::try_from(runs.padded_depth()).is_ok() {
+            for (run, quads) in weights.chunks_exact(runs.quads()).enumerate() {
+                for (window, quads) in quads.chunks(WINDOW).enumerate() {
+                    pair((run * runs.quads() + window * WINDOW) as u32, quads, &mut chains);
+                }
+                chains.ends.push([chains.pairs.len(), chains.singles.len()]);
+            }
+        }
+        chains
+    }
+}
+
+/// Pairs the quads of a window, those with the largest weights first, each with the one of the smallest that fits.
+#[inline(always)]
+fn pair(first: u32, quads: &[PanelQuad], chains: &mut Chains) {
+    let mut sums = [[[0; SUMS]; 2]; WINDOW];
+    // The largest sum of each quad, and where the quad is.
+    let mut left = [(0, 0); WINDOW];
+    for (index, (quad, sums)) in quads.iter().zip(&mut sums).enumerate() {
+        *sums = sums_of_signs(quad);
+        left[index] = (largest(sums), index);
+    }
+    let offset = |index: usize| (first + index as u32) * QUAD as u32;
+    let mut left = &mut left[..quads.len()];
+    left.sort_unstable();
+    while let Some((&mut (_, index), others)) = left.split_last_mut() {
+        let fits = |&(_, other): &(i16, usize)| {
+            let together: [[i16; SUMS]; 2] =
+                from_fn(|sign| from_fn(|i| sums[index][sign][i] + sums[other][sign][i]));
+            largest(&together) <= MOST_WEIGHTS
+        };
+        match others.iter().position(fits) {
+            Some(partner) => {
+                let other = others[partner].1;
+                let pair = [index.min(other), index.max(other)];
+                chains.pairs.push(pair.map(offset));
+                chains.pair_weights.push(pair.map(|index| quads[index]));
+                others.copy_within(..partner, 1);
+                left = &mut others[1..];
+            }
+            None => {
+                chains.singles.push(offset(index));
+                chains.single_weights.push(quads[index]);
+                left = others;
+            }
+        }
+    }
+}
+
+/// The weights of each sign that are added up in 16 bits.
+#[inline(always)]
+fn sums_of_signs(quad: &PanelQuad) -> [[i16; SUMS]; 2] {
+    // Two bytes as one word, then apart again: so compilers see that this is the same for all pairs.
+    let words: [i16; SUMS] =
+        from_fn(|i| i16::from_le_bytes([quad.0[2 * i].cast_unsigned(), quad.0[2 * i + 1].cast_unsigned()]));
+    let weights = |i: usize| [words[i] << 8 >> 8, words[i] >> 8];
+    [
+        from_fn(|i| weights(i).into_iter().map(|w| w.max(0)).sum()),
+        from_fn(|i| weights(i).into_iter().map(|w| (-w).max(0)).sum()),
+    ]
+}
+
+#[inline(always)]
+fn largest(sums: &[[i16; SUMS]; 2]) -> i16 {
+    let mut largest = [0; SUMS];
+    for sums in sums {
+        for (largest, &sum) in largest.iter_mut().zip(sums) {
+            *largest = sum.max(*largest);
+        }
+    }
+    largest.into_iter().fold(0, i16::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::Isa;
+
+    fn find(weights: &[PanelQuad], runs: Runs) -> Chains {
+        let mut isas = Isa::available().map(|isa| isa.run_pass(FindChains { weights, runs }));
+        let chains = isas.next().expect("one is always available");
+        assert!(isas.all(|other| other.pairs == chains.pairs && other.singles == chains.singles));
+        chains
+    }
+
+    fn of_one_run(weights: &[[i8; PANEL * QUAD]]) -> Chains {
+        let weights: Vec<_> = weights.iter().map(|&quad| PanelQuad(quad)).collect();
+        find(&weights, Runs { count: 1, len: weights.len() * QUAD })
+    }
+
+    /// The largest of the sums that the quads have together.
+    fn largest_together(quads: &[PanelQuad]) -> i16 {
+        let sum = |place: usize, sign: i16| -> i16 {
+            let weights = quads.iter().flat_map(|quad| &quad.0[2 * place..][..2]);
+            weights.map(|&w| (sign * i16::from(w)).max(0)).sum()
+        };
+        (0..SUMS).flat_map(|place| [sum(place, 1), sum(place, -1)]).fold(0, i16::max)
+    }
+
+    #[test]
+    fn every_quad_is_in_one_place_with_its_weights() {
+        let runs = Runs { count: 3, len: 4 * 75 - 2 };
+        // Few are large.
+        let weight = |i: usize| ((i * i * 31 % 251) as i8) / if i.is_multiple_of(13) { 1 } else { 3 };
+        let quads: Vec<PanelQuad> =
+            (0..225).map(|quad| PanelQuad(from_fn(|byte| weight(quad * PANEL * QUAD + byte)))).collect();
+        let chains = find(&quads, runs);
+        assert_eq!((chains.quads(), chains.runs()), (225, 3));
+        let mut offsets = Vec::new();
+        for run in 0..3 {
+            let first = offsets.len();
+            let ChainsOfRuns { pairs, pair_weights, singles, single_weights } = chains.of_runs(run..run + 1);
+            assert_eq!((pairs.len(), singles.len()), (pair_weights.len(), single_weights.len()));
+            for (pair, weights) in pairs.iter().zip(pair_weights) {
+                assert!(largest_together(weights) <= MOST_WEIGHTS);
+                offsets.extend(pair.iter().copied().zip(weights.map(|quad| quad.0)));
+            }
+            offsets.extend(singles.iter().copied().zip(single_weights.iter().map(|quad| quad.0)));
+            let of_run = &mut offsets[first..];
+            of_run.sort_unstable();
+            for (i, (offset, weights)) in of_run.iter().enumerate() {
+                assert_eq!((*offset, weights), ((4 * (75 * run + i)) as u32, &quads[75 * run + i].0));
+            }
+        }
+        assert!(chains.are_worthwhile(), "{} singles", chains.singles.len());
+        let of_two = chains.of_runs(1..3);
+        assert_eq!(2 * of_two.pairs.len() + of_two.singles.len(), 150);
+    }
+
+    #[test]
+    fn a_large_quad_is_paired_with_a_small_one() {
+        let [large, half, small] = [[127; 64], [127, 2].repeat(32).try_into().unwrap(), [2; 64]];
+        assert_eq!(of_one_run(&[large, large, small, small]).pairs, [[4, 8], [0, 12]]);
+        assert_eq!(of_one_run(&[half, half]).pairs, [[0, 4]]);
+        let just_too_large = [127, 3].repeat(32).try_into().unwrap();
+        assert_eq!(of_one_run(&[half, just_too_large]).singles.len(), 2);
+        assert!(!of_one_run(&[large; 40]).are_worthwhile());
+    }
+}
