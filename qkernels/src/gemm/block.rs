@@ -78,7 +78,6 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         let largest = self.largest_activation();
         let can_saturate = largest.is_some_and(|largest| bounds.can_saturate([largest; 2]));
         let are_few = !can_saturate || large.find(self.isa, &located, bounds);
-        let chains = largest.and_then(|largest| self.chains(largest));
         let corrections = Corrections { isa: self.isa, matrix: self.matrix, row_sums, large };
         let mut product = Product { block: self, located, corrections, output };
         match TileSize::of(self.isa) {
@@ -86,11 +85,9 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
                 let most_panels = if self.rows.len() < FEW_ROWS { 1 } else { size.panels };
                 for first in self.panels.clone().step_by(most_panels) {
                     let panels = first..self.panels.end.min(first + most_panels);
-                    let (size, products) = match chains {
-                        Some((size, chains)) if chains[first].are_worthwhile() => {
-                            (size, Products::Chains(&chains[first]))
-                        }
-                        _ => (size, if are_few { Products::Pairs } else { Products::Parts }),
+                    let (size, products) = match largest.and_then(|largest| self.chains(largest, first)) {
+                        Some((size, chains)) => (size, Products::Chains(chains)),
+                        None => (size, if are_few { Products::Pairs } else { Products::Parts }),
                     };
                     product.multiply_bytes(panels, size.rows, products, tiles);
                 }
@@ -108,11 +105,12 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         })
     }
 
-    /// The chains of all panels, and the tiles for them, if they are multiplied in chains.
-    fn chains(&self, largest: u8) -> Option<(TileSize, &[Chains])> {
+    /// The chains of a panel, and the tile for them, if that is how it is multiplied.
+    fn chains(&self, largest: u8, panel: usize) -> Option<(TileSize, &Chains)> {
         let size = TileSize::of_chains(self.isa)?;
-        let are_faster = largest <= MOST_ACTIVATION_OF_CHAINS && self.rows.len() >= size.rows;
-        are_faster.then(|| (size, self.matrix.chains(self.isa)))
+        let are_possible = largest <= MOST_ACTIVATION_OF_CHAINS && self.rows.len() >= size.rows;
+        let chains = are_possible.then(|| self.matrix.chains(self.isa, panel))?;
+        chains.are_worthwhile().then_some((size, chains))
     }
 }
 

@@ -13,8 +13,8 @@ use crate::isa::Pass;
 /// Activations of chains are no larger.
 pub(super) const MOST_ACTIVATION_OF_CHAINS: u8 = 127;
 
-/// The weights of one sign that are added up are no more than this together: `127 * 258` is in `i16`.
-const MOST_WEIGHTS: i16 = i16::MAX / MOST_ACTIVATION_OF_CHAINS as i16;
+/// The weights of one sign that are added up are no more than twice this together: `127 * 258` is in `i16`.
+const MOST_HALVES: u8 = (i16::MAX / MOST_ACTIVATION_OF_CHAINS as i16 / 2) as u8;
 
 /// Partners are that close, so that activations and weights are read nearly in their order.
 const WINDOW: usize = 32;
@@ -111,62 +111,61 @@ impl Pass for FindChains<'_> {
 /// Pairs the quads of a window, those with the largest weights first, each with the one of the smallest that fits.
 #[inline(always)]
 fn pair(first: u32, quads: &[PanelQuad], chains: &mut Chains) {
-    let mut sums = [[[0; SUMS]; 2]; WINDOW];
-    // The largest sum of each quad, and where the quad is.
+    let mut halves = [[0; 2 * SUMS]; WINDOW];
+    // How large each quad is, and where.
     let mut left = [(0, 0); WINDOW];
-    for (index, (quad, sums)) in quads.iter().zip(&mut sums).enumerate() {
-        *sums = sums_of_signs(quad);
-        left[index] = (largest(sums), index);
+    for (index, (quad, halves)) in quads.iter().zip(&mut halves).enumerate() {
+        *halves = halves_of_sums(quad);
+        left[index] = (halves.iter().map(|&half| u16::from(half)).sum::<u16>(), index as u8);
     }
-    let offset = |index: usize| (first + index as u32) * QUAD as u32;
+    let offset = |index: u8| (first + u32::from(index)) * QUAD as u32;
     let mut left = &mut left[..quads.len()];
     left.sort_unstable();
     while let Some((&mut (_, index), others)) = left.split_last_mut() {
-        let fits = |&(_, other): &(i16, usize)| {
-            let together: [[i16; SUMS]; 2] =
-                from_fn(|sign| from_fn(|i| sums[index][sign][i] + sums[other][sign][i]));
-            largest(&together) <= MOST_WEIGHTS
-        };
-        match others.iter().position(fits) {
+        let of = |index: u8| &halves[usize::from(index)];
+        match others.iter().position(|&(_, other)| fit(of(index), of(other))) {
             Some(partner) => {
                 let other = others[partner].1;
                 let pair = [index.min(other), index.max(other)];
                 chains.pairs.push(pair.map(offset));
-                chains.pair_weights.push(pair.map(|index| quads[index]));
+                chains.pair_weights.push(pair.map(|index| quads[usize::from(index)]));
                 others.copy_within(..partner, 1);
                 left = &mut others[1..];
             }
             None => {
                 chains.singles.push(offset(index));
-                chains.single_weights.push(quads[index]);
+                chains.single_weights.push(quads[usize::from(index)]);
                 left = others;
             }
         }
     }
 }
 
-/// The weights of each sign that are added up in 16 bits.
+/// Halves, rounded up, of the sums of weights of each sign that are added up in 16 bits: at most 128.
 #[inline(always)]
-fn sums_of_signs(quad: &PanelQuad) -> [[i16; SUMS]; 2] {
+fn halves_of_sums(quad: &PanelQuad) -> [u8; 2 * SUMS] {
     // Two bytes as one word, then apart again: so compilers see that this is the same for all pairs.
     let words: [i16; SUMS] =
         from_fn(|i| i16::from_le_bytes([quad.0[2 * i].cast_unsigned(), quad.0[2 * i + 1].cast_unsigned()]));
-    let weights = |i: usize| [words[i] << 8 >> 8, words[i] >> 8];
-    [
-        from_fn(|i| weights(i).into_iter().map(|w| w.max(0)).sum()),
-        from_fn(|i| weights(i).into_iter().map(|w| (-w).max(0)).sum()),
-    ]
+    let mut halves = [0; 2 * SUMS];
+    let (positive, negative) = halves.split_at_mut(SUMS);
+    for ((positive, negative), word) in positive.iter_mut().zip(negative).zip(words) {
+        let [w0, w1] = [word << 8 >> 8, word >> 8];
+        *positive = ((w0.max(0) + w1.max(0) + 1) >> 1) as u8;
+        *negative = ((1 - w0.min(0) - w1.min(0)) >> 1) as u8;
+    }
+    halves
 }
 
+/// Whether the sums of two quads fit together.
 #[inline(always)]
-fn largest(sums: &[[i16; SUMS]; 2]) -> i16 {
-    let mut largest = [0; SUMS];
-    for sums in sums {
-        for (largest, &sum) in largest.iter_mut().zip(sums) {
-            *largest = sum.max(*largest);
-        }
+fn fit(a: &[u8; 2 * SUMS], b: &[u8; 2 * SUMS]) -> bool {
+    let mut excess = [0; 2 * SUMS];
+    for ((excess, a), b) in excess.iter_mut().zip(a).zip(b) {
+        *excess = (a + b).saturating_sub(MOST_HALVES);
     }
-    largest.into_iter().fold(0, i16::max)
+    let (words, _) = excess.as_chunks::<16>();
+    words.iter().fold(0, |any, &word| any | u128::from_ne_bytes(word)) == 0
 }
 
 #[cfg(test)]
@@ -210,7 +209,7 @@ mod tests {
             let ChainsOfRuns { pairs, pair_weights, singles, single_weights } = chains.of_runs(run..run + 1);
             assert_eq!((pairs.len(), singles.len()), (pair_weights.len(), single_weights.len()));
             for (pair, weights) in pairs.iter().zip(pair_weights) {
-                assert!(largest_together(weights) <= MOST_WEIGHTS);
+                assert!(largest_together(weights) <= 258);
                 offsets.extend(pair.iter().copied().zip(weights.map(|quad| quad.0)));
             }
             offsets.extend(singles.iter().copied().zip(single_weights.iter().map(|quad| quad.0)));
@@ -227,11 +226,12 @@ mod tests {
 
     #[test]
     fn a_large_quad_is_paired_with_a_small_one() {
-        let [large, half, small] = [[127; 64], [127, 2].repeat(32).try_into().unwrap(), [2; 64]];
+        let quad = |pair: [i8; 2]| from_fn(|i| pair[i % 2]);
+        let [large, small] = [quad([127, 127]), quad([2, 2])];
         assert_eq!(of_one_run(&[large, large, small, small]).pairs, [[4, 8], [0, 12]]);
-        assert_eq!(of_one_run(&[half, half]).pairs, [[0, 4]]);
-        let just_too_large = [127, 3].repeat(32).try_into().unwrap();
-        assert_eq!(of_one_run(&[half, just_too_large]).singles.len(), 2);
+        let of_128_and = |pair| of_one_run(&[quad([-128, 0]), quad(pair)]);
+        assert_eq!(of_128_and([-127, -3]).pairs, [[0, 4]]);
+        assert_eq!(of_128_and([-127, -4]).singles.len(), 2);
         assert!(!of_one_run(&[large; 40]).are_worthwhile());
     }
 }

@@ -67,8 +67,6 @@ pub(crate) struct PackedMatrix {
     columns_of_panel: Vec<PanelColumns>,
     pair_bounds: PairBounds,
     has_zero_points: bool,
-    /// One for each panel, found when they are wanted first.
-    chains: OnceLock<Vec<Chains>>,
 }
 
 /// What is known of the columns of a panel; 0 for those that do not exist.
@@ -77,6 +75,8 @@ pub(crate) struct PanelColumns {
     /// The sum of each column's weights, for each run.
     pub(crate) run_sums: Vec<Sums>,
     pub(crate) zero_points: [i32; PANEL],
+    /// Found when they are wanted first.
+    chains: OnceLock<Chains>,
 }
 
 impl PackedMatrix {
@@ -132,15 +132,7 @@ impl PackedMatrix {
         });
         let columns_of_panel = known.collect::<Result<Vec<_>>>()?;
         let has_zero_points = columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL]);
-        Ok(Self {
-            columns,
-            runs,
-            weights,
-            columns_of_panel,
-            pair_bounds,
-            has_zero_points,
-            chains: OnceLock::new(),
-        })
+        Ok(Self { columns, runs, weights, columns_of_panel, pair_bounds, has_zero_points })
     }
 
     /// Bytes of the packed weights of so many columns.
@@ -182,12 +174,10 @@ impl PackedMatrix {
         self.runs
     }
 
-    /// Bytes of the packed weights.
+    /// Bytes of the packed weights and what is known of them.
     pub(crate) fn byte_len(&self) -> usize {
-        let run_sums: usize = self.columns_of_panel.iter().map(|known| size_of_val(&*known.run_sums)).sum();
-        let chains =
-            self.chains.get().into_iter().flatten().map(|chains| size_of::<Chains>() + chains.byte_len());
-        size_of_val(&*self.weights) + size_of_val(&*self.columns_of_panel) + run_sums + chains.sum::<usize>()
+        let of_panels: usize = self.columns_of_panel.iter().map(PanelColumns::byte_len).sum();
+        size_of_val(&*self.weights) + of_panels
     }
 
     /// What is known of each panel.
@@ -200,10 +190,10 @@ impl PackedMatrix {
         self.pair_bounds
     }
 
-    /// The chains of each panel.
-    pub(crate) fn chains(&self, isa: Isa) -> &[Chains] {
-        let find = |panel| isa.run_pass(FindChains { weights: self.quads(panel, 1), runs: self.runs });
-        self.chains.get_or_init(|| (0..self.panels()).map(find).collect())
+    /// The chains of a panel.
+    pub(crate) fn chains(&self, isa: Isa, panel: usize) -> &Chains {
+        let find = || isa.run_pass(FindChains { weights: self.quads(panel, 1), runs: self.runs });
+        self.columns_of_panel[panel].chains.get_or_init(find)
     }
 
     /// The weights of `count` panels, one after the other.
@@ -229,7 +219,11 @@ impl PanelColumns {
             }
         }
         let Findings { run_sums, pair_bounds } = isa().run_pass(Analysis { weights, runs });
-        Ok((Self { run_sums, zero_points: [0; PANEL] }, pair_bounds))
+        Ok((Self { run_sums, zero_points: [0; PANEL], chains: OnceLock::new() }, pair_bounds))
+    }
+
+    fn byte_len(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.run_sums) + self.chains.get().map_or(0, Chains::byte_len)
     }
 
     /// An error unless all sums of products stay within `i32`.

@@ -82,7 +82,7 @@ pub(super) fn is_faster(isa: Isa, geometry: &Conv2dGeometry) -> Option<Avx2> {
         && geometry.in_channels <= MOST_CHANNELS;
     let patches = geometry.output_height().div_ceil(2) * geometry.output_width().div_ceil(2);
     let pixels = geometry.output_height() * geometry.output_width();
-    (is_possible && pixels >= 16 && 6 * POSITIONS * patches <= 5 * FILTER_TAPS * pixels).then_some(proof)
+    (is_possible && pixels >= 16 && 9 * POSITIONS * patches <= 5 * FILTER_TAPS * pixels).then_some(proof)
 }
 
 /// A convolution under way.
