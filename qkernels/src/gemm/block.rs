@@ -55,9 +55,8 @@ impl Default for TileSums {
 struct Widened {
     /// `[rows][padded depth]`.
     rows: Vec<i16>,
-    /// A part of a panel.
+    /// A panel.
     weights: Vec<i16>,
-    sums: Vec<Sums>,
 }
 
 impl<R: Rows, E: Epilogue> Block<'_, R, E> {
@@ -92,7 +91,7 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
                     product.multiply_bytes(panels, size.rows, products, tiles);
                 }
             }
-            _ => product.multiply_words(widened),
+            _ => product.multiply_words(widened, tiles),
         }
     }
 
@@ -170,8 +169,8 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
     }
 
     /// Multiplies by 16-bit products.
-    fn multiply_words(&mut self, widened: &mut Widened) {
-        let Widened { rows: words, weights, sums } = widened;
+    fn multiply_words(&mut self, widened: &mut Widened, TileSums(sums): &mut TileSums) {
+        let Widened { rows: words, weights } = widened;
         let Block { isa, matrix, ref panels, .. } = *self.block;
         let runs = self.located.runs();
         let most_rows = (WIDENED_BYTES / (runs.padded_depth() * size_of::<i16>())).max(LEAST_WIDENED_ROWS);
@@ -179,13 +178,23 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         for first_row in (0..rows).step_by(most_rows) {
             let end = rows.min(first_row + most_rows);
             kernels::widen_rows(isa, &self.located, first_row..end, words);
-            sums.resize(end - first_row, [0; PANEL]);
+            // As few times as there must be, the sums of about as many rows.
+            let count = end - first_row;
+            let rows_of_tiles = count.div_ceil(count.div_ceil(sums.len()));
             for panel in panels.clone() {
-                let initial = self.initial(panel, 0..runs.count);
-                kernels::multiply_words(isa, words, matrix.quads(panel, 1), weights, &initial, sums);
-                let panels = panel..panel + 1;
-                self.corrections.apply(first_row, &panels, sums);
-                self.finish(first_row..end, panels, &mut Some(sums.as_slice()));
+                kernels::widen_panel(isa, matrix.quads(panel, 1), weights);
+                let mut tiles = WordTiles {
+                    isa,
+                    words,
+                    depth: runs.padded_depth(),
+                    rows: first_row..end,
+                    weights,
+                    initial: self.initial(panel, 0..runs.count),
+                    sums: &mut sums[..rows_of_tiles],
+                    corrections: self.corrections,
+                    panels: panel..panel + 1,
+                };
+                self.finish(first_row..end, panel..panel + 1, &mut tiles);
             }
         }
     }
@@ -246,6 +255,34 @@ impl Tiles for ByteTiles<'_> {
         }
         let rows = self.tile.rows().end - first_row;
         let sums = &mut self.sums[..rows * self.panels.len()];
+        self.corrections.apply(first_row, &self.panels, sums);
+        (rows > 0).then_some(sums)
+    }
+}
+
+/// A panel times some rows of a block, 16 bits wide, as many at a time as there is room for sums.
+struct WordTiles<'a> {
+    isa: Isa,
+    /// The rows that are left.
+    rows: Range<usize>,
+    /// What they consist of, `[rows][depth]`.
+    words: &'a [i16],
+    depth: usize,
+    weights: &'a [i16],
+    initial: Sums,
+    sums: &'a mut [Sums],
+    corrections: Corrections<'a>,
+    panels: Range<usize>,
+}
+
+impl Tiles for WordTiles<'_> {
+    fn next(&mut self) -> Option<&[Sums]> {
+        let first_row = self.rows.start;
+        let rows = self.rows.len().min(self.sums.len());
+        let (words, others) = self.words.split_at(rows * self.depth);
+        (self.rows.start, self.words) = (first_row + rows, others);
+        let sums = &mut self.sums[..rows];
+        kernels::multiply_words(self.isa, words, self.weights, &self.initial, sums);
         self.corrections.apply(first_row, &self.panels, sums);
         (rows > 0).then_some(sums)
     }

@@ -21,33 +21,25 @@ pub(super) fn widen_rows(located: &LocatedRows<'_>, rows: Range<usize>, words: &
     }
 }
 
-/// [`multiply_words`](super::multiply_words), four columns at a time.
-pub(super) fn multiply_words(
-    rows: &[i16],
-    quads: &[PanelQuad],
-    widened: &mut Vec<i16>,
-    initial: &Sums,
-    sums: &mut [Sums],
-) {
-    let depth = quads.len() * QUAD;
-    for first in (0..PANEL).step_by(COLUMNS) {
-        widen(quads, first, widened);
-        for (row, sums) in rows.chunks_exact(depth).zip(&mut *sums) {
-            let products = dot4(row, widened, depth);
-            for ((sum, initial), product) in sums[first..].iter_mut().zip(&initial[first..]).zip(products) {
-                *sum = initial.wrapping_add(product);
-            }
+/// [`widen_panel`](super::widen_panel), one column after the other.
+pub(super) fn widen_panel(quads: &[PanelQuad], words: &mut [i16]) {
+    for (column, words) in words.chunks_exact_mut(quads.len() * QUAD).enumerate() {
+        for (quad, words) in quads.iter().zip(words.as_chunks_mut::<QUAD>().0) {
+            *words = quad.0.as_chunks::<QUAD>().0[column].map(i16::from);
         }
     }
 }
 
-/// The weights of the `COLUMNS` columns from `first` on, one column after the other.
-fn widen(quads: &[PanelQuad], first: usize, widened: &mut Vec<i16>) {
-    let depth = quads.len() * QUAD;
-    widened.resize(COLUMNS * depth, 0);
-    for (column, widened) in (first..).zip(widened.chunks_exact_mut(depth)) {
-        for (quad, widened) in quads.iter().zip(widened.as_chunks_mut::<QUAD>().0) {
-            *widened = quad.0.as_chunks::<QUAD>().0[column].map(i16::from);
+/// [`multiply_words`](super::multiply_words), four columns at a time.
+pub(super) fn multiply_words(rows: &[i16], panel: &[i16], initial: &Sums, sums: &mut [Sums]) {
+    let depth = panel.len() / PANEL;
+    for (i, columns) in panel.chunks_exact(COLUMNS * depth).enumerate() {
+        let first = i * COLUMNS;
+        for (row, sums) in rows.chunks_exact(depth).zip(&mut *sums) {
+            let products = dot4(row, columns, depth);
+            for ((sum, initial), product) in sums[first..].iter_mut().zip(&initial[first..]).zip(products) {
+                *sum = initial.wrapping_add(product);
+            }
         }
     }
 }

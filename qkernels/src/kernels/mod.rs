@@ -152,22 +152,26 @@ pub(crate) fn widen_rows(isa: Isa, located: &LocatedRows<'_>, rows: Range<usize>
     generic::widen_rows(located, rows, words);
 }
 
-/// `sums[row][column] = initial[column] + sum over k of rows[row][k] * quads[k][column]`, 16 bits wide.
-///
-/// `rows` are activations, as many rows as `sums`, each as long as the panel is deep; `widened` is a buffer.
-pub(crate) fn multiply_words(
-    isa: Isa,
-    rows: &[i16],
-    quads: &[PanelQuad],
-    widened: &mut Vec<i16>,
-    initial: &Sums,
-    sums: &mut [Sums],
-) {
-    assert_eq!(rows.len(), sums.len() * quads.len() * QUAD);
+/// The weights of a panel as [`multiply_words`] takes them, in an order of the instruction set.
+pub(crate) fn widen_panel(isa: Isa, quads: &[PanelQuad], words: &mut Vec<i16>) {
+    words.resize(quads.len() * QUAD * PANEL, 0);
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = isa.avx2() {
-        return avx2::multiply_words(avx2, rows, quads, widened, initial, sums);
+        return avx2::widen_panel(avx2, quads, words);
     }
     let _ = isa;
-    generic::multiply_words(rows, quads, widened, initial, sums);
+    generic::widen_panel(quads, words);
+}
+
+/// `sums[row][column] = initial[column] + sum over k of rows[row][k] * panel[k][column]`, 16 bits wide.
+///
+/// `rows` are activations, as many rows as `sums`, each as long as the panel is deep.
+pub(crate) fn multiply_words(isa: Isa, rows: &[i16], panel: &[i16], initial: &Sums, sums: &mut [Sums]) {
+    assert_eq!(rows.len() * PANEL, sums.len() * panel.len());
+    #[cfg(target_arch = "x86_64")]
+    if let Some(avx2) = isa.avx2() {
+        return avx2::multiply_words(avx2, rows, panel, initial, sums);
+    }
+    let _ = isa;
+    generic::multiply_words(rows, panel, initial, sums);
 }

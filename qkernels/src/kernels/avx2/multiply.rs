@@ -16,23 +16,25 @@ use crate::kernels::Sums;
 /// 16 registers.
 const ROWS: usize = 6;
 
-/// Steps of depth between two looks at the sums. 1152 x 16 widened weights are 36 KiB, which stream from
-/// the second-level cache at the 11 bytes a cycle the tile needs; blocks that fit in the first level
-/// measure 1 to 2 percent slower.
-const DEPTH_BLOCK: usize = 1152;
-
 /// [`widen_rows`](crate::kernels::widen_rows) on AVX2.
 pub(crate) fn widen_rows(_: Avx2, located: &LocatedRows<'_>, rows: Range<usize>, words: &mut Vec<i16>) {
-    let runs = located.runs();
-    words.resize(rows.len() * runs.padded_depth(), 0);
-    let runs_of_rows = rows.flat_map(|row| (0..runs.count).map(move |run| located.bytes(run, row)));
-    for (bytes, words) in runs_of_rows.zip(words.chunks_exact_mut(runs.padded_len())) {
-        // SAFETY: the proof exists only where AVX2 was detected.
-        unsafe { widen_bytes(bytes, words) };
+    #[target_feature(enable = "avx2")]
+    fn with_features(located: &LocatedRows<'_>, rows: Range<usize>, words: &mut [i16]) {
+        let runs = located.runs();
+        let mut words = words.chunks_exact_mut(runs.padded_len());
+        for row in rows {
+            for (run, words) in (0..runs.count).zip(&mut words) {
+                widen_bytes(located.bytes(run, row), words);
+            }
+        }
     }
+    words.resize(rows.len() * located.runs().padded_depth(), 0);
+    // SAFETY: the proof exists only where AVX2 was detected.
+    unsafe { with_features(located, rows, words) }
 }
 
 /// Bytes to words, which are whole quads.
+#[inline]
 #[target_feature(enable = "avx2")]
 fn widen_bytes(bytes: &[u8], words: &mut [i16]) {
     let (vectors, quads) = bytes.as_chunks::<16>();
@@ -51,26 +53,16 @@ fn widen_bytes(bytes: &[u8], words: &mut [i16]) {
     }
 }
 
+/// [`widen_panel`](crate::kernels::widen_panel) on AVX2.
+pub(crate) fn widen_panel(_: Avx2, quads: &[PanelQuad], words: &mut [i16]) {
+    // SAFETY: the proof exists only where AVX2 was detected.
+    unsafe { widen(quads, words) }
+}
+
 /// [`multiply_words`](crate::kernels::multiply_words) on AVX2.
-pub(crate) fn multiply_words(
-    _: Avx2,
-    rows: &[i16],
-    quads: &[PanelQuad],
-    widened: &mut Vec<i16>,
-    initial: &Sums,
-    sums: &mut [Sums],
-) {
-    let depth = quads.len() * QUAD;
-    assert_eq!(rows.len(), sums.len() * depth);
-    widened.resize(DEPTH_BLOCK.min(depth) * PANEL, 0);
-    for (block, quads) in quads.chunks(DEPTH_BLOCK / QUAD).enumerate() {
-        let columns = &mut widened[..quads.len() * QUAD * PANEL];
-        // SAFETY: the token exists only where AVX2 was detected.
-        unsafe { widen(quads, columns) };
-        let initial = (block == 0).then_some(initial);
-        // SAFETY: as above.
-        unsafe { add_product(&rows[block * DEPTH_BLOCK..], depth, columns, initial, sums, false) };
-    }
+pub(crate) fn multiply_words(_: Avx2, rows: &[i16], panel: &[i16], initial: &Sums, sums: &mut [Sums]) {
+    // SAFETY: the proof exists only where AVX2 was detected.
+    unsafe { multiply::<false>(rows, panel, initial, sums) }
 }
 
 /// `sums[row][column] = initial[column] + sum over k of rows[row][k] * columns[k][column]`.
@@ -86,50 +78,40 @@ pub(crate) fn multiply_pairs(
     sums: &mut [Sums],
 ) {
     assert!(rows.len() == sums.len() * depth && columns.len() == PANEL * depth);
-    // SAFETY: the token exists only where AVX2 was detected.
-    unsafe { add_product(rows, depth, columns, Some(initial), sums, true) }
+    // SAFETY: the proof exists only where AVX2 was detected.
+    unsafe { multiply::<true>(rows, columns, initial, sums) }
 }
 
-/// [`add_tile`] for all rows of `sums`.
+/// [`multiply_tile`] for all rows of `sums`; `AHEAD` is whether the bytes after `columns` are fetched.
 #[target_feature(enable = "avx2")]
-fn add_product(
-    rows: &[i16],
-    stride: usize,
-    columns: &[i16],
-    initial: Option<&Sums>,
-    sums: &mut [Sums],
-    fetch_ahead: bool,
-) {
+fn multiply<const AHEAD: bool>(mut rows: &[i16], columns: &[i16], initial: &Sums, mut sums: &mut [Sums]) {
+    let depth = columns.len() / PANEL;
     // As few tiles as there must be, of sizes that differ by one row at most.
-    let tiles = sums.len().div_ceil(ROWS);
+    let tiles = sums.len().div_ceil(ROWS).max(1);
+    let (least_rows, larger_tiles) = (sums.len() / tiles, sums.len() % tiles);
     for tile in 0..tiles {
-        let [first, end] = [tile, tile + 1].map(|tile| tile * sums.len() / tiles);
-        let rows = &rows[first * stride..];
-        let sums = &mut sums[first..end];
-        if fetch_ahead && tile == 0 {
-            add_rows::<true>(rows, stride, columns, initial, sums);
+        let count = least_rows + usize::from(tile < larger_tiles);
+        let (sums_of_tile, other_sums) = sums.split_at_mut(count);
+        if AHEAD && tile == 0 {
+            multiply_rows::<true>(rows, columns, initial, sums_of_tile);
         } else {
-            add_rows::<false>(rows, stride, columns, initial, sums);
+            multiply_rows::<false>(rows, columns, initial, sums_of_tile);
         }
+        (rows, sums) = (&rows[count * depth..], other_sums);
     }
 }
 
-/// [`add_tile`] of as many rows as `sums` has.
+/// [`multiply_tile`] of as many rows as `sums` has.
 #[target_feature(enable = "avx2")]
-fn add_rows<const AHEAD: bool>(
-    rows: &[i16],
-    stride: usize,
-    columns: &[i16],
-    initial: Option<&Sums>,
-    sums: &mut [Sums],
-) {
+fn multiply_rows<const AHEAD: bool>(rows: &[i16], columns: &[i16], initial: &Sums, sums: &mut [Sums]) {
     match sums.len() {
-        1 => add_tile::<1, AHEAD>(rows, stride, columns, initial, sums),
-        2 => add_tile::<2, AHEAD>(rows, stride, columns, initial, sums),
-        3 => add_tile::<3, AHEAD>(rows, stride, columns, initial, sums),
-        4 => add_tile::<4, AHEAD>(rows, stride, columns, initial, sums),
-        5 => add_tile::<5, AHEAD>(rows, stride, columns, initial, sums),
-        _ => add_tile::<ROWS, AHEAD>(rows, stride, columns, initial, sums),
+        0 => {}
+        1 => multiply_tile::<1, AHEAD>(rows, columns, initial, sums),
+        2 => multiply_tile::<2, AHEAD>(rows, columns, initial, sums),
+        3 => multiply_tile::<3, AHEAD>(rows, columns, initial, sums),
+        4 => multiply_tile::<4, AHEAD>(rows, columns, initial, sums),
+        5 => multiply_tile::<5, AHEAD>(rows, columns, initial, sums),
+        _ => multiply_tile::<ROWS, AHEAD>(rows, columns, initial, sums),
     }
 }
 
@@ -157,26 +139,22 @@ fn widen(quads: &[PanelQuad], widened: &mut [i16]) {
     }
 }
 
-/// `sums[r][c] = initial[c] + sum over k of rows[r][k] * columns[k][c]` for `R` rows, `stride` apart; without initial
-/// sums, adds to what is there.
-///
-/// `columns` is `[K / 2][16][2]`, and K the depth of it; `AHEAD` is whether the bytes after them are fetched.
+/// `sums[r][c] = initial[c] + sum over k of rows[r][k] * columns[k][c]` for `R` rows; `columns` is `[K / 2][16][2]`.
 #[target_feature(enable = "avx2")]
-fn add_tile<const R: usize, const AHEAD: bool>(
+fn multiply_tile<const R: usize, const AHEAD: bool>(
     rows: &[i16],
-    stride: usize,
     columns: &[i16],
-    initial: Option<&Sums>,
+    initial: &Sums,
     sums: &mut [Sums],
 ) {
     let pairs = columns.as_chunks::<{ 2 * PANEL }>().0;
+    let depth = 2 * pairs.len();
     let sums: &mut [Sums; R] = sums.try_into().expect("one sum for each row of the tile");
-    assert!(rows.len() >= (R - 1) * stride + 2 * pairs.len());
-    let mut tile: [[__m256i; 2]; R] = std::array::from_fn(|r| {
-        let sums = initial.unwrap_or(&sums[r]).as_ptr().cast::<__m256i>();
-        // SAFETY: sixteen sums are two vectors.
-        unsafe { [_mm256_loadu_si256(sums), _mm256_loadu_si256(sums.add(1))] }
-    });
+    assert!(rows.len() >= R * depth);
+    let initial = initial.as_ptr().cast::<__m256i>();
+    // SAFETY: sixteen sums are two vectors.
+    let initial = unsafe { [_mm256_loadu_si256(initial), _mm256_loadu_si256(initial.add(1))] };
+    let mut tile = [initial; R];
     let rows = rows.as_ptr();
     for (k, pair) in pairs.iter().enumerate() {
         let pair = pair.as_ptr().cast::<__m256i>();
@@ -186,9 +164,8 @@ fn add_tile<const R: usize, const AHEAD: bool>(
             _mm_prefetch::<_MM_HINT_T0>(pair.wrapping_byte_add(size_of_val(columns)).cast());
         }
         for (r, sums) in tile.iter_mut().enumerate() {
-            // SAFETY: `2 * k + 1` is less than the depth of `columns`, and row `r` is in bounds up to
-            // there by the assertion above.
-            let pair = unsafe { rows.add(r * stride + 2 * k).cast::<i32>().read_unaligned() };
+            // SAFETY: `2 * k + 1` is less than the depth, of which there are `R` rows.
+            let pair = unsafe { rows.add(r * depth + 2 * k).cast::<i32>().read_unaligned() };
             let pair = _mm256_set1_epi32(pair);
             for (sum, weights) in sums.iter_mut().zip(weights) {
                 *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pair, weights));

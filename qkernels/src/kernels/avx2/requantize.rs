@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use crate::gemm::{OutputRows, PANEL, Panels, Requantize, Tiles};
 use crate::isa::Avx2;
-use crate::kernels::requantize::{self, FloatVectors};
+use crate::kernels::requantize::{self, FloatVectors, Limits};
 
 /// [`Epilogue::finish_tiles`](crate::gemm::Epilogue::finish_tiles) of [`Requantize`].
 pub(crate) fn requantize_tiles(
@@ -62,14 +62,20 @@ impl FloatVectors for Avx2 {
         load_bytes(panel: &[u8; PANEL], v: usize) -> __m256i =
             _mm256_cvtepu8_epi32(_mm_loadl_epi64(panel.as_chunks::<8>().0[v].as_ptr().cast()));
 
-        to_bytes(integers: [__m256i; 4], offset: i16, low: u8, high: u8) -> __m256i = {
+        to_bytes(integers: [__m256i; 4], limits: Option<Limits>) -> __m256i = {
             let [q0, q1, q2, q3] = integers;
-            let offset = _mm256_set1_epi16(offset);
-            let words01 = _mm256_adds_epi16(_mm256_packs_epi32(q0, q1), offset);
-            let words23 = _mm256_adds_epi16(_mm256_packs_epi32(q2, q3), offset);
-            let bytes = _mm256_packus_epi16(words01, words23);
-            let bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(low.cast_signed()));
-            let bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(high.cast_signed()));
+            let mut words01 = _mm256_packs_epi32(q0, q1);
+            let mut words23 = _mm256_packs_epi32(q2, q3);
+            if let Some(limits) = limits {
+                let offset = _mm256_set1_epi16(limits.offset as i16);
+                words01 = _mm256_adds_epi16(words01, offset);
+                words23 = _mm256_adds_epi16(words23, offset);
+            }
+            let mut bytes = _mm256_packus_epi16(words01, words23);
+            if let Some(limits) = limits {
+                bytes = _mm256_max_epu8(bytes, _mm256_set1_epi8(limits.low as i8));
+                bytes = _mm256_min_epu8(bytes, _mm256_set1_epi8(limits.high as i8));
+            }
             // Half i has the elements 4 i to 4 i + 3 of all four vectors.
             _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
         };

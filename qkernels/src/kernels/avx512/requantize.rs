@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use crate::gemm::{OutputRows, PANEL, Panels, Requantize, Tiles};
 use crate::isa::Avx512Vnni;
-use crate::kernels::requantize::{self, FloatVectors};
+use crate::kernels::requantize::{self, FloatVectors, Limits};
 
 /// [`Epilogue::finish_tiles`](crate::gemm::Epilogue::finish_tiles) of [`Requantize`].
 pub(crate) fn requantize_tiles(
@@ -63,14 +63,20 @@ impl FloatVectors for Avx512Vnni {
         load_bytes(panel: &[u8; PANEL], _v: usize) -> __m512i =
             _mm512_cvtepu8_epi32(_mm_loadu_si128(panel.as_ptr().cast()));
 
-        to_bytes(integers: [__m512i; 4], offset: i16, low: u8, high: u8) -> __m512i = {
+        to_bytes(integers: [__m512i; 4], limits: Option<Limits>) -> __m512i = {
             let [q0, q1, q2, q3] = integers;
-            let offset = _mm512_set1_epi16(offset);
-            let words01 = _mm512_adds_epi16(_mm512_packs_epi32(q0, q1), offset);
-            let words23 = _mm512_adds_epi16(_mm512_packs_epi32(q2, q3), offset);
-            let bytes = _mm512_packus_epi16(words01, words23);
-            let bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(low.cast_signed()));
-            let bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(high.cast_signed()));
+            let mut words01 = _mm512_packs_epi32(q0, q1);
+            let mut words23 = _mm512_packs_epi32(q2, q3);
+            if let Some(limits) = limits {
+                let offset = _mm512_set1_epi16(limits.offset as i16);
+                words01 = _mm512_adds_epi16(words01, offset);
+                words23 = _mm512_adds_epi16(words23, offset);
+            }
+            let mut bytes = _mm512_packus_epi16(words01, words23);
+            if let Some(limits) = limits {
+                bytes = _mm512_max_epu8(bytes, _mm512_set1_epi8(limits.low as i8));
+                bytes = _mm512_min_epu8(bytes, _mm512_set1_epi8(limits.high as i8));
+            }
             // Quarter i has the elements 4 i to 4 i + 3 of all four vectors.
             let in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             _mm512_permutexvar_epi32(in_order, bytes)

@@ -5,16 +5,19 @@
 //! integers rounds half to even. Limits wait until four vectors share them: packing to 16 bits saturates, so does
 //! adding the zero point there, packing to bytes ends at 0 and 255, and other limits are those of bytes.
 
+mod formula;
+mod limits;
+mod rows;
+
 use std::array;
 
-use super::Sums;
 use crate::conv::Addend;
-use crate::elementwise::BinaryQParams;
 use crate::gemm::{Addition, OutputRows, PANEL, Panels, Requantize, Tiles};
-use crate::qparams::QParams;
 use crate::quantize::Quantizer;
 use crate::requantize::{Channels, Requantization};
-use crate::rounding::ROUNDING_SHIFT;
+use formula::{Fbgemm, Formula, Onednn, OnednnAdd, Qnnpack, WithResidual};
+pub(super) use limits::Limits;
+use rows::store_rows;
 
 /// Vectors of 32-bit floats and integers, and how they become bytes.
 pub(super) trait FloatVectors: Copy {
@@ -47,20 +50,12 @@ pub(super) trait FloatVectors: Copy {
     /// Vector `v` of a panel's bytes, as integers.
     fn load_bytes(self, panel: &[u8; PANEL], v: usize) -> Self::Integers;
 
-    /// `clamp(integers + offset, low, high)`, in order.
-    fn to_bytes(self, integers: [Self::Integers; 4], offset: i16, low: u8, high: u8) -> Self::Bytes;
+    /// `clamp(integers + offset, low, high)`, in order; without limits `clamp(integers, 0, 255)`.
+    fn to_bytes(self, integers: [Self::Integers; 4], limits: Option<Limits>) -> Self::Bytes;
 
     /// Stores bytes from `first` on, as many as there is room for: a whole number of panels, or less if columns are
     /// missing.
     fn store_bytes(self, bytes: Self::Bytes, first: usize, output: &mut [u8]);
-}
-
-/// What is rounded, of vector `v` of a row.
-trait Formula<S: FloatVectors> {
-    /// Whether something is added.
-    const ADDS: bool;
-
-    fn value(&self, isa: S, v: usize, sums: S::Integers, added: S::Integers) -> S::Floats;
 }
 
 /// [`Epilogue::finish_tiles`](crate::gemm::Epilogue::finish_tiles) of [`Requantize`], for rows of `V` vectors.
@@ -104,139 +99,6 @@ pub(super) fn requantize_tiles<S: FloatVectors, const V: usize>(
     }
 }
 
-struct Fbgemm<S: FloatVectors, const V: usize> {
-    bias: [S::Floats; V],
-    multiplier: [S::Floats; V],
-}
-
-impl<S: FloatVectors, const V: usize> Formula<S> for Fbgemm<S, V> {
-    const ADDS: bool = false;
-
-    #[inline(always)]
-    fn value(&self, isa: S, v: usize, sums: S::Integers, _added: S::Integers) -> S::Floats {
-        isa.mul(isa.add(isa.to_floats(sums), self.bias[v]), self.multiplier[v])
-    }
-}
-
-struct Qnnpack<S: FloatVectors, const V: usize> {
-    bias: [S::Integers; V],
-    multiplier: [S::Floats; V],
-}
-
-impl<S: FloatVectors, const V: usize> Formula<S> for Qnnpack<S, V> {
-    const ADDS: bool = false;
-
-    #[inline(always)]
-    fn value(&self, isa: S, v: usize, sums: S::Integers, _added: S::Integers) -> S::Floats {
-        isa.mul(isa.to_floats(isa.add_saturating(sums, self.bias[v])), self.multiplier[v])
-    }
-}
-
-struct Onednn<S: FloatVectors, const V: usize> {
-    scale: [S::Floats; V],
-    bias: [S::Floats; V],
-    inverse_output_scale: S::Floats,
-    zero_point: S::Floats,
-}
-
-impl<S: FloatVectors, const V: usize> Onednn<S, V> {
-    #[inline(always)]
-    fn real(&self, isa: S, v: usize, sums: S::Integers) -> S::Floats {
-        isa.add(isa.mul(isa.to_floats(sums), self.scale[v]), self.bias[v])
-    }
-
-    /// Without the ReLU: what is negative ends at the zero point or below, and the limits make the same of both.
-    #[inline(always)]
-    fn steps(&self, isa: S, real: S::Floats) -> S::Floats {
-        isa.add(isa.mul(real, self.inverse_output_scale), self.zero_point)
-    }
-}
-
-impl<S: FloatVectors, const V: usize> Formula<S> for Onednn<S, V> {
-    const ADDS: bool = false;
-
-    #[inline(always)]
-    fn value(&self, isa: S, v: usize, sums: S::Integers, _added: S::Integers) -> S::Floats {
-        self.steps(isa, self.real(isa, v, sums))
-    }
-}
-
-struct OnednnAdd<S: FloatVectors, const V: usize> {
-    formula: Onednn<S, V>,
-    qparams: QParams,
-}
-
-impl<S: FloatVectors, const V: usize> Formula<S> for OnednnAdd<S, V> {
-    const ADDS: bool = true;
-
-    #[inline(always)]
-    fn value(&self, isa: S, v: usize, sums: S::Integers, added: S::Integers) -> S::Floats {
-        let addend = dequantize(isa, added, self.qparams);
-        self.formula.steps(isa, isa.add(self.formula.real(isa, v, sums), addend))
-    }
-}
-
-/// An addition after rounding.
-struct WithResidual<S: FloatVectors, F> {
-    formula: F,
-    limits: Limits,
-    qparams: BinaryQParams,
-    inverse_scale: S::Floats,
-}
-
-impl<S: FloatVectors, F: Formula<S>> Formula<S> for WithResidual<S, F> {
-    const ADDS: bool = true;
-
-    #[inline(always)]
-    fn value(&self, isa: S, v: usize, sums: S::Integers, added: S::Integers) -> S::Floats {
-        let BinaryQParams { a, b, .. } = self.qparams;
-        let Limits { offset, low, high } = self.limits;
-        let [low, high] = [isa.splat((low - offset) as f32), isa.splat((high - offset) as f32)];
-        let value = self.formula.value(isa, v, sums, added);
-        let shifted = isa.add(isa.min(isa.max(value, low), high), isa.splat(ROUNDING_SHIFT));
-        // The rounded value and the zero points are small integers: this is exact.
-        let zero_point = (a.zero_point - offset) as f32;
-        let rounded = isa.sub(shifted, isa.splat(ROUNDING_SHIFT + zero_point));
-        let a = isa.mul(rounded, isa.splat(a.scale));
-        isa.mul(isa.add(a, dequantize(isa, added, b)), self.inverse_scale)
-    }
-}
-
-/// A value that may be too large for an integer: infinite values, too, become an integer beyond all limits.
-struct AtMostInteger<'a, F>(&'a F);
-
-impl<S: FloatVectors, F: Formula<S>> Formula<S> for AtMostInteger<'_, F> {
-    const ADDS: bool = F::ADDS;
-
-    #[inline(always)]
-    fn value(&self, isa: S, v: usize, sums: S::Integers, added: S::Integers) -> S::Floats {
-        isa.min(self.0.value(isa, v, sums, added), isa.splat(1_073_741_824.0))
-    }
-}
-
-#[inline(always)]
-fn dequantize<S: FloatVectors>(isa: S, values: S::Integers, qparams: QParams) -> S::Floats {
-    let centred = isa.sub_integers(values, isa.splat_integer(qparams.zero_point));
-    isa.mul(isa.to_floats(centred), isa.splat(qparams.scale))
-}
-
-/// `clamp(rne(value) + offset, low, high)`.
-#[derive(Clone, Copy)]
-struct Limits {
-    offset: i32,
-    low: i32,
-    high: i32,
-}
-
-impl Limits {
-    /// The zero point is added to the rounded value; at most 255 in magnitude, the limits make the saturations to
-    /// `i16` in the definition change nothing.
-    fn before_zero_point(requantization: &Requantization) -> Self {
-        let Requantization { low, high, zero_point, .. } = *requantization;
-        Self { offset: zero_point, low, high }
-    }
-}
-
 /// Requantizes each row and adds the residual, if there is one.
 #[inline(always)]
 fn finish_rows<S: FloatVectors, const V: usize>(
@@ -256,92 +118,6 @@ fn finish_rows<S: FloatVectors, const V: usize>(
     let formula = WithResidual { formula, limits, qparams: residual.qparams, inverse_scale };
     let limits = Limits { offset: zero_point, low, high };
     store_rows::<S, V, _>(isa, epilogue, panels, tiles, limits, output, formula);
-}
-
-/// Writes `clamp(rne(value) + offset, low, high)` of each row.
-#[inline(always)]
-fn store_rows<S: FloatVectors, const V: usize, F: Formula<S>>(
-    isa: S,
-    epilogue: &Requantize<'_>,
-    panels: &Panels,
-    tiles: &mut dyn Tiles,
-    limits: Limits,
-    mut output: OutputRows<'_, u8>,
-    formula: F,
-) {
-    let columns = output.columns();
-    let panels_of_row = V * S::LANES / PANEL;
-    assert!(columns <= V * S::LANES && panels.count == panels_of_row);
-    let are_simple = columns == V * S::LANES && epilogue.fits_integers();
-    let mut values = epilogue.values_of_panels(panels);
-    let mut first_row = 0;
-    while let Some(sums) = tiles.next() {
-        let rows = sums.len() / panels_of_row;
-        let mut output = output.part(first_row..first_row + rows, 0..columns);
-        // So many rows make a vector of bytes.
-        let rows_of_group = 4 / V;
-        let simple_rows = match are_simple {
-            true if F::ADDS => values.whole_rows().min(rows),
-            true => rows,
-            false => 0,
-        };
-        let (simple, special) = sums.split_at(simple_rows / rows_of_group * rows_of_group * panels_of_row);
-        for (i, sums) in simple.chunks_exact(rows_of_group * panels_of_row).enumerate() {
-            let row = |j| i * rows_of_group + j;
-            let added = |j| values.whole_row(row(j));
-            let bytes = round::<S, V, _>(isa, sums, added, limits, &formula);
-            for j in 0..rows_of_group {
-                isa.store_bytes(bytes, j * V * S::LANES, &mut output.row_mut(row(j))[..V * S::LANES]);
-            }
-        }
-        for (i, sums) in special.chunks(rows_of_group * panels_of_row).enumerate() {
-            // Instead of rows that do not exist the last one again.
-            let existing = |j: usize| j.min(sums.len() / panels_of_row - 1);
-            let row = |j| simple.len() / panels_of_row + i * rows_of_group + existing(j);
-            let mut copies = [[0; PANEL]; 4];
-            let mut added = [[0; PANEL]; 4];
-            for j in 0..rows_of_group {
-                let panels = j * panels_of_row..(j + 1) * panels_of_row;
-                copies[panels.clone()].copy_from_slice(&sums[existing(j) * panels_of_row..][..panels_of_row]);
-                if F::ADDS {
-                    let values = values.row(row(j));
-                    added[panels].as_flattened_mut()[..values.len()].copy_from_slice(values);
-                }
-            }
-            let added = |j| &added[j * panels_of_row..];
-            let bytes = round::<S, V, _>(isa, &copies, added, limits, &AtMostInteger(&formula));
-            for j in 0..rows_of_group {
-                isa.store_bytes(bytes, j * V * S::LANES, output.row_mut(row(j)));
-            }
-        }
-        first_row += rows;
-        if F::ADDS {
-            values.skip_rows(rows);
-        }
-    }
-}
-
-/// Rounds as many rows as make a vector of bytes; `added` gives what is added to each, panel by panel.
-#[inline(always)]
-fn round<'v, S: FloatVectors, const V: usize, F: Formula<S>>(
-    isa: S,
-    sums: &[Sums],
-    added: impl Fn(usize) -> &'v [[u8; PANEL]],
-    Limits { offset, low, high }: Limits,
-    formula: &F,
-) -> S::Bytes {
-    let mut integers = [isa.splat_integer(0); 4];
-    for (i, integers) in integers.iter_mut().enumerate() {
-        let (panel, part) = vector_of_panels::<S>(i);
-        let sums = isa.load_integers(&sums[panel], part);
-        let (panel, part) = vector_of_panels::<S>(i % V);
-        let added = match F::ADDS {
-            true => isa.load_bytes(&added(i / V)[panel], part),
-            false => isa.splat_integer(0),
-        };
-        *integers = isa.to_integers(formula.value(isa, i % V, sums, added));
-    }
-    isa.to_bytes(integers, offset as i16, low as u8, high as u8)
 }
 
 /// The panel of vector `v` of some panels, and which of its vectors that is.
@@ -378,9 +154,11 @@ mod tests {
 
     use super::*;
     use crate::conv::Residual;
+    use crate::elementwise::BinaryQParams;
     use crate::gemm::Epilogue;
     use crate::isa::Isa;
     use crate::kernels::TileSize;
+    use crate::qparams::QParams;
     use crate::requantize::{Formula, RequantizationParameters, WeightScales};
 
     fn requantize<'a>(
