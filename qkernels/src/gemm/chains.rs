@@ -162,7 +162,7 @@ fn halves_of_sums(quad: &PanelQuad) -> [u8; 2 * SUMS] {
 fn fit(a: &[u8; 2 * SUMS], b: &[u8; 2 * SUMS]) -> bool {
     let mut excess = [0; 2 * SUMS];
     for ((excess, a), b) in excess.iter_mut().zip(a).zip(b) {
-        *excess = (a + b).saturating_sub(MOST_HALVES);
+        *excess = a.saturating_add(*b).saturating_sub(MOST_HALVES);
     }
     let (words, _) = excess.as_chunks::<16>();
     words.iter().fold(0, |any, &word| any | u128::from_ne_bytes(word)) == 0
@@ -232,6 +232,8 @@ mod tests {
         let of_128_and = |pair| of_one_run(&[quad([-128, 0]), quad(pair)]);
         assert_eq!(of_128_and([-127, -3]).pairs, [[0, 4]]);
         assert_eq!(of_128_and([-127, -4]).singles.len(), 2);
-        assert!(!of_one_run(&[large; 40]).are_worthwhile());
+        for most in [[127, 127], [-128, -128]] {
+            assert_eq!(of_one_run(&[quad(most); 40]).singles.len(), 40);
+        }
     }
 }

@@ -60,7 +60,7 @@ fn depths_around_the_block() {
 #[test]
 fn extreme_values_do_not_saturate() {
     for rows in [1, 2, 6] {
-        for activation in [0, 255] {
+        for activation in [0, 127, 128, 255] {
             check(rows, 530, 17, |_| activation, |_| -128);
             check(rows, 530, 17, |_| activation, |_| 127);
             check(rows, 530, 17, |_| activation, |i| if i % 2 == 0 { -128 } else { 127 });
