@@ -34,8 +34,8 @@ struct Cli {
     /// As many as the checkpoint has if not given, 1000 without a checkpoint.
     #[arg(long, value_parser = at_least_one)]
     num_classes: Option<usize>,
-    /// Whose qconfig and numerics; those of fbgemm leave a bit of the activations unused, which AVX2 likes.
-    #[arg(long, default_value_t = Backend::Native)]
+    /// Whose qconfig and numerics. PyTorch's for x86 leaves a bit of the activations unused, which AVX2 likes; `native` uses it.
+    #[arg(long, default_value_t = Backend::X86)]
     backend: Backend,
     /// A lesser instruction set than this processor's best.
     #[arg(long, value_parser = instruction_set)]
