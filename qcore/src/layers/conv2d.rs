@@ -2,7 +2,7 @@
 
 use super::init::Generator;
 use super::{fitting, layer};
-use crate::op::{self, Conv2dOptions, SeenWeightCache};
+use crate::op::{self, Conv2dOptions, FittedWeightCache};
 use crate::parameters::{Parameters, join};
 use crate::{Error, Pair, Result, Tensor};
 
@@ -18,7 +18,7 @@ pub struct Conv2d {
     weight: Tensor,
     bias: Option<Tensor>,
     /// Of this weight.
-    seen: SeenWeightCache,
+    fitted_weight: FittedWeightCache,
 }
 
 impl Conv2d {
@@ -31,7 +31,7 @@ impl Conv2d {
             options: Conv2dOptions::default(),
             weight: Tensor::zeros(&[0]),
             bias: Some(Tensor::zeros(&[0])),
-            seen: SeenWeightCache::default(),
+            fitted_weight: FittedWeightCache::default(),
         };
         layer.initialized()
     }
@@ -82,7 +82,7 @@ impl Conv2d {
     /// When its shape is another, or the groups do not divide the channels.
     pub fn with_weight(self, weight: impl Into<Tensor>) -> Result<Self> {
         let weight = fitting("Conv2d", "weight", weight.into(), &self.weight_shape()?)?;
-        Ok(Self { weight, seen: SeenWeightCache::default(), ..self })
+        Ok(Self { weight, fitted_weight: FittedWeightCache::default(), ..self })
     }
 
     /// The same layer with this bias, `[out_channels]`.
@@ -127,14 +127,15 @@ impl Conv2d {
     fn initialized(mut self) -> Self {
         let (weight, bias) = self.initial();
         self.weight = weight;
-        self.seen = SeenWeightCache::default();
+        self.fitted_weight = FittedWeightCache::default();
         self.bias = self.bias.map(|_| bias);
         self
     }
 
     fn operation(&self) -> Result<op::Conv2d> {
         let weight = fitting("Conv2d", "weight", self.weight.clone(), &self.weight_shape()?)?;
-        Ok(op::Conv2d::new(weight, self.bias.clone(), self.options)?.with_seen(self.seen.clone()))
+        Ok(op::Conv2d::new(weight, self.bias.clone(), self.options)?
+            .with_fitted_weight(self.fitted_weight.clone()))
     }
 }
 
@@ -147,7 +148,7 @@ impl Parameters for Conv2d {
     }
 
     fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
-        self.seen = SeenWeightCache::default();
+        self.fitted_weight = FittedWeightCache::default();
         visit(join(path, "weight"), &mut self.weight);
         if let Some(bias) = &mut self.bias {
             visit(join(path, "bias"), bias);

@@ -15,8 +15,8 @@ use super::weights::{
     QuantizedWeights, StoredWeight, WeightsInfo, WeightsRecord, check_bias, load_bias, save_bias,
 };
 use super::{
-    ActivationSpec, FloatConv2d, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering, Op, OutputRule, Pair,
-    Planned, QuantizedOp, SeenWeightCache,
+    ActivationSpec, FittedWeightCache, FloatConv2d, FoldBatchNorm, FuseReLU, Kernel, KernelCost, Lowering,
+    Op, OutputRule, Pair, Planned, QuantizedOp,
 };
 use crate::archive::{Archive, ArchiveWriter, Record};
 use crate::layers::BatchNorm2d;
@@ -97,7 +97,7 @@ pub struct Conv2d {
     bias: Option<Tensor>,
     options: Conv2dOptions,
     relu: bool,
-    seen: SeenWeightCache,
+    fitted_weight: FittedWeightCache,
 }
 
 impl Conv2d {
@@ -106,19 +106,19 @@ impl Conv2d {
     /// # Errors
     /// When the shapes do not fit together, or an option is 0 that must not be.
     pub fn new(weight: Tensor, bias: Option<Tensor>, options: Conv2dOptions) -> Result<Self> {
-        let seen = SeenWeightCache::default();
-        let operation = Self { weight: weight.contiguous(), bias, options, relu: false, seen };
+        let fitted_weight = FittedWeightCache::default();
+        let operation = Self { weight: weight.contiguous(), bias, options, relu: false, fitted_weight };
         operation.check()?;
         Ok(operation)
     }
 
-    /// The same with what small images see of its weight, if that was found before.
-    pub(crate) fn with_seen(self, seen: SeenWeightCache) -> Self {
-        Self { seen, ..self }
+    /// The same with what was kept of its weight before.
+    pub(crate) fn with_fitted_weight(self, fitted_weight: FittedWeightCache) -> Self {
+        Self { fitted_weight, ..self }
     }
 
-    pub(super) fn seen(&self) -> &SeenWeightCache {
-        &self.seen
+    pub(super) fn fitted_weight(&self) -> &FittedWeightCache {
+        &self.fitted_weight
     }
 
     fn check(&self) -> Result<()> {
@@ -182,7 +182,7 @@ impl FoldBatchNorm<BatchNorm2d> for Conv2d {
         }
         let statistics = batch_norm.statistics();
         let (weight, bias) = statistics.fold_into_conv(NAME, &self.weight, self.bias.as_ref())?;
-        Ok(Self { weight, bias: Some(bias), seen: SeenWeightCache::default(), ..self })
+        Ok(Self { weight, bias: Some(bias), fitted_weight: FittedWeightCache::default(), ..self })
     }
 }
 

@@ -74,8 +74,9 @@ impl FloatConv2d {
         let [low, high] = self.limits;
         let epilogue = Epilogue::affine(self.scale_and_offset).clamped(low, high);
         let weight = self.convolution.weight().as_slice().unwrap_or_default();
-        let seen = self.convolution.seen().get(&geometry, weight).map_err(refused(name, x.shape()))?;
-        let weight = seen.as_deref().map_or(Weight::Whole(weight), Weight::Seen);
+        let fitted =
+            self.convolution.fitted_weight().get(&geometry, weight).map_err(refused(name, x.shape()))?;
+        let weight = fitted.as_deref().map_or(Weight::Whole(weight), Weight::Fitted);
         let values = x.as_slice().unwrap_or_default();
         let output = qkernels::float::conv2d(&geometry, values, weight, &epilogue)
             .map_err(refused(name, x.shape()))?;

@@ -8,6 +8,7 @@ mod batch_norm;
 mod cat;
 mod clamp;
 mod conv2d;
+mod fitted_weight;
 mod flatten;
 mod float_conv2d;
 mod fold;
@@ -26,7 +27,6 @@ mod rearrange;
 mod relu;
 mod reshape;
 mod scalar;
-mod seen_weight;
 #[cfg(test)]
 mod tests;
 mod weights;
@@ -61,8 +61,8 @@ pub use weights::QuantizedWeights;
 
 pub(crate) use arrangement::Arrangement;
 pub(crate) use batch_norm::{Spatial, Statistics};
+pub(crate) use fitted_weight::FittedWeightCache;
 pub(crate) use layout::MemoryFormat;
-pub(crate) use seen_weight::SeenWeightCache;
 
 /// Where the scale of an operation's output comes from (NUMERICS sections 14 and 16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

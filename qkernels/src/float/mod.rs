@@ -14,7 +14,7 @@ mod strided;
 mod unwritten;
 
 pub use batch_norm::{BatchNorm, batch_norm};
-pub use conv::{SeenWeight, Weight, conv2d};
+pub use conv::{FittedWeight, Weight, conv2d};
 pub use elementwise::{map, zip};
 pub use epilogue::Epilogue;
 pub use linear::linear;

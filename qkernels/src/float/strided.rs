@@ -23,8 +23,8 @@ pub(super) fn copy_rows(from: Rows<'_>, stride: usize, to: &mut [f32], pitch: us
     match (stride, len) {
         (_, 0) => {}
         (1, 1..4) => rows.for_each(|(from, to)| copy_one_by_one(from, 1, to)),
-        (1, 4..8) => rows.for_each(|(from, to)| copy_vectors::<4>(from, to)),
-        (1, _) => rows.for_each(|(from, to)| copy_vectors::<8>(from, to)),
+        (1, 4..8) => rows.for_each(|(from, to)| copy_vectors::<4, _>(from, to)),
+        (1, _) => rows.for_each(|(from, to)| copy_vectors::<8, _>(from, to)),
         (2, _) => rows.for_each(|(from, to)| copy_every_second(from, to)),
         _ => rows.for_each(|(from, to)| copy_one_by_one(from, stride, to)),
     }
@@ -38,10 +38,20 @@ fn copy_one_by_one(from: &[f32], stride: usize, to: &mut [f32]) {
     }
 }
 
+/// `copy_from_slice` for short rows.
+#[inline(always)]
+pub(super) fn copy_contiguous<T: Copy>(from: &[T], to: &mut [T]) {
+    match to.len() {
+        0..4 => to.iter_mut().zip(from).for_each(|(to, from)| *to = *from),
+        4..8 => copy_vectors::<4, T>(from, to),
+        _ => copy_vectors::<8, T>(from, to),
+    }
+}
+
 /// `copy_from_slice` for at least `N` values, in registers: rows of late layers are so short that a call costs more
 /// than the copy.
 #[inline(always)]
-fn copy_vectors<const N: usize>(from: &[f32], to: &mut [f32]) {
+fn copy_vectors<const N: usize, T: Copy>(from: &[T], to: &mut [T]) {
     let from = &from[..to.len()];
     for (from, to) in from.chunks_exact(N).zip(to.chunks_exact_mut(N)) {
         to.copy_from_slice(from);

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use qkernels::float::{
-    BatchNorm, Epilogue, SeenWeight, Weight, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear,
+    BatchNorm, Epilogue, FittedWeight, Weight, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear,
     map, max_pool2d, zip,
 };
 use qkernels::geometry::{AdaptivePool2dGeometry, Conv2dGeometry, Conv2dParameters, Pool2dGeometry};
@@ -29,6 +29,13 @@ fn on_every_isa(run: impl Fn() -> Vec<f32>) -> Vec<Vec<f32>> {
         }
     }
     results
+}
+
+/// What is added up in each output, without its signs.
+fn added(geometry: &Conv2dGeometry, input: &[f32], weight: &[f32], bias: Option<&[f32]>) -> Vec<f32> {
+    let magnitudes = |values: &[f32]| values.iter().map(|value| value.abs()).collect::<Vec<_>>();
+    let [input, weight] = [magnitudes(input), magnitudes(weight)];
+    reference::conv2d_float(geometry, &input, &weight, bias.map(magnitudes).as_deref())
 }
 
 /// The taps of one window, clipped to the image.
@@ -71,15 +78,38 @@ proptest! {
     ) {
         let expected = reference::conv2d_float(&geometry, &input, &weight, bias.as_deref());
         // Sums in another order differ by a part of what was added, however little of it is left.
-        let magnitudes = |values: &[f32]| values.iter().map(|value| value.abs()).collect::<Vec<_>>();
-        let [x, w] = [magnitudes(&input), magnitudes(&weight)];
-        let added = reference::conv2d_float(&geometry, &x, &w, bias.as_deref().map(magnitudes).as_deref());
+        let added = added(&geometry, &input, &weight, bias.as_deref());
         let epilogue = Epilogue::bias(geometry.out_channels, bias.as_deref()).unwrap();
         for output in on_every_isa(|| {
             conv2d(&geometry, &input, Weight::Whole(&weight), &epilogue).unwrap()
         }) {
             for ((found, expected), added) in output.iter().zip(&expected).zip(&added) {
                 prop_assert!((found - expected).abs() <= 4e-6 * added.max(1.0), "{} {}", found, expected);
+            }
+        }
+    }
+
+    /// A value of the input enters outputs that do not see it, and leaves them again but for rounding: so the error is a part
+    /// of what is added anywhere.
+    #[test]
+    fn conv2d_with_a_fitted_weight_agrees_with_the_definition(
+        (geometry, input, weight, bias) in problem::conv2d_worth_fitting().prop_flat_map(|g| (
+            Just(g),
+            floats(g.input_len()),
+            floats(g.weight_len()),
+            floats(g.out_channels),
+        )),
+    ) {
+        let expected = reference::conv2d_float(&geometry, &input, &weight, Some(&bias));
+        let added = added(&geometry, &input, &weight, Some(&bias)).into_iter().fold(0.0, f32::max);
+        let epilogue = Epilogue::bias(geometry.out_channels, Some(&bias)).unwrap();
+        for output in on_every_isa(|| {
+            let fitted = FittedWeight::new(&geometry, &weight).unwrap().unwrap();
+            conv2d(&geometry, &input, Weight::Fitted(&fitted), &epilogue).unwrap()
+        }) {
+            prop_assert_eq!(output.len(), expected.len());
+            for (found, expected) in output.iter().zip(&expected) {
+                prop_assert!((found - expected).abs() <= 1e-6 * added, "{} {} of {}", found, expected, added);
             }
         }
     }
@@ -201,6 +231,52 @@ fn conv2d_agrees_beyond_one_tile() {
     }
 }
 
+/// Several tiles of patches that end within a row, images of odd sizes, and all paddings.
+#[test]
+fn conv2d_with_a_fitted_weight_agrees_beyond_one_tile() {
+    let cases = [
+        ([16, 16], [6, 6], [1, 1]),
+        ([17, 30], [29, 31], [1, 1]),
+        ([48, 16], [7, 90], [0, 2]),
+        ([16, 53], [33, 64], [2, 0]),
+        ([130, 25], [12, 13], [1, 1]),
+        ([600, 16], [8, 8], [1, 1]),
+    ];
+    for ([in_channels, out_channels], [height, width], padding) in cases {
+        let geometry = Conv2dGeometry::new(Conv2dParameters {
+            batch: 2,
+            in_channels,
+            height,
+            width,
+            out_channels,
+            kernel: [3; 2],
+            stride: [1; 2],
+            padding,
+            dilation: [1; 2],
+            groups: 1,
+        })
+        .unwrap();
+        // Small integers, of which halves and quarters are exact too.
+        let values = |len: usize| (0..len).map(|i| (i * 37 % 11) as f32 - 5.0).collect::<Vec<_>>();
+        let (input, weight) = (values(geometry.input_len()), values(geometry.weight_len()));
+        let bias = values(out_channels);
+        let expected = reference::conv2d_float(&geometry, &input, &weight, Some(&bias));
+        let epilogue = Epilogue::bias(out_channels, Some(&bias)).unwrap();
+        for output in on_every_isa(|| {
+            let fitted = FittedWeight::new(&geometry, &weight).unwrap().unwrap();
+            conv2d(&geometry, &input, Weight::Fitted(&fitted), &epilogue).unwrap()
+        }) {
+            assert_eq!(output, expected, "{geometry:?}");
+        }
+        // A weight that was fitted for one instruction set serves all.
+        let fitted = FittedWeight::new(&geometry, &weight).unwrap().unwrap();
+        for output in on_every_isa(|| conv2d(&geometry, &input, Weight::Fitted(&fitted), &epilogue).unwrap())
+        {
+            assert_eq!(output, expected, "{geometry:?}");
+        }
+    }
+}
+
 /// The images are so small that most taps only see padding.
 #[test]
 fn conv2d_needs_only_what_is_seen_of_a_weight() {
@@ -224,14 +300,14 @@ fn conv2d_needs_only_what_is_seen_of_a_weight() {
         let (input, weight) = (values(geometry.input_len()), values(geometry.weight_len()));
         let expected = reference::conv2d_float(&geometry, &input, &weight, None);
         let epilogue = Epilogue::bias(channels[1], None).unwrap();
-        let seen = SeenWeight::new(&geometry, &weight).unwrap();
+        let seen = FittedWeight::new(&geometry, &weight).unwrap();
         let Some(seen) = seen else { panic!("{geometry:?} sees all") };
-        let output = conv2d(&geometry, &input, Weight::Seen(&seen), &epilogue).unwrap();
+        let output = conv2d(&geometry, &input, Weight::Fitted(&seen), &epilogue).unwrap();
         assert_eq!(output, expected);
         let larger = Conv2dGeometry::new(Conv2dParameters { height: 9, width: 9, ..*geometry }).unwrap();
         let input = values(larger.input_len());
-        assert!(conv2d(&larger, &input, Weight::Seen(&seen), &epilogue).is_err());
-        assert!(SeenWeight::new(&larger, &weight).unwrap().is_none());
+        assert!(conv2d(&larger, &input, Weight::Fitted(&seen), &epilogue).is_err());
+        assert!(!seen.fits(&larger));
     }
 }
 

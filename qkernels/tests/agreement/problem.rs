@@ -1,6 +1,7 @@
 //! Random problems: geometries that fit together, and values that include the extremes.
 
 use proptest::prelude::*;
+use qkernels::float::FittedWeight;
 use qkernels::geometry::{Conv2dGeometry, Conv2dParameters, Pool2dGeometry, Pool2dParameters};
 use qkernels::isa::{Isa, set_isa};
 use qkernels::threads;
@@ -70,6 +71,31 @@ fn channels() -> impl Strategy<Value = (usize, usize, usize)> {
         2 => (prop_oneof![2..=40_usize, Just(128), Just(130)], 1..=3_usize)
             .prop_map(|(c, multiplier)| (c, c * multiplier, c)),
     ]
+}
+
+/// Float convolutions whose weight takes another form.
+pub fn conv2d_worth_fitting() -> impl Strategy<Value = Conv2dGeometry> {
+    let sizes = (1..=2_usize, 16..=40_usize, 16..=40_usize, pair(5..=40), pair(0..=2));
+    sizes
+        .prop_filter_map(
+            "padding is all there is",
+            |(batch, in_channels, out_channels, [height, width], padding)| {
+                Conv2dGeometry::new(Conv2dParameters {
+                    batch,
+                    in_channels,
+                    height,
+                    width,
+                    out_channels,
+                    kernel: [3; 2],
+                    stride: [1; 2],
+                    padding,
+                    dilation: [1; 2],
+                    groups: 1,
+                })
+                .ok()
+            },
+        )
+        .prop_filter("few pixels", FittedWeight::is_worth_it)
 }
 
 pub fn conv2d() -> impl Strategy<Value = Conv2dGeometry> {

@@ -133,6 +133,7 @@ impl Task<'_> {
                 let columns = start..(start + N).min(self.pixels.len());
                 let tile = ProductTile {
                     left: Rows { values: &self.weight[channel * depth + part.start..], stride: depth },
+                    left_step: 1,
                     right: self.windows.panel::<N>(panel),
                     depth: part.len(),
                     add: part.start > 0,

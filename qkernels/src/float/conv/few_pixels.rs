@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::mem::MaybeUninit;
 
-use super::Weight;
 use crate::float::Epilogue;
 use crate::float::dots::for_each_dot;
 use crate::gemm::OutputRows;
@@ -18,24 +17,22 @@ pub(super) fn are_few(geometry: &Conv2dGeometry) -> bool {
     geometry.output_height() * geometry.output_width() < 8
 }
 
+/// `weight` is `[O, C / groups, taps]`.
 pub(super) fn convolve(
     geometry: &Conv2dGeometry,
     input: &[f32],
-    weight: Weight<'_>,
+    taps: &[usize],
+    weight: &[f32],
     epilogue: &Epilogue,
     output: &mut [MaybeUninit<f32>],
 ) {
-    let (taps, weight) = match weight {
-        Weight::Whole(values) => ((0..geometry.kernel[0] * geometry.kernel[1]).collect(), values),
-        Weight::Seen(seen) => (seen.taps().to_vec(), seen.values()),
-    };
     let pixels = geometry.output_height() * geometry.output_width();
     let out_channels = geometry.out_channels / geometry.groups;
     let depth = geometry.in_channels / geometry.groups * taps.len();
     let output = OutputRows::new(output, pixels, pixels);
     let mut windows = WINDOWS.take();
     for group in 0..geometry.groups {
-        gather(geometry, &taps, input, group, &mut windows);
+        gather(geometry, taps, input, group, &mut windows);
         let channels = group * out_channels..(group + 1) * out_channels;
         let weight = &weight[channels.start * depth..channels.end * depth];
         let finish = epilogue.of(channels.clone());

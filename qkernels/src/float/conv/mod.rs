@@ -7,11 +7,13 @@ mod few_pixels;
 mod phases;
 mod weight;
 mod windows;
+mod winograd;
 
 use std::mem::MaybeUninit;
 
 use self::phases::Phases;
-pub use self::weight::{SeenWeight, Weight};
+use self::weight::Form;
+pub use self::weight::{FittedWeight, Weight};
 use super::{Epilogue, unwritten};
 use crate::error::Result;
 use crate::geometry::Conv2dGeometry;
@@ -22,7 +24,7 @@ use crate::length;
 /// PyTorch: `torch.nn.functional.conv2d`.
 ///
 /// # Errors
-/// If a length does not match, the weight lacks what images of this size see, or the output does not fit into memory.
+/// If a length does not match, the weight is fitted to images of another size, or the output does not fit into memory.
 pub fn conv2d(
     geometry: &Conv2dGeometry,
     input: &[f32],
@@ -52,7 +54,18 @@ fn convolve(
     let depthwise = geometry.is_depthwise();
     let weight = match weight {
         Weight::Whole(weight) if depthwise || !few_pixels::are_few(geometry) => weight,
-        weight => return few_pixels::convolve(geometry, input, weight, epilogue, output),
+        Weight::Whole(weight) => {
+            let taps: Vec<usize> = (0..geometry.kernel[0] * geometry.kernel[1]).collect();
+            return few_pixels::convolve(geometry, input, &taps, weight, epilogue, output);
+        }
+        Weight::Fitted(weight) => {
+            return match weight.form() {
+                Form::Seen(seen) => {
+                    few_pixels::convolve(geometry, input, seen.taps(), seen.values(), epilogue, output);
+                }
+                Form::Winograd(filters) => winograd::convolve(geometry, input, filters, epilogue, output),
+            };
+        }
     };
     let rows = if depthwise { geometry.output_height() } else { dense::tile_rows(geometry) };
     match Phases::new(geometry, rows) {

@@ -1,7 +1,8 @@
 //! The weight of a convolution, or what is needed of it.
 
 use super::few_pixels;
-use crate::error::Result;
+use super::winograd::{self, WinogradFilters};
+use crate::error::{Error, Result};
 use crate::geometry::Conv2dGeometry;
 use crate::length;
 
@@ -10,19 +11,16 @@ use crate::length;
 pub enum Weight<'a> {
     /// `[O, C / groups, KH, KW]`.
     Whole(&'a [f32]),
-    /// Without the taps that see nothing in images of one size.
-    Seen(&'a SeenWeight),
+    /// For images of one size.
+    Fitted(&'a FittedWeight),
 }
 
 impl Weight<'_> {
     pub(super) fn check(self, geometry: &Conv2dGeometry) -> Result<()> {
         match self {
             Self::Whole(values) => length::check("weight", values, geometry.weight_len()),
-            Self::Seen(seen) if seen.fits(geometry) => {
-                let taps = geometry.kernel[0] * geometry.kernel[1];
-                length::check("weight", &seen.values, geometry.weight_len() / taps * seen.taps.len())
-            }
-            Self::Seen(_) => Err(crate::Error::geometry("a weight without taps that this image needs")),
+            Self::Fitted(fitted) if fitted.fits(geometry) => Ok(()),
+            Self::Fitted(_) => Err(Error::geometry("a weight for images of another size")),
         }
     }
 }
@@ -33,35 +31,72 @@ impl<'a> From<&'a [f32]> for Weight<'a> {
     }
 }
 
-/// `[O, C / groups, taps]`: the part of a weight that matters for small images, where most of a filter may only ever see
-/// padding. There the time to read the weight is the time of the convolution.
+/// A weight in the form that is fastest for images of one size, if that is not the whole weight.
+///
+/// Making it takes about as long as reading the weight a few times; it is worth keeping until the weight changes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SeenWeight {
-    taps: Vec<usize>,
-    values: Vec<f32>,
+pub struct FittedWeight(Form);
+
+/// What a [`FittedWeight`] holds.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Form {
+    /// Without the taps that see nothing but padding.
+    Seen(SeenTaps),
+    /// Nearly twice the size of the weight.
+    Winograd(WinogradFilters),
 }
 
-impl SeenWeight {
-    /// The part of `weight` `[O, C / groups, KH, KW]` that these images see, unless they are too large to gain from it.
+impl FittedWeight {
+    /// The form of `weight` `[O, C / groups, KH, KW]` for these images, unless they need the whole weight.
     ///
     /// # Errors
     /// If a length does not match.
     pub fn new(geometry: &Conv2dGeometry, weight: &[f32]) -> Result<Option<Self>> {
         length::check("weight", weight, geometry.weight_len())?;
-        let Some(taps) = seen_taps(geometry) else { return Ok(None) };
+        if winograd::is_faster(geometry) {
+            return Ok(Some(Self(Form::Winograd(WinogradFilters::new(geometry, weight)))));
+        }
+        Ok(SeenTaps::new(geometry, weight).map(|seen| Self(Form::Seen(seen))))
+    }
+
+    /// Whether [`FittedWeight::new`] makes one for images of this size.
+    pub fn is_worth_it(geometry: &Conv2dGeometry) -> bool {
+        winograd::is_faster(geometry) || seen_taps(geometry).is_some()
+    }
+
+    /// Whether it is of the form for images of this size.
+    pub fn fits(&self, geometry: &Conv2dGeometry) -> bool {
+        match &self.0 {
+            Form::Seen(seen) => seen.fit(geometry),
+            Form::Winograd(filters) => winograd::is_faster(geometry) && filters.fit(geometry),
+        }
+    }
+
+    pub(super) fn form(&self) -> &Form {
+        &self.0
+    }
+}
+
+/// `[O, C / groups, taps]`: the part of a weight that matters for small images, where most of a filter may only ever see
+/// padding. There the time to read the weight is the time of the convolution.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct SeenTaps {
+    taps: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl SeenTaps {
+    fn new(geometry: &Conv2dGeometry, weight: &[f32]) -> Option<Self> {
+        let taps = seen_taps(geometry)?;
         let filters = weight.chunks_exact(geometry.kernel[0] * geometry.kernel[1]);
         let values = filters.flat_map(|filter| taps.iter().map(|&tap| filter[tap])).collect();
-        Ok(Some(Self { taps, values }))
+        Some(Self { taps, values })
     }
 
-    /// Whether [`SeenWeight::new`] makes one for images of this size.
-    pub fn is_worth_it(geometry: &Conv2dGeometry) -> bool {
-        seen_taps(geometry).is_some()
-    }
-
-    /// Whether images of this size see exactly this part.
-    pub fn fits(&self, geometry: &Conv2dGeometry) -> bool {
-        seen_taps(geometry).is_some_and(|taps| taps == self.taps)
+    fn fit(&self, geometry: &Conv2dGeometry) -> bool {
+        let filters = geometry.weight_len() / (geometry.kernel[0] * geometry.kernel[1]);
+        self.values.len() == filters * self.taps.len()
+            && seen_taps(geometry).is_some_and(|taps| taps == self.taps)
     }
 
     pub(super) fn taps(&self) -> &[usize] {

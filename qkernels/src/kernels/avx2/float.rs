@@ -23,6 +23,12 @@ impl FloatVector for Avx2 {
     }
 
     #[inline(always)]
+    fn sub(self, a: __m256, b: __m256) -> __m256 {
+        // SAFETY: as above.
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
     fn multiply_add(self, a: __m256, b: __m256, sum: __m256) -> __m256 {
         // SAFETY: as above.
         unsafe { _mm256_fmadd_ps(a, b, sum) }
@@ -32,6 +38,24 @@ impl FloatVector for Avx2 {
     fn clamp(self, x: __m256, low: __m256, high: __m256) -> __m256 {
         // SAFETY: as above. The second operand is the result if there is a NaN.
         unsafe { _mm256_min_ps(high, _mm256_max_ps(low, x)) }
+    }
+
+    #[inline(always)]
+    fn zip(self, a: __m256, b: __m256) -> [__m256; 2] {
+        // SAFETY: as above. Within halves first.
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            [_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high)]
+        }
+    }
+
+    #[inline(always)]
+    fn unzip(self, a: __m256, b: __m256) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe {
+            let (low, high) = (_mm256_permute2f128_ps::<0x20>(a, b), _mm256_permute2f128_ps::<0x31>(a, b));
+            [_mm256_shuffle_ps::<0x88>(low, high), _mm256_shuffle_ps::<0xdd>(low, high)]
+        }
     }
 
     #[inline(always)]
@@ -47,4 +71,7 @@ impl FloatVector for Avx2 {
     }
 }
 
-float_kernels!(Avx2, ["avx2,fma"], multiply_float_tile: 1 2 3 4 5 6, dot_float_tile, sum_float_strip);
+float_kernels!(
+    Avx2, ["avx2,fma"], multiply_float_tile: 1 2 3 4 5 6, dot_float_tile, sum_float_strip,
+    transform_float_patches, transform_float_products
+);

@@ -23,6 +23,12 @@ impl FloatVector for Avx512Vnni {
     }
 
     #[inline(always)]
+    fn sub(self, a: __m512, b: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
     fn multiply_add(self, a: __m512, b: __m512, sum: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_fmadd_ps(a, b, sum) }
@@ -32,6 +38,26 @@ impl FloatVector for Avx512Vnni {
     fn clamp(self, x: __m512, low: __m512, high: __m512) -> __m512 {
         // SAFETY: as above. The second operand is the result if there is a NaN.
         unsafe { _mm512_min_ps(high, _mm512_max_ps(low, x)) }
+    }
+
+    #[inline(always)]
+    fn zip(self, a: __m512, b: __m512) -> [__m512; 2] {
+        // SAFETY: as above. Indices from 16 on are of the second vector.
+        unsafe {
+            let low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+            [_mm512_permutex2var_ps(a, low, b), _mm512_permutex2var_ps(a, high, b)]
+        }
+    }
+
+    #[inline(always)]
+    fn unzip(self, a: __m512, b: __m512) -> [__m512; 2] {
+        // SAFETY: as above.
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+            [_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b)]
+        }
     }
 
     #[inline(always)]
@@ -47,4 +73,7 @@ impl FloatVector for Avx512Vnni {
     }
 }
 
-float_kernels!(Avx512Vnni, ["avx512f"], multiply_float_tile: 1 2 3 4 5 6 7 8 9 10 11 12, dot_float_tile, sum_float_strip);
+float_kernels!(
+    Avx512Vnni, ["avx512f"], multiply_float_tile: 1 2 3 4 5 6 7 8 9 10 11 12, dot_float_tile, sum_float_strip,
+    transform_float_patches, transform_float_products
+);

@@ -7,7 +7,9 @@ mod multiply;
 mod requantize;
 
 pub(crate) use depthwise::{make_lanes, sum_depthwise_row};
-pub(crate) use float::{dot_float_tile, multiply_float_tile, sum_float_strip};
+pub(crate) use float::{
+    dot_float_tile, multiply_float_tile, sum_float_strip, transform_float_patches, transform_float_products,
+};
 pub(crate) use lookup::look_up;
 pub(crate) use multiply::{TILE, multiply_tile};
 pub(crate) use requantize::requantize_tiles;

@@ -8,6 +8,7 @@ mod dots;
 mod portable;
 mod product;
 mod taps;
+mod winograd;
 
 use crate::isa::Isa;
 
@@ -18,6 +19,8 @@ pub(super) use product::multiply_sized;
 pub(crate) use product::{ProductTile, multiply_tile};
 pub(super) use taps::sum_strip_sized;
 pub(crate) use taps::{Taps, sum_taps};
+pub(crate) use winograd::{POSITIONS, PatchRun, Patches, transform_patches, transform_products};
+pub(super) use winograd::{transform_patches_with, transform_products_with};
 
 /// Vectors of floats.
 pub(super) trait FloatVector: Copy {
@@ -30,11 +33,19 @@ pub(super) trait FloatVector: Copy {
 
     fn add(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
+    fn sub(self, a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
     /// `a * b + sum`
     fn multiply_add(self, a: Self::Vector, b: Self::Vector, sum: Self::Vector) -> Self::Vector;
 
     /// `x` within `[low, high]`; NaN stays.
     fn clamp(self, x: Self::Vector, low: Self::Vector, high: Self::Vector) -> Self::Vector;
+
+    /// `a[0], b[0], a[1], b[1], ...`
+    fn zip(self, a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
+
+    /// `a[0], a[2], ..., b[0], b[2], ...` and `a[1], a[3], ..., b[1], b[3], ...`
+    fn unzip(self, a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
 
     /// # Safety
     /// A vector can be read.
@@ -113,7 +124,10 @@ impl Finish<'_> {
 
 /// Defines the functions of one instruction set for tiles of all sizes.
 macro_rules! float_kernels {
-    ($proof:ty, $([$feature:literal],)? $multiply:ident: $($rows:literal)+, $dot:ident, $sum_strip:ident) => {
+    (
+        $proof:ty, $([$feature:literal],)? $multiply:ident: $($rows:literal)+, $dot:ident, $sum_strip:ident,
+        $transform_patches:ident, $transform_products:ident
+    ) => {
         /// [`sum_strip_sized`](crate::kernels::float::sum_strip_sized) on this instruction set.
         ///
         /// # Safety
@@ -201,6 +215,48 @@ macro_rules! float_kernels {
             };
             // SAFETY: the proof answers for the instructions.
             unsafe { dot(proof, left, right, depth) }
+        }
+
+        /// [`transform_patches`](crate::kernels::float::transform_patches) on this instruction set.
+        pub(crate) fn $transform_patches(
+            proof: $proof,
+            patches: &$crate::kernels::float::Patches<'_>,
+            transformed: &mut [f32],
+            position_len: usize,
+        ) {
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn transform(
+                proof: $proof,
+                patches: &$crate::kernels::float::Patches<'_>,
+                transformed: &mut [f32],
+                position_len: usize,
+            ) {
+                $crate::kernels::float::transform_patches_with(proof, patches, transformed, position_len);
+            }
+            // SAFETY: the proof answers for the instructions.
+            unsafe { transform(proof, patches, transformed, position_len) }
+        }
+
+        /// [`transform_products`](crate::kernels::float::transform_products) on this instruction set.
+        pub(crate) fn $transform_products(
+            proof: $proof,
+            products: &[f32],
+            position_len: usize,
+            finish: $crate::kernels::float::Finish<'_>,
+            rows: [&mut [::std::mem::MaybeUninit<f32>]; 2],
+        ) {
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn transform(
+                proof: $proof,
+                products: &[f32],
+                position_len: usize,
+                finish: $crate::kernels::float::Finish<'_>,
+                rows: [&mut [::std::mem::MaybeUninit<f32>]; 2],
+            ) {
+                $crate::kernels::float::transform_products_with(proof, products, position_len, finish, rows);
+            }
+            // SAFETY: the proof answers for the instructions.
+            unsafe { transform(proof, products, position_len, finish, rows) }
         }
     };
 }

@@ -22,6 +22,11 @@ impl FloatVector for Portable {
     }
 
     #[inline(always)]
+    fn sub(self, a: [f32; 4], b: [f32; 4]) -> [f32; 4] {
+        std::array::from_fn(|i| a[i] - b[i])
+    }
+
+    #[inline(always)]
     fn multiply_add(self, a: [f32; 4], b: [f32; 4], sum: [f32; 4]) -> [f32; 4] {
         std::array::from_fn(|i| a[i] * b[i] + sum[i])
     }
@@ -32,6 +37,16 @@ impl FloatVector for Portable {
             let x = if x[i] < low[i] { low[i] } else { x[i] };
             if x > high[i] { high[i] } else { x }
         })
+    }
+
+    #[inline(always)]
+    fn zip(self, a: [f32; 4], b: [f32; 4]) -> [[f32; 4]; 2] {
+        [[a[0], b[0], a[1], b[1]], [a[2], b[2], a[3], b[3]]]
+    }
+
+    #[inline(always)]
+    fn unzip(self, a: [f32; 4], b: [f32; 4]) -> [[f32; 4]; 2] {
+        [[a[0], a[2], b[0], b[2]], [a[1], a[3], b[1], b[3]]]
     }
 
     #[inline(always)]
@@ -47,4 +62,6 @@ impl FloatVector for Portable {
     }
 }
 
-float_kernels!(Portable, multiply_tile: 1 2 3 4 5 6, dot_tile, sum_strip);
+float_kernels!(
+    Portable, multiply_tile: 1 2 3 4 5 6, dot_tile, sum_strip, transform_patches, transform_products
+);

@@ -8,8 +8,9 @@ use crate::kernels::{avx2, avx512};
 /// What a tile is computed from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProductTile<'a> {
-    /// `depth` floats for each row of the tile.
+    /// `depth` floats for each row of the tile, one every `left_step`.
     pub(crate) left: Rows<'a>,
+    pub(crate) left_step: usize,
     /// `depth` rows, each as wide as the tile.
     pub(crate) right: Rows<'a>,
     pub(crate) depth: usize,
@@ -56,8 +57,8 @@ pub(in crate::kernels) unsafe fn multiply_sized<F: FloatVector, const R: usize, 
     output: *mut f32,
     stride: usize,
 ) {
-    let ProductTile { left, right, depth, add, finish } = *tile;
-    left.check(R, depth);
+    let ProductTile { left, left_step, right, depth, add, finish } = *tile;
+    left.check(R, depth.saturating_sub(1) * left_step + 1);
     right.check(depth, V * F::LANES);
     let place = |r: usize, v: usize| output.wrapping_add(r * stride + v * F::LANES);
 
@@ -76,8 +77,8 @@ pub(in crate::kernels) unsafe fn multiply_sized<F: FloatVector, const R: usize, 
         // SAFETY: `check` has seen that row `k` holds them.
         let values: [F::Vector; V] = std::array::from_fn(|v| unsafe { isa.load(values.add(v * F::LANES)) });
         for (start, sums) in starts.iter().zip(sums) {
-            // SAFETY: `check` has seen that each row has `depth` floats.
-            let weight = isa.splat(unsafe { *start.add(k) });
+            // SAFETY: `check` has seen that each row has `depth` floats, `left_step` apart.
+            let weight = isa.splat(unsafe { *start.add(k * left_step) });
             for (sum, value) in sums.iter_mut().zip(values) {
                 *sum = isa.multiply_add(weight, value, *sum);
             }

@@ -172,7 +172,7 @@ unsafe fn store<F: FloatVector, const V: usize>(isa: F, vectors: [F::Vector; V],
 }
 
 /// A [`Finish`] for vectors of one channel.
-struct VectorFinish<F: FloatVector> {
+pub(super) struct VectorFinish<F: FloatVector> {
     scale: F::Vector,
     offset: F::Vector,
     limits: [F::Vector; 2],
@@ -180,13 +180,13 @@ struct VectorFinish<F: FloatVector> {
 
 impl<F: FloatVector> VectorFinish<F> {
     #[inline(always)]
-    fn new(isa: F, finish: &Finish<'_>) -> Self {
+    pub(super) fn new(isa: F, finish: &Finish<'_>) -> Self {
         let [scale, offset] = finish.affine[0].map(|value| isa.splat(value));
         Self { scale, offset, limits: finish.limits.map(|limit| isa.splat(limit)) }
     }
 
     #[inline(always)]
-    fn apply(&self, isa: F, sum: F::Vector) -> F::Vector {
+    pub(super) fn apply(&self, isa: F, sum: F::Vector) -> F::Vector {
         let [low, high] = self.limits;
         isa.clamp(isa.multiply_add(sum, self.scale, self.offset), low, high)
     }
