@@ -31,7 +31,7 @@ use std::ops::Range;
 use crate::gemm::{LargeQuad, LocatedRows, PANEL, PairBounds, PanelQuad, QUAD, Runs};
 use crate::isa::Isa;
 
-pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, PANELS, TapLanes, TapRows};
+pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, MOST_PANELS, TapLanes, TapRows};
 pub(crate) use dot::{Products, Tile};
 pub(crate) use lookup::look_up;
 pub use transpose::Element;
