@@ -22,10 +22,13 @@ use convolution::{Convolution, Scratch};
 
 /// Output pixels that are finished together, if there are so many for each thread: what is done once for each panel costs
 /// little then.
-const PIXELS: usize = 56;
+const PIXELS: usize = 112;
 
-/// Output rows that read the same lanes, at most.
+/// Output rows that read the same lanes, at most: with more, those of wide images would leave the first-level cache.
 const MOST_ROWS: usize = 4;
+
+/// The same if all of them together have no more than [`PIXELS`].
+const MOST_SHORT_ROWS: usize = 8;
 
 /// Weights without their zero points, for panels of [`PANEL`] channels, filled up with zeros.
 #[derive(Clone, Debug)]
@@ -123,11 +126,18 @@ impl DepthwiseFilters {
         padding.resize(geometry.width * geometry.in_channels, zero_point);
         let (kernel, weights) = self.kernel(isa);
         let taps_of_lane = kernel.taps_of_lane();
+        // A product of a single channel is not worth as much as one of a matrix: count it four times.
+        let work = geometry.work().saturating_mul(4);
+        let width = geometry.output_width();
+        let rows_of_thread = (geometry.pixels() / width).div_ceil(threads_for(work));
+        let wanted_rows = (PIXELS / width).min(rows_of_thread);
         let (stride, height) = (geometry.stride[0], geometry.kernel[0]);
         // An output row can share lanes if there are weights for the place of its first tap in a lane.
         let shares = |row: &usize| row * stride % taps_of_lane < weights.shifts;
         let rows_of_lanes = match geometry.dilation[0] {
-            1 if stride <= height => (0..MOST_ROWS).take_while(shares).count(),
+            1 if stride <= height => {
+                (0..wanted_rows.clamp(MOST_ROWS, MOST_SHORT_ROWS)).take_while(shares).count()
+            }
             _ => 1,
         };
         let convolution = Convolution {
@@ -142,11 +152,7 @@ impl DepthwiseFilters {
             zero_point,
             padding: &padding,
         };
-        // A product of a single channel is not worth as much as one of a matrix: count it four times.
-        let work = geometry.work().saturating_mul(4);
-        let width = geometry.output_width();
-        let rows_of_thread = (geometry.pixels() / width).div_ceil(threads_for(work));
-        let rows = PIXELS.div_ceil(width).min(rows_of_thread).next_multiple_of(rows_of_lanes);
+        let rows = (wanted_rows / rows_of_lanes).max(1) * rows_of_lanes;
         let chunk = rows * width * pitch;
         for_each_chunk(output, chunk, work, |index, output| {
             let mut scratch = SCRATCH.take().unwrap_or_default();
