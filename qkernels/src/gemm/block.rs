@@ -53,7 +53,7 @@ impl Default for TileSums {
 /// Buffers of the kernels that multiply 16 bits.
 #[derive(Default)]
 struct Widened {
-    /// `[rows][padded depth]`.
+    /// `[rows][runs][words]`.
     rows: Vec<i16>,
     /// A panel.
     weights: Vec<i16>,
@@ -173,20 +173,21 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         let Widened { rows: words, weights } = widened;
         let Block { isa, matrix, ref panels, .. } = *self.block;
         let runs = self.located.runs();
-        let most_rows = (WIDENED_BYTES / (runs.padded_depth() * size_of::<i16>())).max(LEAST_WIDENED_ROWS);
+        let depth = runs.count * kernels::words_of_run(runs);
+        let most_rows = (WIDENED_BYTES / (depth * size_of::<i16>())).max(LEAST_WIDENED_ROWS);
         let rows = self.located.rows();
         for first_row in (0..rows).step_by(most_rows) {
             let end = rows.min(first_row + most_rows);
-            kernels::widen_rows(isa, &self.located, first_row..end, words);
+            let words = kernels::widen_rows(isa, &self.located, first_row..end, words);
             // As few times as there must be, the sums of about as many rows.
             let count = end - first_row;
             let rows_of_tiles = count.div_ceil(count.div_ceil(sums.len()));
             for panel in panels.clone() {
-                kernels::widen_panel(isa, matrix.quads(panel, 1), weights);
+                let weights = kernels::widen_panel(isa, matrix.quads(panel, 1), matrix.runs(), weights);
                 let mut tiles = WordTiles {
                     isa,
                     words,
-                    depth: runs.padded_depth(),
+                    depth,
                     rows: first_row..end,
                     weights,
                     initial: self.initial(panel, 0..runs.count),

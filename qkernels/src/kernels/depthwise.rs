@@ -12,8 +12,8 @@ use crate::isa::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::isa::{Avx2, Avx512Vnni};
 
-/// Panels whose lanes are made together: their channels are a line of the cache, and a vector of AVX-512.
-pub(crate) const PANELS: usize = 4;
+/// Panels whose lanes are made together, at most: their channels are a line of the cache, and a vector of AVX-512.
+pub(crate) const MOST_PANELS: usize = 4;
 
 /// A lane for each of sixteen channels: taps, or their weights.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,16 +43,14 @@ pub(crate) struct TapRows<'a> {
     pub(crate) rows: &'a [&'a [u8]],
     /// Bytes from a column to the next.
     pub(crate) pitch: usize,
-    /// Channels that are wanted, of at most [`PANELS`].
+    /// Channels that are wanted, of at most as many panels as are made [together](DepthwiseKernel::panels_of_lanes).
     pub(crate) channels: usize,
     /// Columns, at least one.
     pub(crate) columns: usize,
     /// All lanes of a panel.
     pub(crate) lanes_of_panel: usize,
-    /// Where the lanes of the first column are among those of a panel.
+    /// Where the lanes of the first column are among those of a panel; the other columns follow.
     pub(crate) first_lane: usize,
-    /// Lanes from a column to the next.
-    pub(crate) groups: usize,
 }
 
 impl TapRows<'_> {
@@ -73,17 +71,18 @@ impl TapRows<'_> {
     pub(super) fn lanes_of_panels<'l>(
         &self,
         lanes: &'l mut [TapLanes],
-    ) -> impl Iterator<Item = impl Iterator<Item = &'l mut TapLanes>> {
-        let Self { channels, columns, lanes_of_panel, first_lane, groups, .. } = *self;
+    ) -> impl Iterator<Item = &'l mut [TapLanes]> {
+        let Self { channels, columns, lanes_of_panel, first_lane, .. } = *self;
         let panels = lanes.chunks_mut(lanes_of_panel).take(channels.div_ceil(PANEL));
-        panels.map(move |lanes| lanes[first_lane..].iter_mut().step_by(groups).take(columns))
+        panels.map(move |lanes| &mut lanes[first_lane..][..columns])
     }
 }
 
 /// One panel of a row of output pixels.
 pub(crate) struct DepthwiseRow<'a> {
-    /// `[columns][KH / taps of a lane]`
+    /// `[KH / taps of a lane][columns]`, and maybe more.
     pub(crate) lanes: &'a [TapLanes],
+    pub(crate) columns: usize,
     /// `[KW][KH / taps of a lane]`
     pub(crate) weights: &'a [TapLanes],
     pub(crate) kernel_width: usize,
@@ -130,7 +129,18 @@ impl DepthwiseKernel {
         }
     }
 
-    /// Makes the lanes of `rows`, in `lanes` `[PANELS][columns][groups]`.
+    /// How many panels' lanes are better made together.
+    pub(crate) fn panels_of_lanes(self) -> usize {
+        match self {
+            Self::Scalar(_) => 1,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => 1,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512Vnni(_) => MOST_PANELS,
+        }
+    }
+
+    /// Makes the lanes of `rows`, in `lanes` `[panels][groups][columns]`.
     pub(crate) fn make_lanes(self, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
         match self {
             Self::Scalar(scalar) => scalar.make_lanes(rows, lanes),
@@ -176,9 +186,9 @@ pub(super) fn sum_row<P: LaneProducts>(products: P, row: &DepthwiseRow<'_>, sums
             for (x, sums) in sums.iter_mut().enumerate() {
                 let mut total = products.load(row.initial);
                 for (tap, weights) in row.weights.chunks_exact(groups).enumerate() {
-                    let taps = &row.lanes[(x * row.stride + tap * row.dilation) * groups..][..groups];
-                    for (taps, weights) in taps.iter().zip(weights) {
-                        total = products.add_products(total, taps, weights);
+                    let column = x * row.stride + tap * row.dilation;
+                    for (lanes, weights) in row.lanes.chunks_exact(row.columns).zip(weights) {
+                        total = products.add_products(total, &lanes[column], weights);
                     }
                 }
                 products.store(total, sums);
@@ -193,17 +203,18 @@ fn sum_row_of<P: LaneProducts, const KW: usize, const GROUPS: usize>(
     row: &DepthwiseRow<'_>,
     sums: &mut [Sums],
 ) {
-    let (columns, _) = row.lanes.as_chunks::<GROUPS>();
+    let lanes: [&[TapLanes]; GROUPS] =
+        std::array::from_fn(|group| &row.lanes[group * row.columns..][..row.columns]);
     let weights: [[TapLanes; GROUPS]; KW] =
         std::array::from_fn(|x| std::array::from_fn(|group| row.weights[x * GROUPS + group]));
     let initial = products.load(row.initial);
-    assert!(sums.len().saturating_sub(1) * row.stride + KW <= columns.len());
+    assert!(sums.len().saturating_sub(1) * row.stride + KW <= row.columns);
     for (x, sums) in sums.iter_mut().enumerate() {
-        // SAFETY: the columns of the last pixel end within those there are.
-        let columns = unsafe { &*columns.as_ptr().add(x * row.stride).cast::<[[TapLanes; GROUPS]; KW]>() };
         let mut total = initial;
-        for (taps, weights) in columns.iter().zip(&weights) {
-            for (taps, weights) in taps.iter().zip(weights) {
+        for (tap, weights) in weights.iter().enumerate() {
+            for (lanes, weights) in lanes.iter().zip(weights) {
+                // SAFETY: the columns of the last pixel end within those there are.
+                let taps = unsafe { lanes.get_unchecked(x * row.stride + tap) };
                 total = products.add_products(total, taps, weights);
             }
         }
@@ -218,7 +229,7 @@ pub(crate) struct Scalar;
 impl Scalar {
     fn make_lanes(self, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
         for (panel, lanes) in rows.lanes_of_panels(lanes).enumerate() {
-            for (column, lanes) in lanes.enumerate() {
+            for (column, lanes) in lanes.iter_mut().enumerate() {
                 let [first, second] =
                     [0, 1].map(|row| rows.channels_at(row, column * rows.pitch + panel * PANEL));
                 *lanes = TapLanes::from_pairs(|channel| [first[channel].into(), second[channel].into()]);

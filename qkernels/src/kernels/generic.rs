@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Sums;
-use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD};
+use super::{Sums, words_of_run};
+use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD, Runs};
 
 /// Columns multiplied at once: four dot products share the loads of one activation row.
 const COLUMNS: usize = 4;
@@ -12,20 +12,27 @@ const COLUMNS: usize = 4;
 type Pair = [i16; 2];
 
 /// [`widen_rows`](super::widen_rows).
-pub(super) fn widen_rows(located: &LocatedRows<'_>, rows: Range<usize>, words: &mut Vec<i16>) {
-    words.clear();
+pub(super) fn widen_rows(located: &LocatedRows<'_>, rows: Range<usize>, words: &mut [i16]) {
+    let runs = located.runs();
+    let mut words = words.chunks_exact_mut(words_of_run(runs));
     for row in rows {
-        for run in 0..located.runs().count {
-            words.extend(located.bytes(run, row).iter().map(|&q| i16::from(q)));
+        for (run, words) in (0..runs.count).zip(&mut words) {
+            for (word, &q) in words.iter_mut().zip(located.bytes(run, row)) {
+                *word = i16::from(q);
+            }
         }
     }
 }
 
 /// [`widen_panel`](super::widen_panel), one column after the other.
-pub(super) fn widen_panel(quads: &[PanelQuad], words: &mut [i16]) {
-    for (column, words) in words.chunks_exact_mut(quads.len() * QUAD).enumerate() {
-        for (quad, words) in quads.iter().zip(words.as_chunks_mut::<QUAD>().0) {
-            *words = quad.0.as_chunks::<QUAD>().0[column].map(i16::from);
+pub(super) fn widen_panel(quads: &[PanelQuad], runs: Runs, words: &mut [i16]) {
+    let run_len = words_of_run(runs);
+    for (column, words) in words.chunks_exact_mut(runs.count * run_len).enumerate() {
+        for (quads, words) in quads.chunks_exact(runs.quads()).zip(words.chunks_exact_mut(run_len)) {
+            let weights = quads.iter().flat_map(|quad| quad.0.as_chunks::<QUAD>().0[column]);
+            for (word, weight) in words.iter_mut().zip(weights) {
+                *word = i16::from(weight);
+            }
         }
     }
 }

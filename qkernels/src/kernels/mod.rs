@@ -28,10 +28,10 @@ mod transpose;
 
 use std::ops::Range;
 
-use crate::gemm::{LargeQuad, LocatedRows, PANEL, PairBounds, PanelQuad, QUAD};
+use crate::gemm::{LargeQuad, LocatedRows, PANEL, PairBounds, PanelQuad, QUAD, Runs};
 use crate::isa::Isa;
 
-pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, PANELS, TapLanes, TapRows};
+pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, MOST_PANELS, TapLanes, TapRows};
 pub(crate) use dot::{Products, Tile};
 pub(crate) use lookup::look_up;
 pub use transpose::Element;
@@ -142,25 +142,50 @@ pub(crate) fn multiply_tile(isa: Isa, tile: &Tile<'_>, sums: &mut [Sums]) {
     }
 }
 
-/// The activations of `rows` as [`multiply_words`] takes them, `[rows][padded depth]`.
-pub(crate) fn widen_rows(isa: Isa, located: &LocatedRows<'_>, rows: Range<usize>, words: &mut Vec<i16>) {
+/// Activations of a run that [`multiply_words`] multiplies: pairs of them, not whole quads.
+pub(crate) fn words_of_run(runs: Runs) -> usize {
+    runs.len.next_multiple_of(2)
+}
+
+/// The activations of `rows` as [`multiply_words`] takes them, `[rows][runs][words]`.
+pub(crate) fn widen_rows<'w>(
+    isa: Isa,
+    located: &LocatedRows<'_>,
+    rows: Range<usize>,
+    words: &'w mut Vec<i16>,
+) -> &'w [i16] {
+    let runs = located.runs();
+    let len = rows.len() * runs.count * words_of_run(runs);
+    // The last run may be written in whole quads.
+    words.resize(len + QUAD, 0);
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = isa.avx2() {
-        return avx2::widen_rows(avx2, located, rows, words);
+        avx2::widen_rows(avx2, located, rows, words);
+        return &words[..len];
     }
     let _ = isa;
     generic::widen_rows(located, rows, words);
+    &words[..len]
 }
 
 /// The weights of a panel as [`multiply_words`] takes them, in an order of the instruction set.
-pub(crate) fn widen_panel(isa: Isa, quads: &[PanelQuad], words: &mut Vec<i16>) {
-    words.resize(quads.len() * QUAD * PANEL, 0);
+pub(crate) fn widen_panel<'w>(
+    isa: Isa,
+    quads: &[PanelQuad],
+    runs: Runs,
+    words: &'w mut Vec<i16>,
+) -> &'w [i16] {
+    assert_eq!(quads.len(), runs.count * runs.quads());
+    let len = runs.count * words_of_run(runs) * PANEL;
+    words.resize(len + QUAD * PANEL, 0);
     #[cfg(target_arch = "x86_64")]
     if let Some(avx2) = isa.avx2() {
-        return avx2::widen_panel(avx2, quads, words);
+        avx2::widen_panel(avx2, quads, runs, words);
+        return &words[..len];
     }
     let _ = isa;
-    generic::widen_panel(quads, words);
+    generic::widen_panel(quads, runs, &mut words[..len]);
+    &words[..len]
 }
 
 /// `sums[row][column] = initial[column] + sum over k of rows[row][k] * panel[k][column]`, 16 bits wide.

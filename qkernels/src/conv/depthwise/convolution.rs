@@ -7,9 +7,9 @@ use super::{DepthwiseFilters, FilterLanes, MOST_ROWS};
 use crate::gemm::{Epilogue, OutputRows, PANEL, Panels};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::Isa;
-use crate::kernels::{DepthwiseKernel, DepthwiseRow, PANELS, Sums, TapLanes, TapRows};
+use crate::kernels::{DepthwiseKernel, DepthwiseRow, MOST_PANELS, Sums, TapLanes, TapRows};
 
-/// Pixels of a row that are computed together, with those of the row below: with fewer, on AVX2, more calls cost more than
+/// Pixels of a row that are computed together, with those of the rows below: with fewer, on AVX2, more calls cost more than
 /// nearer caches save.
 const MOST_PIXELS: usize = 56;
 
@@ -21,18 +21,18 @@ const MOST_TAPS: usize = 4;
 pub(super) struct Scratch {
     /// Input rows whose channels are repeated, `[taps][columns][channels]`.
     repeated: Vec<u8>,
-    /// `[PANELS][columns][KH / taps of a lane]`
+    /// `[panels][taps of some output rows / taps of a lane][columns]`
     lanes: Vec<TapLanes>,
     sums: BlockSums,
 }
 
 /// `[panels][pixels]`, aligned for vectors of any size.
 #[repr(C, align(64))]
-struct BlockSums([Sums; PANELS * MOST_ROWS * MOST_PIXELS]);
+struct BlockSums([Sums; MOST_PANELS * MOST_ROWS * MOST_PIXELS]);
 
 impl Default for BlockSums {
     fn default() -> Self {
-        Self([[0; PANEL]; PANELS * MOST_ROWS * MOST_PIXELS])
+        Self([[0; PANEL]; MOST_PANELS * MOST_ROWS * MOST_PIXELS])
     }
 }
 
@@ -41,9 +41,9 @@ pub(super) struct Convolution<'a> {
     pub(super) filters: &'a DepthwiseFilters,
     pub(super) kernel: DepthwiseKernel,
     pub(super) weights: &'a FilterLanes,
-    /// Lanes of a column.
+    /// Lanes of a column that an output row looks at.
     pub(super) groups: usize,
-    /// Output rows that share lanes: not if the second one looks at other taps.
+    /// Output rows that share lanes.
     pub(super) rows_of_lanes: usize,
     /// Output channels of an input channel.
     pub(super) repeats: usize,
@@ -54,7 +54,7 @@ pub(super) struct Convolution<'a> {
     pub(super) padding: &'a [u8],
 }
 
-/// Some pixels of an output row, and maybe of the next one, and some channels of theirs.
+/// Some pixels of an output row, and maybe of the next ones, and some channels of theirs.
 struct Part {
     image: usize,
     /// The output row in the image.
@@ -62,6 +62,13 @@ struct Part {
     rows: usize,
     pixels: Range<usize>,
     channels: Range<usize>,
+}
+
+/// Where the lanes of some neighbouring columns are.
+struct Slots {
+    columns: Range<usize>,
+    columns_of_group: usize,
+    lanes_of_panel: usize,
 }
 
 impl Convolution<'_> {
@@ -80,8 +87,9 @@ impl Convolution<'_> {
         let mut output = OutputRows::new(output, out_channels, pitch);
         let rows = output.rows() / width;
         let segments = width.div_ceil(MOST_PIXELS);
-        for first_channel in (0..out_channels).step_by(PANELS * PANEL) {
-            let channels = first_channel..out_channels.min(first_channel + PANELS * PANEL);
+        let most_channels = self.kernel.panels_of_lanes() * PANEL;
+        for first_channel in (0..out_channels).step_by(most_channels) {
+            let channels = first_channel..out_channels.min(first_channel + most_channels);
             for segment in 0..segments {
                 let pixels = segment * width / segments..(segment + 1) * width / segments;
                 let pixels_of_panel = rows * pixels.len();
@@ -118,23 +126,29 @@ impl Convolution<'_> {
     /// Computes the sums of `part`, which begin at `first_sum` of the `pixels` of each panel.
     fn sum_part(&self, part: &Part, scratch: &mut Scratch, first_sum: usize, pixels: usize) {
         let Scratch { repeated, lanes, sums: BlockSums(sums) } = scratch;
-        let [_, kernel_width] = self.geometry.kernel;
+        let taps_of_lane = self.kernel.taps_of_lane();
         let columns = Columns::new(self.geometry, &part.pixels);
-        let lanes_of_panel = columns.count * self.groups;
-        lanes.resize(PANELS * lanes_of_panel, TapLanes::default());
+        let lanes_of_panel = self.taps(part).div_ceil(taps_of_lane) * columns.count;
+        let panels = part.channels.len().div_ceil(PANEL);
+        lanes.resize(self.kernel.panels_of_lanes() * lanes_of_panel, TapLanes::default());
         columns.for_each_run(self.geometry, |slots, column| {
-            self.make_lanes(part, slots, column, repeated, lanes, lanes_of_panel);
+            let slots = Slots { columns: slots, columns_of_group: columns.count, lanes_of_panel };
+            self.make_lanes(part, &slots, column, repeated, lanes);
         });
         let zero_point = i32::from(self.zero_point);
+        let kernel_width = self.geometry.kernel[1];
         let weights_len = kernel_width * self.groups;
         let pixels_of_row = part.pixels.len();
-        for panel in 0..part.channels.len().div_ceil(PANEL) {
+        for (panel, lanes) in lanes.chunks_exact(lanes_of_panel).take(panels).enumerate() {
             let index = part.channels.start / PANEL + panel;
             let initial = self.filters.sums[index].map(|sum| sum.wrapping_mul(-zero_point));
             for row in 0..part.rows {
-                let first_weight = (index * self.weights.rows + row) * weights_len;
+                let first_tap = row * self.geometry.stride[0];
+                let (first_group, shift) = (first_tap / taps_of_lane, first_tap % taps_of_lane);
+                let first_weight = (index * self.weights.shifts + shift) * weights_len;
                 let row_of_panel = DepthwiseRow {
-                    lanes: &lanes[panel * lanes_of_panel..][..lanes_of_panel],
+                    lanes: &lanes[first_group * columns.count..],
+                    columns: columns.count,
                     weights: &self.weights.lanes[first_weight..][..weights_len],
                     kernel_width,
                     groups: self.groups,
@@ -148,9 +162,14 @@ impl Convolution<'_> {
         }
     }
 
+    /// The taps of a column that the rows of a part look at.
+    fn taps(&self, part: &Part) -> usize {
+        self.geometry.kernel[0] + (part.rows - 1) * self.geometry.stride[0]
+    }
+
     /// The input row under a row of taps; in the padding it consists of zero points.
     fn source(&self, part: &Part, tap: usize) -> &[u8] {
-        // The last tap of the second row is the next one of the first: both stride and dilation are 1.
+        // The taps of further rows are the next ones of the first: if there are any, the dilation is 1.
         match self.geometry.source(0, part.y, tap) {
             None => self.padding,
             Some(y) => {
@@ -164,15 +183,15 @@ impl Convolution<'_> {
     fn make_lanes(
         &self,
         part: &Part,
-        slots: Range<usize>,
+        slots: &Slots,
         column: usize,
         repeated: &mut Vec<u8>,
         lanes: &mut [TapLanes],
-        lanes_of_panel: usize,
     ) {
-        let Self { geometry, groups, repeats, .. } = *self;
+        let Self { geometry, repeats, .. } = *self;
+        let Slots { columns: ref slots, columns_of_group, lanes_of_panel } = *slots;
         let taps_of_lane = self.kernel.taps_of_lane();
-        let taps = geometry.kernel[0] + part.rows - 1;
+        let taps = self.taps(part);
         // The columns that are in the image.
         let padding = geometry.padding[1];
         let before = padding.saturating_sub(column).min(slots.len());
@@ -181,10 +200,10 @@ impl Convolution<'_> {
             2 => [self.zero_point, 0, self.zero_point, 0],
             _ => [self.zero_point; MOST_TAPS],
         });
-        for panel in 0..PANELS {
-            let lanes = &mut lanes[panel * lanes_of_panel..][slots.start * groups..slots.end * groups];
-            lanes[..before * groups].fill(padding_lane);
-            lanes[end * groups..].fill(padding_lane);
+        for lanes in lanes.chunks_exact_mut(columns_of_group) {
+            let lanes = &mut lanes[slots.clone()];
+            lanes[..before].fill(padding_lane);
+            lanes[end..].fill(padding_lane);
         }
         if before == end {
             return;
@@ -200,8 +219,7 @@ impl Convolution<'_> {
                 }
             }
         }
-        for group in 0..groups {
-            let first = (group * taps_of_lane).min(taps);
+        for (group, first) in (0..taps).step_by(taps_of_lane).enumerate() {
             let present = taps_of_lane.min(taps - first);
             let mut rows: [&[u8]; MOST_TAPS] = [&[]; MOST_TAPS];
             for (tap, row) in (first..first + present).zip(&mut rows) {
@@ -217,8 +235,7 @@ impl Convolution<'_> {
                 channels,
                 columns: columns.len(),
                 lanes_of_panel,
-                first_lane: (slots.start + before) * groups + group,
-                groups,
+                first_lane: group * columns_of_group + slots.start + before,
             };
             self.kernel.make_lanes(&rows, lanes);
         }

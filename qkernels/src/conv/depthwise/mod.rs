@@ -17,14 +17,18 @@ use crate::gemm::{Epilogue, PANEL, check_sum, weight_zero_point};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, isa};
 use crate::kernels::{DepthwiseKernel, Sums, TapLanes};
-use crate::threads::for_each_chunk;
+use crate::threads::{for_each_chunk, threads_for};
 use convolution::{Convolution, Scratch};
 
-/// Output pixels that are finished together, at least: what is done once for each panel costs little then.
-const FEWEST_PIXELS: usize = 16;
+/// Output pixels that are finished together, if there are so many for each thread: what is done once for each panel costs
+/// little then.
+const PIXELS: usize = 112;
 
-/// Output rows that can read the same lanes.
-const MOST_ROWS: usize = 2;
+/// Output rows that read the same lanes, at most: with more, those of wide images would leave the first-level cache.
+const MOST_ROWS: usize = 4;
+
+/// The same if all of them together have no more than [`PIXELS`].
+const MOST_SHORT_ROWS: usize = 8;
 
 /// Weights without their zero points, for panels of [`PANEL`] channels, filled up with zeros.
 #[derive(Clone, Debug)]
@@ -39,13 +43,13 @@ pub(super) struct DepthwiseFilters {
 
 /// The lanes of the weights.
 ///
-/// Where the taps of a column leave a part of its last lane empty, there are the lanes of a second output row too:
-/// the same weights one tap further down.
+/// Where the taps of a column leave a part of its last lane empty, there are lanes too that have the same weights one
+/// tap further down: for an output row whose first tap is not the first one of a lane.
 #[derive(Clone, Debug)]
 struct FilterLanes {
-    /// `[O / PANEL][rows][KW][KH / taps of a lane]`
+    /// `[O / PANEL][shifts][KW][KH / taps of a lane]`
     lanes: Vec<TapLanes>,
-    rows: usize,
+    shifts: usize,
 }
 
 thread_local! {
@@ -68,17 +72,17 @@ impl DepthwiseFilters {
             sums.as_flattened_mut()[channel] =
                 filter.iter().map(|&w| i32::from(w) - i32::from(zero_point)).sum();
         }
-        let at = |channel: usize, y: usize, row: usize, x: usize| match y.checked_sub(row) {
+        let at = |channel: usize, y: usize, shift: usize, x: usize| match y.checked_sub(shift) {
             Some(y) if channel < out_channels && y < height => centred[(channel * height + y) * width + x],
             _ => 0,
         };
-        let pairs = FilterLanes::new(geometry, 2, |channel, y, row, x| {
-            TapLanes::from_pairs(|c| std::array::from_fn(|tap| at(channel + c, y + tap, row, x)))
+        let pairs = FilterLanes::new(geometry, 2, |channel, y, shift, x| {
+            TapLanes::from_pairs(|c| std::array::from_fn(|tap| at(channel + c, y + tap, shift, x)))
         });
         let are_bytes = centred.iter().all(|&w| i8::try_from(w).is_ok());
         let quads = are_bytes.then(|| {
-            FilterLanes::new(geometry, 4, |channel, y, row, x| {
-                TapLanes::from_quads(|c| std::array::from_fn(|tap| at(channel + c, y + tap, row, x) as u8))
+            FilterLanes::new(geometry, 4, |channel, y, shift, x| {
+                TapLanes::from_quads(|c| std::array::from_fn(|tap| at(channel + c, y + tap, shift, x) as u8))
             })
         });
         Ok(Self { out_channels, sums, pairs, quads })
@@ -121,15 +125,26 @@ impl DepthwiseFilters {
         padding.clear();
         padding.resize(geometry.width * geometry.in_channels, zero_point);
         let (kernel, weights) = self.kernel(isa);
-        let rows_of_lanes = match (geometry.stride[0], geometry.dilation[0]) {
-            (1, 1) => weights.rows,
+        let taps_of_lane = kernel.taps_of_lane();
+        // A product of a single channel is not worth as much as one of a matrix: count it four times.
+        let work = geometry.work().saturating_mul(4);
+        let width = geometry.output_width();
+        let rows_of_thread = (geometry.pixels() / width).div_ceil(threads_for(work));
+        let wanted_rows = (PIXELS / width).min(rows_of_thread);
+        let (stride, height) = (geometry.stride[0], geometry.kernel[0]);
+        // An output row can share lanes if there are weights for the place of its first tap in a lane.
+        let shares = |row: &usize| row * stride % taps_of_lane < weights.shifts;
+        let rows_of_lanes = match geometry.dilation[0] {
+            1 if stride <= height => {
+                (0..wanted_rows.clamp(MOST_ROWS, MOST_SHORT_ROWS)).take_while(shares).count()
+            }
             _ => 1,
         };
         let convolution = Convolution {
             filters: self,
             kernel,
             weights,
-            groups: geometry.kernel[0].div_ceil(kernel.taps_of_lane()),
+            groups: height.div_ceil(taps_of_lane),
             rows_of_lanes,
             repeats: geometry.out_channels / geometry.in_channels,
             geometry,
@@ -137,11 +152,8 @@ impl DepthwiseFilters {
             zero_point,
             padding: &padding,
         };
-        let width = geometry.output_width();
-        let rows = FEWEST_PIXELS.div_ceil(width).next_multiple_of(rows_of_lanes);
+        let rows = (wanted_rows / rows_of_lanes).max(1) * rows_of_lanes;
         let chunk = rows * width * pitch;
-        // A product of a single channel is not worth as much as one of a matrix: count it four times.
-        let work = geometry.work().saturating_mul(4);
         for_each_chunk(output, chunk, work, |index, output| {
             let mut scratch = SCRATCH.take().unwrap_or_default();
             convolution.finish_rows(isa, index * rows, epilogue, output, pitch, &mut scratch);
@@ -152,8 +164,8 @@ impl DepthwiseFilters {
 }
 
 impl FilterLanes {
-    /// `lanes(channel, y, row, x)` has the weights of a panel from `channel` on, and of the taps from `y` on, of an
-    /// output row.
+    /// `lanes(channel, y, shift, x)` has the weights of a panel from `channel` on, and of the taps from `y` on, if the
+    /// first tap is at `shift`.
     fn new(
         geometry: &Conv2dGeometry,
         taps_of_lane: usize,
@@ -161,12 +173,12 @@ impl FilterLanes {
     ) -> Self {
         let [height, width] = geometry.kernel;
         let groups = height.div_ceil(taps_of_lane);
-        let rows = if height.is_multiple_of(taps_of_lane) { 1 } else { MOST_ROWS };
-        let len = geometry.out_channels.div_ceil(PANEL) * rows * width * groups;
+        let shifts = if height.is_multiple_of(taps_of_lane) { 1 } else { 2 };
+        let len = geometry.out_channels.div_ceil(PANEL) * shifts * width * groups;
         let lanes = (0..len).map(|i| {
-            let (group, x, row) = (i % groups, i / groups % width, i / groups / width % rows);
-            lanes(i / groups / width / rows * PANEL, group * taps_of_lane, row, x)
+            let (group, x, shift) = (i % groups, i / groups % width, i / groups / width % shifts);
+            lanes(i / groups / width / shifts * PANEL, group * taps_of_lane, shift, x)
         });
-        Self { lanes: lanes.collect(), rows }
+        Self { lanes: lanes.collect(), shifts }
     }
 }

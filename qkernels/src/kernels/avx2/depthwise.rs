@@ -23,40 +23,54 @@ pub(crate) fn make_lanes(_: Avx2, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
 fn make_lanes_of<const N: usize>(rows: [&[u8]; N], layout: &TapRows<'_>, lanes: &mut [TapLanes]) {
     let shortest = rows.iter().map(|row| row.len()).min().unwrap_or(0);
     for (panel, lanes) in layout.lanes_of_panels(lanes).enumerate() {
-        let mut offset = panel * PANEL;
-        for lanes in lanes {
-            let mut taps = [_mm_setzero_si128(); 2];
-            for (row, taps) in taps.iter_mut().take(N).enumerate() {
-                *taps = if offset + PANEL <= shortest {
-                    // SAFETY: every row has these sixteen bytes.
-                    unsafe { _mm_loadu_si128(rows[row].as_ptr().add(offset).cast()) }
-                } else {
-                    load(&layout.channels_at(row, offset))
-                };
-            }
-            store_pairs(taps, lanes);
+        let first = panel * PANEL;
+        // Columns whose sixteen bytes lie in all rows; those of the last columns may end with the row.
+        let whole = shortest.checked_sub(first + PANEL).map_or(0, |last| last / layout.pitch + 1);
+        let (whole, others) = lanes.split_at_mut(whole.min(lanes.len()));
+        let mut offset = first;
+        for lanes in whole {
+            // SAFETY: every row has these sixteen bytes.
+            let taps = std::array::from_fn(|row| unsafe { &*rows[row].as_ptr().add(offset).cast() });
+            store_lanes::<N>(taps, lanes);
+            offset += layout.pitch;
+        }
+        for lanes in others {
+            let bytes: [_; N] = std::array::from_fn(|row| layout.channels_at(row, offset));
+            store_lanes(bytes.each_ref(), lanes);
             offset += layout.pitch;
         }
     }
 }
 
+/// Sixteen channels of one row, or of two.
 #[inline]
 #[target_feature(enable = "avx2")]
-fn store_pairs([first, second]: [__m128i; 2], lanes: &mut TapLanes) {
-    let low = _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second));
-    let high = _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(first, second));
+fn store_lanes<const N: usize>(taps: [&[u8; PANEL]; N], lanes: &mut TapLanes) {
+    let halves = match *taps.as_slice() {
+        [first] => {
+            let [low, high] = [0, 8].map(|i| first[i..].as_ptr().cast());
+            // SAFETY: from there on the array has eight bytes.
+            unsafe {
+                [_mm256_cvtepu8_epi32(_mm_loadl_epi64(low)), _mm256_cvtepu8_epi32(_mm_loadl_epi64(high))]
+            }
+        }
+        [first, second] => {
+            // SAFETY: the arrays have sixteen bytes.
+            let [first, second] =
+                unsafe { [_mm_loadu_si128(first.as_ptr().cast()), _mm_loadu_si128(second.as_ptr().cast())] };
+            [
+                _mm256_cvtepu8_epi16(_mm_unpacklo_epi8(first, second)),
+                _mm256_cvtepu8_epi16(_mm_unpackhi_epi8(first, second)),
+            ]
+        }
+        _ => unreachable!("a lane holds up to two taps"),
+    };
     let to = lanes.0.as_mut_ptr().cast::<__m256i>();
     // SAFETY: sixteen lanes are two vectors, and aligned like them.
     unsafe {
-        _mm256_store_si256(to, low);
-        _mm256_store_si256(to.add(1), high);
+        _mm256_store_si256(to, halves[0]);
+        _mm256_store_si256(to.add(1), halves[1]);
     }
-}
-
-#[target_feature(enable = "avx2")]
-fn load(bytes: &[u8; PANEL]) -> __m128i {
-    // SAFETY: the array has sixteen bytes.
-    unsafe { _mm_loadu_si128(bytes.as_ptr().cast()) }
 }
 
 /// [`DepthwiseKernel::sum_row`](crate::kernels::DepthwiseKernel::sum_row) on AVX2.

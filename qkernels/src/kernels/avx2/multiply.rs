@@ -8,27 +8,28 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD};
+use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD, Runs};
 use crate::isa::Avx2;
-use crate::kernels::Sums;
+use crate::kernels::{Sums, words_of_run};
 
 /// Rows of a register tile: 6 x 2 vectors of sums, two of weights and one of activations are 15 of the
 /// 16 registers.
 const ROWS: usize = 6;
 
-/// [`widen_rows`](crate::kernels::widen_rows) on AVX2.
-pub(crate) fn widen_rows(_: Avx2, located: &LocatedRows<'_>, rows: Range<usize>, words: &mut Vec<i16>) {
+/// [`widen_rows`](crate::kernels::widen_rows) on AVX2; each run overwrites what the one before has beyond its words.
+pub(crate) fn widen_rows(_: Avx2, located: &LocatedRows<'_>, rows: Range<usize>, words: &mut [i16]) {
     #[target_feature(enable = "avx2")]
     fn with_features(located: &LocatedRows<'_>, rows: Range<usize>, words: &mut [i16]) {
         let runs = located.runs();
-        let mut words = words.chunks_exact_mut(runs.padded_len());
+        let (run_len, padded_len) = (words_of_run(runs), runs.padded_len());
+        let mut words = words;
         for row in rows {
-            for (run, words) in (0..runs.count).zip(&mut words) {
-                widen_bytes(located.bytes(run, row), words);
+            for run in 0..runs.count {
+                widen_bytes(located.bytes(run, row), &mut words[..padded_len]);
+                words = &mut words[run_len..];
             }
         }
     }
-    words.resize(rows.len() * located.runs().padded_depth(), 0);
     // SAFETY: the proof exists only where AVX2 was detected.
     unsafe { with_features(located, rows, words) }
 }
@@ -37,8 +38,8 @@ pub(crate) fn widen_rows(_: Avx2, located: &LocatedRows<'_>, rows: Range<usize>,
 #[inline]
 #[target_feature(enable = "avx2")]
 fn widen_bytes(bytes: &[u8], words: &mut [i16]) {
-    let (vectors, quads) = bytes.as_chunks::<16>();
-    let (words_of_vectors, words_of_quads) = words.as_chunks_mut::<16>();
+    let (vectors, bytes) = bytes.as_chunks::<16>();
+    let (words_of_vectors, words) = words.as_chunks_mut::<16>();
     for (bytes, words) in vectors.iter().zip(words_of_vectors) {
         // SAFETY: both arrays have sixteen elements.
         unsafe {
@@ -46,17 +47,30 @@ fn widen_bytes(bytes: &[u8], words: &mut [i16]) {
             _mm256_storeu_si256(words.as_mut_ptr().cast(), widened);
         }
     }
-    for (quad, words) in quads.as_chunks::<QUAD>().0.iter().zip(words_of_quads.as_chunks_mut::<QUAD>().0) {
+    let (halves, bytes) = bytes.as_chunks::<8>();
+    let (words_of_halves, words) = words.as_chunks_mut::<8>();
+    for (bytes, words) in halves.iter().zip(words_of_halves) {
+        // SAFETY: both arrays have eight elements.
+        unsafe {
+            let widened = _mm_cvtepu8_epi16(_mm_loadl_epi64(bytes.as_ptr().cast()));
+            _mm_storeu_si128(words.as_mut_ptr().cast(), widened);
+        }
+    }
+    for (quad, words) in bytes.as_chunks::<QUAD>().0.iter().zip(words.as_chunks_mut::<QUAD>().0) {
         let widened = _mm_cvtepu8_epi16(_mm_cvtsi32_si128(i32::from_ne_bytes(*quad)));
         // SAFETY: four words are half a vector.
         unsafe { _mm_storel_epi64(words.as_mut_ptr().cast(), widened) };
     }
 }
 
-/// [`widen_panel`](crate::kernels::widen_panel) on AVX2.
-pub(crate) fn widen_panel(_: Avx2, quads: &[PanelQuad], words: &mut [i16]) {
-    // SAFETY: the proof exists only where AVX2 was detected.
-    unsafe { widen(quads, words) }
+/// [`widen_panel`](crate::kernels::widen_panel) on AVX2; each run overwrites what the one before has beyond its words.
+pub(crate) fn widen_panel(_: Avx2, quads: &[PanelQuad], runs: Runs, words: &mut [i16]) {
+    let mut words = words;
+    for quads in quads.chunks_exact(runs.quads()) {
+        // SAFETY: the proof exists only where AVX2 was detected.
+        unsafe { widen(quads, words) };
+        words = &mut words[words_of_run(runs) * PANEL..];
+    }
 }
 
 /// [`multiply_words`](crate::kernels::multiply_words) on AVX2.
