@@ -108,8 +108,8 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
     fn chains(&self, largest: u8, panel: usize) -> Option<(TileSize, &Chains)> {
         let size = TileSize::of_chains(self.isa)?;
         let are_possible = largest <= MOST_ACTIVATION_OF_CHAINS && self.rows.len() >= size.rows;
-        let chains = are_possible.then(|| self.matrix.chains(self.isa, panel))?;
-        chains.are_worthwhile().then_some((size, chains))
+        let chains = are_possible.then(|| self.matrix.chains(self.isa, panel)).flatten()?;
+        Some((size, chains))
     }
 }
 

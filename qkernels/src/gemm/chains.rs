@@ -48,11 +48,6 @@ pub(crate) struct ChainsOfRuns<'a> {
 }
 
 impl Chains {
-    /// Whether so many quads are in pairs that it pays.
-    pub(super) fn are_worthwhile(&self) -> bool {
-        WORTH_OF_SINGLE * (self.singles.len() + self.ends.len()) < self.pairs.len()
-    }
-
     pub(super) fn byte_len(&self) -> usize {
         size_of_val(&*self.pairs)
             + size_of_val(&*self.singles)
@@ -83,28 +78,35 @@ impl Chains {
     }
 }
 
-/// Finds the chains of a panel; none if 32 bits do not reach its last activation.
+/// Finds the chains of a panel, if so many quads are in pairs that it pays.
 pub(super) struct FindChains<'a> {
     pub(super) weights: &'a [PanelQuad],
     pub(super) runs: Runs,
 }
 
 impl Pass for FindChains<'_> {
-    type Output = Chains;
+    type Output = Option<Chains>;
 
     #[inline(always)]
-    fn run(self) -> Chains {
+    fn run(self) -> Option<Chains> {
         let Self { weights, runs } = self;
-        let mut chains = Chains::default();
-        if u32::try_from(runs.padded_depth()).is_ok() {
-            for (run, quads) in weights.chunks_exact(runs.quads()).enumerate() {
-                for (window, quads) in quads.chunks(WINDOW).enumerate() {
-                    pair((run * runs.quads() + window * WINDOW) as u32, quads, &mut chains);
-                }
-                chains.ends.push([chains.pairs.len(), chains.singles.len()]);
-            }
+        let most_pairs = weights.len() / 2;
+        if WORTH_OF_SINGLE * runs.count >= most_pairs || u32::try_from(runs.padded_depth()).is_err() {
+            return None;
         }
-        chains
+        let mut chains = Chains {
+            pairs: Vec::with_capacity(most_pairs),
+            pair_weights: Vec::with_capacity(most_pairs),
+            ..Chains::default()
+        };
+        for (run, quads) in weights.chunks_exact(runs.quads()).enumerate() {
+            for (window, quads) in quads.chunks(WINDOW).enumerate() {
+                pair((run * runs.quads() + window * WINDOW) as u32, quads, &mut chains);
+            }
+            chains.ends.push([chains.pairs.len(), chains.singles.len()]);
+        }
+        let costs = WORTH_OF_SINGLE * (chains.singles.len() + chains.ends.len());
+        (costs < chains.pairs.len()).then_some(chains)
     }
 }
 
@@ -173,16 +175,11 @@ mod tests {
     use super::*;
     use crate::isa::Isa;
 
-    fn find(weights: &[PanelQuad], runs: Runs) -> Chains {
-        let mut isas = Isa::available().map(|isa| isa.run_pass(FindChains { weights, runs }));
-        let chains = isas.next().expect("one is always available");
-        assert!(isas.all(|other| other.pairs == chains.pairs && other.singles == chains.singles));
-        chains
-    }
-
     fn of_one_run(weights: &[[i8; PANEL * QUAD]]) -> Chains {
         let weights: Vec<_> = weights.iter().map(|&quad| PanelQuad(quad)).collect();
-        find(&weights, Runs { count: 1, len: weights.len() * QUAD })
+        let mut chains = Chains::default();
+        pair(0, &weights, &mut chains);
+        chains
     }
 
     /// The largest of the sums that the quads have together.
@@ -201,7 +198,9 @@ mod tests {
         let weight = |i: usize| ((i * i * 31 % 251) as i8) / if i.is_multiple_of(13) { 1 } else { 3 };
         let quads: Vec<PanelQuad> =
             (0..225).map(|quad| PanelQuad(from_fn(|byte| weight(quad * PANEL * QUAD + byte)))).collect();
-        let chains = find(&quads, runs);
+        let mut isas = Isa::available().map(|isa| isa.run_pass(FindChains { weights: &quads, runs }));
+        let chains = isas.next().flatten().expect("nearly all quads are in pairs");
+        assert!(isas.flatten().all(|other| other.pairs == chains.pairs && other.singles == chains.singles));
         assert_eq!((chains.quads(), chains.runs()), (225, 3));
         let mut offsets = Vec::new();
         for run in 0..3 {
@@ -219,9 +218,21 @@ mod tests {
                 assert_eq!((*offset, weights), ((4 * (75 * run + i)) as u32, &quads[75 * run + i].0));
             }
         }
-        assert!(chains.are_worthwhile(), "{} singles", chains.singles.len());
         let of_two = chains.of_runs(1..3);
         assert_eq!(2 * of_two.pairs.len() + of_two.singles.len(), 150);
+    }
+
+    #[test]
+    fn few_pairs_do_not_pay() {
+        let chains = |quads: &[PanelQuad], run: usize| {
+            let runs = Runs { count: quads.len() / run, len: run * QUAD };
+            Isa::Scalar.run_pass(FindChains { weights: quads, runs })
+        };
+        let [large, small] = [PanelQuad([127; 64]), PanelQuad([1; 64])];
+        assert!(chains(&[small; 40], 40).is_some());
+        assert!(chains(&[small; 40], 4).is_none());
+        assert!(chains(&[small, large].repeat(20), 40).is_some());
+        assert!(chains(&[small, large, large].repeat(20), 60).is_none());
     }
 
     #[test]
@@ -233,7 +244,7 @@ mod tests {
         assert_eq!(of_128_and([-127, -3]).pairs, [[0, 4]]);
         assert_eq!(of_128_and([-127, -4]).singles.len(), 2);
         for most in [[127, 127], [-128, -128]] {
-            assert_eq!(of_one_run(&[quad(most); 40]).singles.len(), 40);
+            assert_eq!(of_one_run(&[quad(most); WINDOW]).singles.len(), WINDOW);
         }
     }
 }

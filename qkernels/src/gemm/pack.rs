@@ -75,8 +75,8 @@ pub(crate) struct PanelColumns {
     /// The sum of each column's weights, for each run.
     pub(crate) run_sums: Vec<Sums>,
     pub(crate) zero_points: [i32; PANEL],
-    /// Found when they are wanted first.
-    chains: OnceLock<Chains>,
+    /// Looked for when they are wanted first.
+    chains: OnceLock<Option<Chains>>,
 }
 
 impl PackedMatrix {
@@ -190,10 +190,10 @@ impl PackedMatrix {
         self.pair_bounds
     }
 
-    /// The chains of a panel.
-    pub(crate) fn chains(&self, isa: Isa, panel: usize) -> &Chains {
+    /// The chains of a panel, if they pay.
+    pub(crate) fn chains(&self, isa: Isa, panel: usize) -> Option<&Chains> {
         let find = || isa.run_pass(FindChains { weights: self.quads(panel, 1), runs: self.runs });
-        self.columns_of_panel[panel].chains.get_or_init(find)
+        self.columns_of_panel[panel].chains.get_or_init(find).as_ref()
     }
 
     /// The weights of `count` panels, one after the other.
@@ -223,7 +223,8 @@ impl PanelColumns {
     }
 
     fn byte_len(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.run_sums) + self.chains.get().map_or(0, Chains::byte_len)
+        let chains = self.chains.get().and_then(Option::as_ref);
+        size_of::<Self>() + size_of_val(&*self.run_sums) + chains.map_or(0, Chains::byte_len)
     }
 
     /// An error unless all sums of products stay within `i32`.
