@@ -11,7 +11,7 @@ use crate::float::Epilogue;
 use crate::gemm::OutputRows;
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, Pass, isa};
-use crate::kernels::float::{FloatTile, ProductTile, Rows, multiply_tile};
+use crate::kernels::float::{DOT_ROWS, FloatTile, ProductTile, Rows, dot_tile, multiply_tile};
 use crate::threads::{for_each_index, threads_for};
 
 /// Pixels of a tile. With [`DEPTH`], so many that the windows fit into a second-level cache.
@@ -119,18 +119,24 @@ impl Task<'_> {
             let piece = first..(first + piece).min(channels);
             let (planes, pixels) = (self.planes, self.pixels.clone());
             self.windows.gather::<N>(self.geometry, self.phases, planes, piece.clone(), pixels);
-            self.multiply::<N>(piece.start * taps..piece.end * taps, channels * taps);
+            let part = piece.start * taps..piece.end * taps;
+            // A single pixel, as images of 7x7 have one, would leave most of a vector empty.
+            let whole = self.pixels.len() - usize::from(self.pixels.len() % N == 1);
+            self.multiply::<N>(part.clone(), channels * taps, whole);
+            if whole < self.pixels.len() {
+                self.multiply_single::<N>(part, channels * taps, whole);
+            }
         }
     }
 
-    /// Adds the products of part of the depth to the output.
+    /// Adds the products of part of the depth to the first `pixels` pixels of the output.
     #[inline(always)]
-    fn multiply<const N: usize>(&mut self, part: Range<usize>, depth: usize) {
+    fn multiply<const N: usize>(&mut self, part: Range<usize>, depth: usize, pixels: usize) {
         let size = FloatTile::of(self.isa);
         for channel in self.channels.clone().step_by(size.rows) {
             let channels = channel..(channel + size.rows).min(self.channels.end);
-            for (panel, start) in (0..self.pixels.len()).step_by(N).enumerate() {
-                let columns = start..(start + N).min(self.pixels.len());
+            for (panel, start) in (0..pixels).step_by(N).enumerate() {
+                let columns = start..(start + N).min(pixels);
                 let tile = ProductTile {
                     left: Rows { values: &self.weight[channel * depth + part.start..], stride: depth },
                     left_step: 1,
@@ -143,6 +149,30 @@ impl Task<'_> {
                 let output = self.output.part(first..first + channels.len(), columns);
                 multiply_into(self.isa, &tile, output);
             }
+        }
+    }
+
+    /// Adds the products of part of the depth to pixel `pixel` of the output, the first one of a panel, as dot products.
+    #[inline(always)]
+    fn multiply_single<const N: usize>(&mut self, part: Range<usize>, depth: usize, pixel: usize) {
+        let window = self.windows.first_of_panel::<N>(pixel / N);
+        let mut channel = self.channels.start;
+        while channel < self.channels.end {
+            let rows = if self.channels.end - channel < DOT_ROWS { 1 } else { DOT_ROWS };
+            let weights = Rows { values: &self.weight[channel * depth + part.start..], stride: depth };
+            let window = Rows { values: window, stride: part.len() };
+            let dots = dot_tile(self.isa, [rows, 1], weights, window, part.len());
+            let finish = self.epilogue.of(channel..channel + rows);
+            for (r, [dot, ..]) in dots.iter().enumerate().take(rows) {
+                let row = channel - self.channels.start + r;
+                let mut output = self.output.part(row..row + 1, pixel..pixel + 1);
+                let output = &mut output.row_mut(0)[0];
+                // SAFETY: the parts before this one have been written.
+                let before = if part.start > 0 { unsafe { output.assume_init() } } else { 0.0 };
+                let sum = before + dot;
+                output.write(if part.end == depth { finish.apply(r, sum) } else { sum });
+            }
+            channel += rows;
         }
     }
 }

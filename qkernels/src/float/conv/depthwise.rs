@@ -13,6 +13,9 @@ use crate::threads::{for_each_chunk, num_threads};
 /// At most so many planes are a task, which writes the padding once.
 const PLANES: usize = 32;
 
+/// A product takes about as long as so many of a convolution that mixes channels.
+const COST: usize = 4;
+
 /// About so many values of dealt planes are summed at once: few enough for a first-level cache, and so many that what was
 /// written has arrived there when it is read.
 const DEALT: usize = 4096;
@@ -41,7 +44,7 @@ pub(super) fn convolve(
     for_each_chunk(
         output,
         task_planes * pixels,
-        geometry.work(),
+        geometry.work().saturating_mul(COST),
         #[inline(always)]
         |task, output| {
             let mut dealt = PHASES.take();

@@ -25,6 +25,8 @@ pub(super) struct Windows {
     /// From one panel to the next.
     panel: usize,
     runs: Vec<Run>,
+    /// The window of a single pixel.
+    single: Vec<f32>,
 }
 
 impl Windows {
@@ -81,6 +83,15 @@ impl Windows {
                 row += N;
             }
         }
+    }
+
+    /// The window of the first pixel of the panel `index`, side by side.
+    #[inline(always)]
+    pub(super) fn first_of_panel<const N: usize>(&mut self, index: usize) -> &[f32] {
+        let panel = &self.panels[index * self.panel..][..self.panel - N];
+        self.single.clear();
+        self.single.extend(panel.as_chunks::<N>().0.iter().map(|row| row[0]));
+        &self.single
     }
 
     /// The panel `index`.
