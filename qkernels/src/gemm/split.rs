@@ -60,7 +60,10 @@ impl Split {
         if groups == 1 && self.rows < FEW_ROWS * self.threads {
             self.task_panels = self.panels.div_ceil(self.threads);
         } else if columns_can_be_cut && weight_len > input_len {
-            self.task_panels = self.panels.div_ceil(self.threads).next_multiple_of(PANELS_OF_LINE);
+            let even = self.panels.div_ceil(self.threads);
+            let whole_lines = even.next_multiple_of(PANELS_OF_LINE);
+            // A line that two threads share costs less than a thread that waits for the other.
+            self.task_panels = if whole_lines - even <= even / 8 { whole_lines } else { even };
         } else {
             // A few tasks for each thread, as threads are not equally fast.
             let tasks = self.threads * (self.rows / (self.threads * LEAST_ROWS)).clamp(1, 4);
