@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::chains::{Chains, MOST_ACTIVATION_OF_CHAINS};
+use super::chains::Chains;
 use super::rows::RunBuffers;
 use super::saturation::LargeQuads;
 use super::{Epilogue, LocatedRows, OutputRows, PANEL, PackedMatrix, Panels, Rows, Tiles};
@@ -107,9 +107,8 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
     /// The chains of a panel, and the tile for them, if that is how it is multiplied.
     fn chains(&self, largest: u8, panel: usize) -> Option<(TileSize, &Chains)> {
         let size = TileSize::of_chains(self.isa)?;
-        let are_possible = largest <= MOST_ACTIVATION_OF_CHAINS && self.rows.len() >= size.rows;
-        let chains = are_possible.then(|| self.matrix.chains(self.isa, panel)).flatten()?;
-        Some((size, chains))
+        let chains = (self.rows.len() >= size.rows).then(|| self.matrix.chains(self.isa, panel)).flatten()?;
+        (largest <= chains.most_activation()).then_some((size, chains))
     }
 }
 

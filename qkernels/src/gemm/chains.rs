@@ -1,7 +1,7 @@
 //! Quads whose products may be added up in 16 bits before they are widened, two at a time.
 //!
 //! `vpmaddubsw` leaves sums of two products in 16 bits. Activations that leave their highest bit unused, as those of
-//! `reduce_range` do, leave room there for the products of another quad, unless many weights of one sign are large.
+//! `reduce_range` nearly do, leave room there for the products of another quad, unless many weights of one sign are large.
 //! They seldom are in both of two quads, if large ones are paired with small ones: nearly every quad finds a partner.
 
 use std::array::from_fn;
@@ -10,11 +10,9 @@ use std::ops::Range;
 use super::pack::{PANEL, PanelQuad, QUAD, Runs};
 use crate::isa::Pass;
 
-/// Activations of chains are no larger.
-pub(super) const MOST_ACTIVATION_OF_CHAINS: u8 = 127;
-
-/// The weights of one sign that are added up are no more than twice this together: `127 * 258` is in `i16`.
-const MOST_HALVES: u8 = (i16::MAX / MOST_ACTIVATION_OF_CHAINS as i16 / 2) as u8;
+/// Chains are for activations up to one of these, the first for which they pay. `reduce_range` ends at 127 in what was
+/// observed; what comes later may be larger.
+const MOST_ACTIVATIONS: [u8; 3] = [159, 143, 127];
 
 /// Partners are that close, so that activations and weights are read nearly in their order.
 const WINDOW: usize = 32;
@@ -28,6 +26,7 @@ const SUMS: usize = PANEL * QUAD / 2;
 /// The quads of a panel in an order in which they can be multiplied two at a time.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Chains {
+    most_activation: u8,
     pairs: Vec<[u32; 2]>,
     singles: Vec<u32>,
     pair_weights: Vec<[PanelQuad; 2]>,
@@ -48,6 +47,11 @@ pub(crate) struct ChainsOfRuns<'a> {
 }
 
 impl Chains {
+    /// Products with larger activations could leave 16 bits.
+    pub(super) fn most_activation(&self) -> u8 {
+        self.most_activation
+    }
+
     pub(super) fn byte_len(&self) -> usize {
         size_of_val(&*self.pairs)
             + size_of_val(&*self.singles)
@@ -89,12 +93,29 @@ impl Pass for FindChains<'_> {
 
     #[inline(always)]
     fn run(self) -> Option<Chains> {
-        let Self { weights, runs } = self;
-        let most_pairs = weights.len() / 2;
-        if WORTH_OF_SINGLE * runs.count >= most_pairs || u32::try_from(runs.padded_depth()).is_err() {
+        let most_pairs = self.weights.len() / 2;
+        if WORTH_OF_SINGLE * self.runs.count >= most_pairs || u32::try_from(self.runs.padded_depth()).is_err()
+        {
             return None;
         }
+        MOST_ACTIVATIONS.into_iter().find_map(
+            #[inline(always)]
+            |most_activation| {
+                let chains = self.find(most_activation);
+                let costs = WORTH_OF_SINGLE * (chains.singles.len() + chains.ends.len());
+                (costs < chains.pairs.len()).then_some(chains)
+            },
+        )
+    }
+}
+
+impl FindChains<'_> {
+    #[inline(always)]
+    fn find(&self, most_activation: u8) -> Chains {
+        let Self { weights, runs } = *self;
+        let most_pairs = weights.len() / 2;
         let mut chains = Chains {
+            most_activation,
             pairs: Vec::with_capacity(most_pairs),
             pair_weights: Vec::with_capacity(most_pairs),
             ..Chains::default()
@@ -105,8 +126,7 @@ impl Pass for FindChains<'_> {
             }
             chains.ends.push([chains.pairs.len(), chains.singles.len()]);
         }
-        let costs = WORTH_OF_SINGLE * (chains.singles.len() + chains.ends.len());
-        (costs < chains.pairs.len()).then_some(chains)
+        chains
     }
 }
 
@@ -120,12 +140,14 @@ fn pair(first: u32, quads: &[PanelQuad], chains: &mut Chains) {
         *halves = halves_of_sums(quad);
         left[index] = (halves.iter().map(|&half| u16::from(half)).sum::<u16>(), index as u8);
     }
+    // Halves of weights of one sign, of which twice as many times the activation are in `i16`.
+    let most_halves = (i16::MAX / i16::from(chains.most_activation) / 2) as u8;
     let offset = |index: u8| (first + u32::from(index)) * QUAD as u32;
     let mut left = &mut left[..quads.len()];
     left.sort_unstable();
     while let Some((&mut (_, index), others)) = left.split_last_mut() {
         let of = |index: u8| &halves[usize::from(index)];
-        match others.iter().position(|&(_, other)| fit(of(index), of(other))) {
+        match others.iter().position(|&(_, other)| fit(of(index), of(other), most_halves)) {
             Some(partner) => {
                 let other = others[partner].1;
                 let pair = [index.min(other), index.max(other)];
@@ -159,12 +181,12 @@ fn halves_of_sums(quad: &PanelQuad) -> [u8; 2 * SUMS] {
     halves
 }
 
-/// Whether the sums of two quads fit together.
+/// Whether no halves of two quads are more than `most` together.
 #[inline(always)]
-fn fit(a: &[u8; 2 * SUMS], b: &[u8; 2 * SUMS]) -> bool {
+fn fit(a: &[u8; 2 * SUMS], b: &[u8; 2 * SUMS], most: u8) -> bool {
     let mut excess = [0; 2 * SUMS];
     for ((excess, a), b) in excess.iter_mut().zip(a).zip(b) {
-        *excess = a.saturating_add(*b).saturating_sub(MOST_HALVES);
+        *excess = a.saturating_add(*b).saturating_sub(most);
     }
     let (words, _) = excess.as_chunks::<16>();
     words.iter().fold(0, |any, &word| any | u128::from_ne_bytes(word)) == 0
@@ -177,7 +199,7 @@ mod tests {
 
     fn of_one_run(weights: &[[i8; PANEL * QUAD]]) -> Chains {
         let weights: Vec<_> = weights.iter().map(|&quad| PanelQuad(quad)).collect();
-        let mut chains = Chains::default();
+        let mut chains = Chains { most_activation: 127, ..Chains::default() };
         pair(0, &weights, &mut chains);
         chains
     }
@@ -208,7 +230,7 @@ mod tests {
             let ChainsOfRuns { pairs, pair_weights, singles, single_weights } = chains.of_runs(run..run + 1);
             assert_eq!((pairs.len(), singles.len()), (pair_weights.len(), single_weights.len()));
             for (pair, weights) in pairs.iter().zip(pair_weights) {
-                assert!(largest_together(weights) <= 258);
+                assert!(largest_together(weights) <= i16::MAX / i16::from(chains.most_activation()));
                 offsets.extend(pair.iter().copied().zip(weights.map(|quad| quad.0)));
             }
             offsets.extend(singles.iter().copied().zip(single_weights.iter().map(|quad| quad.0)));
@@ -229,7 +251,8 @@ mod tests {
             Isa::Scalar.run_pass(FindChains { weights: quads, runs })
         };
         let [large, small] = [PanelQuad([127; 64]), PanelQuad([1; 64])];
-        assert!(chains(&[small; 40], 40).is_some());
+        assert_eq!(chains(&[small; 40], 40).map(|chains| chains.most_activation()), Some(159));
+        assert_eq!(chains(&[PanelQuad([55; 64]); 40], 40).map(|chains| chains.most_activation()), Some(143));
         assert!(chains(&[small; 40], 4).is_none());
         assert!(chains(&[small, large].repeat(20), 40).is_some());
         assert!(chains(&[small, large, large].repeat(20), 60).is_none());

@@ -85,10 +85,12 @@ fn a_single_large_pair_does_not_saturate() {
 /// Four products that are added up in 16 bits, as large as they may be there, and beyond.
 #[test]
 fn sums_of_four_products_do_not_wrap_around() {
-    let weights: [fn(usize) -> i8; 6] = [
+    let weights: [fn(usize) -> i8; 8] = [
         |i| [127, 1, 127, 1, 127, 3, 127, 3][i % 8],
         |i| [-128, 0, 0, -128, -127, -3, -2, -128][i % 8],
         |i| [127, 1, 127, 1, 127, 4, 127, 4][i % 8],
+        |i| [103, 0, -103, 0, 102, 1, -3, -100][i % 8],
+        |i| [-57, -57, 50, 64, -114, 0, 57, 57][i % 8],
         |i| [127, 127, 127, 127, 2, 2, 2, 2][i % 8],
         |i| if i % 21 < 4 { -128 } else { (i % 5) as i8 },
         |i| (i * 83 % 121) as i8 - 60,
@@ -96,7 +98,7 @@ fn sums_of_four_products_do_not_wrap_around() {
     for weight in weights {
         for depth in [8, 64, 65, 132, 260] {
             for rows in [4, 5, 6, 11] {
-                for most in [127, 128] {
+                for most in [127, 128, 143, 144, 159, 160] {
                     check(rows, depth, 17, |_| most, weight);
                 }
             }
