@@ -93,12 +93,10 @@ impl TileSize {
 
 /// Whether products of bytes are added up in 16 bits before they are widened.
 pub(crate) fn sums_in_16_bits(isa: Isa) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return matches!(isa, Isa::Avx2(_));
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = isa;
-        false
+    match isa {
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2(_) => true,
+        _ => false,
     }
 }
 

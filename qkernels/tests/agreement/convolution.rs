@@ -6,7 +6,9 @@ use qkernels::conv::{Addend, PackedConv2d};
 use qkernels::geometry::{Conv2dGeometry, Conv2dParameters};
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 
-use crate::problem::{bytes, cases, conv2d, in_every_way, signed_bytes, weight_zero_points, zero_point};
+use crate::problem::{
+    bytes, cases, conv2d, conv2d_3x3, in_every_way, signed_bytes, weight_zero_points, zero_point,
+};
 use crate::reference;
 
 #[derive(Clone, Debug)]
@@ -96,20 +98,8 @@ fn usual_dense() -> impl Strategy<Value = Conv2dGeometry> {
         1 => (3..=4_usize, 95..=101_usize).prop_map(|(height, width)| [height, width]),
     ];
     (1..=2_usize, 1..=3_usize, 1..=40_usize, size, prop::array::uniform2(0..=3_usize)).prop_map(
-        |(batch, vectors, out_channels, [height, width], padding)| {
-            Conv2dGeometry::new(Conv2dParameters {
-                batch,
-                in_channels: 16 * vectors,
-                height,
-                width,
-                out_channels,
-                kernel: [3, 3],
-                stride: [1, 1],
-                padding,
-                dilation: [1, 1],
-                groups: 1,
-            })
-            .unwrap()
+        |(batch, vectors, out_channels, size, padding)| {
+            conv2d_3x3(batch, [16 * vectors, out_channels], size, padding).unwrap()
         },
     )
 }

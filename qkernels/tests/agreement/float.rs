@@ -242,26 +242,14 @@ fn conv2d_with_a_fitted_weight_agrees_beyond_one_tile() {
         ([130, 25], [12, 13], [1, 1]),
         ([600, 16], [8, 8], [1, 1]),
     ];
-    for ([in_channels, out_channels], [height, width], padding) in cases {
-        let geometry = Conv2dGeometry::new(Conv2dParameters {
-            batch: 2,
-            in_channels,
-            height,
-            width,
-            out_channels,
-            kernel: [3; 2],
-            stride: [1; 2],
-            padding,
-            dilation: [1; 2],
-            groups: 1,
-        })
-        .unwrap();
+    for (channels, size, padding) in cases {
+        let geometry = problem::conv2d_3x3(2, channels, size, padding).unwrap();
         // Small integers, of which halves and quarters are exact too.
         let values = |len: usize| (0..len).map(|i| (i * 37 % 11) as f32 - 5.0).collect::<Vec<_>>();
         let (input, weight) = (values(geometry.input_len()), values(geometry.weight_len()));
-        let bias = values(out_channels);
+        let bias = values(geometry.out_channels);
         let expected = reference::conv2d_float(&geometry, &input, &weight, Some(&bias));
-        let epilogue = Epilogue::bias(out_channels, Some(&bias)).unwrap();
+        let epilogue = Epilogue::bias(geometry.out_channels, Some(&bias)).unwrap();
         for output in on_every_isa(|| {
             let fitted = FittedWeight::new(&geometry, &weight).unwrap().unwrap();
             conv2d(&geometry, &input, Weight::Fitted(&fitted), &epilogue).unwrap()

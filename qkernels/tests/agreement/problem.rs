@@ -73,28 +73,34 @@ fn channels() -> impl Strategy<Value = (usize, usize, usize)> {
     ]
 }
 
+/// A 3x3 filter of stride 1, as Winograd's algorithm is for; `channels` are those of the input and the output.
+pub fn conv2d_3x3(
+    batch: usize,
+    channels: [usize; 2],
+    [height, width]: [usize; 2],
+    padding: [usize; 2],
+) -> qkernels::Result<Conv2dGeometry> {
+    Conv2dGeometry::new(Conv2dParameters {
+        batch,
+        in_channels: channels[0],
+        height,
+        width,
+        out_channels: channels[1],
+        kernel: [3; 2],
+        stride: [1; 2],
+        padding,
+        dilation: [1; 2],
+        groups: 1,
+    })
+}
+
 /// Float convolutions whose weight takes another form.
 pub fn conv2d_worth_fitting() -> impl Strategy<Value = Conv2dGeometry> {
     let sizes = (1..=2_usize, 16..=40_usize, 16..=40_usize, pair(5..=40), pair(0..=2));
     sizes
-        .prop_filter_map(
-            "padding is all there is",
-            |(batch, in_channels, out_channels, [height, width], padding)| {
-                Conv2dGeometry::new(Conv2dParameters {
-                    batch,
-                    in_channels,
-                    height,
-                    width,
-                    out_channels,
-                    kernel: [3; 2],
-                    stride: [1; 2],
-                    padding,
-                    dilation: [1; 2],
-                    groups: 1,
-                })
-                .ok()
-            },
-        )
+        .prop_filter_map("padding is all there is", |(batch, in_channels, out_channels, size, padding)| {
+            conv2d_3x3(batch, [in_channels, out_channels], size, padding).ok()
+        })
         .prop_filter("few pixels", FittedWeight::is_worth_it)
 }
 

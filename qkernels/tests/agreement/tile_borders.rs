@@ -85,12 +85,15 @@ fn a_single_large_pair_does_not_saturate() {
 /// Four products that are added up in 16 bits, as large as they may be there, and beyond.
 #[test]
 fn sums_of_four_products_do_not_wrap_around() {
-    let weights: [fn(usize) -> i8; 8] = [
-        |i| [127, 1, 127, 1, 127, 3, 127, 3][i % 8],
-        |i| [-128, 0, 0, -128, -127, -3, -2, -128][i % 8],
-        |i| [127, 1, 127, 1, 127, 4, 127, 4][i % 8],
-        |i| [103, 0, -103, 0, 102, 1, -3, -100][i % 8],
-        |i| [-57, -57, 50, 64, -114, 0, 57, 57][i % 8],
+    // Two quads that just fit and two of which one sum just does not (if both did not, their errors would cancel), for
+    // each bound of activations; then others.
+    let weights: [fn(usize) -> i8; 9] = [
+        |i| [104, 0, -104, 0, 100, 2, -2, -100][i % 8],
+        |i| [104, 0, -104, 0, 100, 4, -2, -100][i % 8],
+        |i| [-58, -58, 50, 64, -112, 0, 57, 57][i % 8],
+        |i| [-58, -58, 50, 64, -114, 0, 57, 57][i % 8],
+        |i| [127, 1, -128, 0, 127, 3, -127, -3][i % 8],
+        |i| [127, 1, -128, 0, 127, 4, -127, -3][i % 8],
         |i| [127, 127, 127, 127, 2, 2, 2, 2][i % 8],
         |i| if i % 21 < 4 { -128 } else { (i % 5) as i8 },
         |i| (i * 83 % 121) as i8 - 60,

@@ -34,7 +34,8 @@ struct Cli {
     /// As many as the checkpoint has if not given, 1000 without a checkpoint.
     #[arg(long, value_parser = at_least_one)]
     num_classes: Option<usize>,
-    /// Whose qconfig and numerics. PyTorch's for x86 leaves a bit of the activations unused, which AVX2 likes; `native` uses it.
+    /// Whose qconfig and numerics. PyTorch's for x86 leaves a bit of the activations unused, which AVX2 likes; `native`
+    /// uses it.
     #[arg(long, default_value_t = Backend::X86)]
     backend: Backend,
     /// A lesser instruction set than this processor's best.
@@ -46,7 +47,8 @@ struct Cli {
     /// Where the int8 model goes, if it is to be kept.
     #[arg(long)]
     save: Option<PathBuf>,
-    /// Also where the time goes: each step of a run, its share of the instruction set's peak, the bytes it moves.
+    /// Also where the time goes: each step of a run, its share of the peak of the instruction set's dot product
+    /// (more than all of it where fewer or faster products do), the bytes it moves.
     #[arg(long)]
     layers: bool,
     /// One JSON object in place of a table.
