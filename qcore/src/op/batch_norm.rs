@@ -85,7 +85,11 @@ impl Statistics {
     /// One value for each channel: from mean, `1 / sqrt(variance + eps)`, gamma and beta.
     pub(crate) fn for_each_channel<T>(&self, mut f: impl FnMut(Channel) -> T) -> Vec<T> {
         let values = |tensor: Option<&Tensor>, default: f32| match tensor {
-            Some(tensor) => tensor.view().iter().copied().collect(),
+            // At the speed of memory, as convolutions in float ask at every call.
+            Some(tensor) => match tensor.as_slice() {
+                Some(values) => values.to_vec(),
+                None => tensor.view().iter().copied().collect(),
+            },
             None => vec![default; self.channels()],
         };
         let statistics = values(Some(&self.mean), 0.0).into_iter().zip(values(Some(&self.variance), 1.0));

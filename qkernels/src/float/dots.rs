@@ -1,5 +1,6 @@
 //! All dot products of the rows of two matrices.
 
+use super::COST;
 use crate::isa::isa;
 use crate::kernels::float::{DOT_COLUMNS, DOT_ROWS, Rows, dot_tile};
 use crate::threads::{for_each_index, threads_for};
@@ -17,7 +18,7 @@ pub(super) fn for_each_dot(
 ) {
     let isa = isa();
     let (rows, columns) = (left.len() / depth, right.len() / depth);
-    let threads = threads_for(left.len().saturating_mul(columns));
+    let threads = threads_for(left.len().saturating_mul(columns).saturating_mul(COST));
     for_each_index(isa, rows.div_ceil(TASK_ROWS), threads, |task| {
         let end = (task * TASK_ROWS + TASK_ROWS).min(rows);
         let mut row = task * TASK_ROWS;

@@ -19,3 +19,6 @@ pub use elementwise::{map, zip};
 pub use epilogue::Epilogue;
 pub use linear::linear;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
+
+/// A product of floats takes about as long as so many of bytes, which the threshold for threads is in.
+const COST: usize = 2;

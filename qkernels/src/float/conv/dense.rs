@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::phases::Phases;
 use super::windows::Windows;
-use crate::float::Epilogue;
+use crate::float::{COST, Epilogue};
 use crate::gemm::OutputRows;
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, Pass, isa};
@@ -45,7 +45,7 @@ pub(super) fn convolve(
     let products = geometry.batch * geometry.groups;
     let tile = pixels.div_ceil(pixels.div_ceil(PIXELS)).next_multiple_of(size.columns());
     let tiles = pixels.div_ceil(tile);
-    let threads = threads_for(geometry.work());
+    let threads = threads_for(geometry.work().saturating_mul(COST));
     // All output channels are a task, unless that leaves threads idle.
     let blocks = if products * tiles < 4 * threads { threads } else { 1 };
     let block = out_channels.div_ceil(blocks).next_multiple_of(size.rows);
@@ -118,7 +118,7 @@ impl Task<'_> {
         for first in (0..channels).step_by(piece) {
             let piece = first..(first + piece).min(channels);
             let (planes, pixels) = (self.planes, self.pixels.clone());
-            self.windows.gather::<N>(self.geometry, self.phases, planes, piece.clone(), pixels);
+            self.windows.gather::<N>(self.isa, self.geometry, self.phases, planes, piece.clone(), pixels);
             let part = piece.start * taps..piece.end * taps;
             // A single pixel, as images of 7x7 have one, would leave most of a vector empty.
             let whole = self.pixels.len() - usize::from(self.pixels.len() % N == 1);
@@ -135,19 +135,31 @@ impl Task<'_> {
         let size = FloatTile::of(self.isa);
         for channel in self.channels.clone().step_by(size.rows) {
             let channels = channel..(channel + size.rows).min(self.channels.end);
-            for (panel, start) in (0..pixels).step_by(N).enumerate() {
-                let columns = start..(start + N).min(pixels);
-                let tile = ProductTile {
-                    left: Rows { values: &self.weight[channel * depth + part.start..], stride: depth },
-                    left_step: 1,
-                    right: self.windows.panel::<N>(panel),
-                    depth: part.len(),
-                    add: part.start > 0,
-                    finish: (part.end == depth).then(|| self.epilogue.of(channels.clone())),
-                };
-                let first = channel - self.channels.start;
-                let output = self.output.part(first..first + channels.len(), columns);
-                multiply_into(self.isa, &tile, output);
+            let first = channel - self.channels.start;
+            let rows = first..first + channels.len();
+            let tile = ProductTile {
+                left: Rows { values: &self.weight[channel * depth + part.start..], stride: depth },
+                left_step: 1,
+                right: self.windows.panels_from::<N>(0),
+                panel: self.windows.panel_len(),
+                panels: pixels / N,
+                depth: part.len(),
+                add: part.start > 0,
+                finish: (part.end == depth).then(|| self.epilogue.of(channels)),
+            };
+            let whole = pixels / N * N;
+            if whole > 0 {
+                let (start, stride) = self.output.part(rows.clone(), 0..whole).as_mut_ptr();
+                // SAFETY: the part is the tiles.
+                unsafe { multiply_tile(self.isa, [rows.len(), N / size.lanes], &tile, start.cast(), stride) };
+            }
+            if whole < pixels {
+                let right = self.windows.panels_from::<N>(pixels / N);
+                multiply_into(
+                    self.isa,
+                    &ProductTile { right, panels: 1, ..tile },
+                    self.output.part(rows, whole..pixels),
+                );
             }
         }
     }
@@ -177,7 +189,7 @@ impl Task<'_> {
     }
 }
 
-/// Multiplies a tile, of which a part may lie beyond the edge of the output.
+/// Multiplies a single tile, of which a part may lie beyond the edge of the output.
 #[inline(always)]
 fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: OutputRows<'_, MaybeUninit<f32>>) {
     let size = FloatTile::of(isa);

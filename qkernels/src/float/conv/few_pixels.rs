@@ -51,14 +51,21 @@ pub(super) fn convolve(
 fn gather(geometry: &Conv2dGeometry, taps: &[usize], input: &[f32], group: usize, windows: &mut Vec<f32>) {
     let channels = geometry.in_channels / geometry.groups;
     let plane_len = geometry.height * geometry.width;
-    let mut sources = Vec::with_capacity(taps.len());
+    let pixels = geometry.output_height() * geometry.output_width();
+    let window_len = channels * taps.len();
     windows.clear();
-    for planes in input.chunks_exact(geometry.in_channels * plane_len) {
-        for pixel in 0..geometry.output_height() * geometry.output_width() {
-            sources.clear();
-            sources.extend(taps.iter().map(|&tap| source(geometry, pixel, tap)));
-            for plane in planes.chunks_exact(plane_len).skip(group * channels).take(channels) {
-                windows.extend(sources.iter().map(|source| source.map_or(0.0, |source| plane[source])));
+    windows.resize(geometry.batch * pixels * window_len, 0.0);
+    let images = input.chunks_exact(geometry.in_channels * plane_len);
+    for (planes, windows) in images.zip(windows.chunks_exact_mut(pixels * window_len)) {
+        let planes = &planes[group * channels * plane_len..][..channels * plane_len];
+        for (pixel, window) in windows.chunks_exact_mut(window_len).enumerate() {
+            for (place, &tap) in taps.iter().enumerate() {
+                if let Some(source) = source(geometry, pixel, tap) {
+                    let values = planes[source..].iter().step_by(plane_len);
+                    for (to, &value) in window[place..].iter_mut().step_by(taps.len()).zip(values) {
+                        *to = value;
+                    }
+                }
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use crate::float::strided;
 use crate::geometry::Conv2dGeometry;
-use crate::kernels::float::Rows;
+use crate::isa::Isa;
+use crate::kernels::float::{Rows, Unzipped, unzip_rows};
 
 /// Planes are padded and, for stride `s`, dealt out to phases, every `s`-th row and column each.
 ///
@@ -91,26 +92,51 @@ impl Phases {
     #[inline(always)]
     pub(super) fn deal(
         &self,
+        isa: Isa,
         geometry: &Conv2dGeometry,
         plane: &[f32],
         first_row: usize,
         phases: &mut [f32],
     ) {
         let [stride_y, stride_x] = geometry.stride;
-        let mut first = 0;
-        for y in &self.axes[0] {
+        let len = self.rows * self.row_len;
+        for (y, phases) in self.axes[0].iter().zip(phases.chunks_exact_mut(self.axes[1].len() * len)) {
             let inside = y.before.max(first_row)..(y.before + y.len).min(first_row + self.rows);
-            for x in &self.axes[1] {
+            if inside.is_empty() {
+                continue;
+            }
+            let row = (y.input + (inside.start - y.before) * stride_y) * geometry.width;
+            let rows = Rows { values: &plane[row..], stride: stride_y * geometry.width };
+            // The part of a phase that is in the image, and how many values each of its rows has.
+            let first = (inside.start - first_row) * self.row_len;
+            let part_of = |x: &Phase| {
                 let before = x.before.min(self.row_len);
-                let len = x.len.min(self.row_len - before);
-                if !inside.is_empty() && len > 0 {
-                    let input = (y.input + (inside.start - y.before) * stride_y) * geometry.width + x.input;
-                    let input = Rows { values: &plane[input..], stride: stride_y * geometry.width };
-                    let at = first + (inside.start - first_row) * self.row_len + before;
-                    let phase = &mut phases[at..][..(inside.len() - 1) * self.row_len + len];
-                    strided::copy_rows(input, stride_x, phase, self.row_len, len);
+                let width = x.len.min(self.row_len - before);
+                let len = if width == 0 { 0 } else { (inside.len() - 1) * self.row_len + width };
+                (first + before..first + before + len, width)
+            };
+            match (stride_x, &*self.axes[1]) {
+                // Both in one pass.
+                (2, [x, other]) if [x, other].iter().all(|x| part_of(x).1 > 0) => {
+                    let (phase, phases) = phases.split_at_mut(len);
+                    let ((part, width), (other_part, other_width)) = (part_of(x), part_of(other));
+                    let (phase, other_phase) = (&mut phase[part], &mut phases[other_part]);
+                    let (values, lens) = if x.input < other.input {
+                        ([phase, other_phase], [width, other_width])
+                    } else {
+                        ([other_phase, phase], [other_width, width])
+                    };
+                    unzip_rows(isa, rows, Unzipped { values, lens, stride: self.row_len });
                 }
-                first += self.rows * self.row_len;
+                (_, axis) => {
+                    for (x, phase) in axis.iter().zip(phases.chunks_exact_mut(len)) {
+                        let (part, width) = part_of(x);
+                        if width > 0 {
+                            let rows = Rows { values: &rows.values[x.input..], ..rows };
+                            strided::copy_rows(rows, stride_x, &mut phase[part], self.row_len, width);
+                        }
+                    }
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::phases::Phases;
 use crate::geometry::Conv2dGeometry;
+use crate::isa::Isa;
 use crate::kernels::float::Rows;
 
 /// Neighbouring pixels of a panel whose windows are neighbours in a phase.
@@ -34,6 +35,7 @@ impl Windows {
     #[inline(always)]
     pub(super) fn gather<const N: usize>(
         &mut self,
+        isa: Isa,
         geometry: &Conv2dGeometry,
         phases: &Phases,
         planes: &[f32],
@@ -52,7 +54,7 @@ impl Windows {
             grow(&mut self.phases, channels.len() * len + N);
             self.phases[..channels.len() * len].fill(0.0);
             for (plane, dealt) in planes.chunks_exact(plane_len).zip(self.phases.chunks_exact_mut(len)) {
-                phases.deal(geometry, plane, first_row, dealt);
+                phases.deal(isa, geometry, plane, first_row, dealt);
             }
             (self.phases.as_slice(), len)
         };
@@ -94,10 +96,15 @@ impl Windows {
         &self.single
     }
 
-    /// The panel `index`.
+    /// The panel `index` and those behind it, [`panel_len`](Self::panel_len) apart.
     #[inline(always)]
-    pub(super) fn panel<const N: usize>(&self, index: usize) -> Rows<'_> {
-        Rows { values: &self.panels[index * self.panel..][..self.panel - N], stride: N }
+    pub(super) fn panels_from<const N: usize>(&self, index: usize) -> Rows<'_> {
+        Rows { values: &self.panels[index * self.panel..], stride: N }
+    }
+
+    #[inline(always)]
+    pub(super) fn panel_len(&self) -> usize {
+        self.panel
     }
 }
 

@@ -73,5 +73,5 @@ impl FloatVector for Avx2 {
 
 float_kernels!(
     Avx2, ["avx2,fma"], multiply_float_tile: 1 2 3 4 5 6, dot_float_tile, sum_float_strip,
-    transform_float_patches, transform_float_products
+    transform_float_patches, transform_float_products, unzip_float_rows
 );

@@ -15,6 +15,7 @@ pub(crate) use depthwise::{make_lanes, sum_depthwise_row};
 pub(crate) use dot::{TILE, multiply_tile, multiply_tile_vnni};
 pub(crate) use float::{
     dot_float_tile, multiply_float_tile, sum_float_strip, transform_float_patches, transform_float_products,
+    unzip_float_rows,
 };
 pub(crate) use lookup::look_up;
 pub(crate) use multiply::{multiply_pairs, multiply_words, widen_panel, widen_rows};

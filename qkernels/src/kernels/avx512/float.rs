@@ -75,5 +75,5 @@ impl FloatVector for Avx512Vnni {
 
 float_kernels!(
     Avx512Vnni, ["avx512f"], multiply_float_tile: 1 2 3 4 5 6 7 8 9 10 11 12, dot_float_tile, sum_float_strip,
-    transform_float_patches, transform_float_products
+    transform_float_patches, transform_float_products, unzip_float_rows
 );

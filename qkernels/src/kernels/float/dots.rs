@@ -1,6 +1,6 @@
 //! Dot products of a few rows with a few others: vectors of weights times vectors of values.
 
-use super::{FloatTile, FloatVector, Portable, Rows, portable};
+use super::{FloatVector, Portable, Rows, portable};
 use crate::isa::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::{avx2, avx512};
@@ -51,16 +51,18 @@ pub(in crate::kernels) fn dot_sized<F: FloatVector, const R: usize, const C: usi
             }
         }
     }
+    // Rows and columns of a known number, without which the sums are kept in memory.
     let mut dots = Dots::default();
-    for r in 0..R {
-        for c in 0..C {
-            let rest = (whole..depth)
-                .map(|k| left.values[r * left.stride + k] * right.values[c * right.stride + k])
-                .sum::<f32>();
-            let mut lanes = [0.0; FloatTile::MOST_COLUMNS];
-            // SAFETY: a vector is no larger.
-            unsafe { isa.store(lanes.as_mut_ptr(), sums[r][c]) };
-            dots[r][c] = rest + lanes[..F::LANES].iter().sum::<f32>();
+    for (dots, sums) in dots.iter_mut().zip(sums) {
+        for (dot, sum) in dots.iter_mut().zip(sums) {
+            *dot = isa.sum(sum);
+        }
+    }
+    for k in whole..depth {
+        for (r, dots) in dots.iter_mut().enumerate().take(R) {
+            for (c, dot) in dots.iter_mut().enumerate().take(C) {
+                *dot += left.values[r * left.stride + k] * right.values[c * right.stride + k];
+            }
         }
     }
     dots

@@ -8,6 +8,7 @@ mod dots;
 mod portable;
 mod product;
 mod taps;
+mod unzip;
 mod winograd;
 
 use crate::isa::Isa;
@@ -19,6 +20,8 @@ pub(super) use product::multiply_sized;
 pub(crate) use product::{ProductTile, multiply_tile};
 pub(super) use taps::sum_strip_sized;
 pub(crate) use taps::{Taps, sum_taps};
+pub(super) use unzip::unzip_rows_with;
+pub(crate) use unzip::{Unzipped, unzip_rows};
 pub(crate) use winograd::{POSITIONS, PatchRun, Patches, transform_patches, transform_products};
 pub(super) use winograd::{transform_patches_with, transform_products_with};
 
@@ -46,6 +49,15 @@ pub(super) trait FloatVector: Copy {
 
     /// `a[0], a[2], ..., b[0], b[2], ...` and `a[1], a[3], ..., b[1], b[3], ...`
     fn unzip(self, a: Self::Vector, b: Self::Vector) -> [Self::Vector; 2];
+
+    /// The sum of all lanes.
+    #[inline(always)]
+    fn sum(self, vector: Self::Vector) -> f32 {
+        let mut lanes = [0.0; FloatTile::MOST_COLUMNS];
+        // SAFETY: a vector is no larger.
+        unsafe { self.store(lanes.as_mut_ptr(), vector) };
+        lanes[..Self::LANES].iter().sum()
+    }
 
     /// # Safety
     /// A vector can be read.
@@ -126,7 +138,7 @@ impl Finish<'_> {
 macro_rules! float_kernels {
     (
         $proof:ty, $([$feature:literal],)? $multiply:ident: $($rows:literal)+, $dot:ident, $sum_strip:ident,
-        $transform_patches:ident, $transform_products:ident
+        $transform_patches:ident, $transform_products:ident, $unzip_rows:ident
     ) => {
         /// [`sum_strip_sized`](crate::kernels::float::sum_strip_sized) on this instruction set.
         ///
@@ -257,6 +269,24 @@ macro_rules! float_kernels {
             }
             // SAFETY: the proof answers for the instructions.
             unsafe { transform(proof, products, position_len, finish, rows) }
+        }
+
+        /// [`unzip_rows`](crate::kernels::float::unzip_rows) on this instruction set.
+        pub(crate) fn $unzip_rows(
+            proof: $proof,
+            from: $crate::kernels::float::Rows<'_>,
+            to: $crate::kernels::float::Unzipped<'_>,
+        ) {
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn unzip(
+                proof: $proof,
+                from: $crate::kernels::float::Rows<'_>,
+                to: $crate::kernels::float::Unzipped<'_>,
+            ) {
+                $crate::kernels::float::unzip_rows_with(proof, from, to);
+            }
+            // SAFETY: the proof answers for the instructions.
+            unsafe { unzip(proof, from, to) }
         }
     };
 }

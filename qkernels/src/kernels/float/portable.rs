@@ -63,5 +63,5 @@ impl FloatVector for Portable {
 }
 
 float_kernels!(
-    Portable, multiply_tile: 1 2 3 4 5 6, dot_tile, sum_strip, transform_patches, transform_products
+    Portable, multiply_tile: 1 2 3 4 5 6, dot_tile, sum_strip, transform_patches, transform_products, unzip_rows
 );

@@ -5,7 +5,7 @@ use crate::isa::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::{avx2, avx512};
 
-/// What a tile is computed from.
+/// What one tile, or a few side by side, are computed from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProductTile<'a> {
     /// `depth` floats for each row of the tile, one every `left_step`.
@@ -13,6 +13,9 @@ pub(crate) struct ProductTile<'a> {
     pub(crate) left_step: usize,
     /// `depth` rows, each as wide as the tile.
     pub(crate) right: Rows<'a>,
+    /// From the values of one tile to those of the next.
+    pub(crate) panel: usize,
+    pub(crate) panels: usize,
     pub(crate) depth: usize,
     /// Whether the products are added to what the tile holds.
     pub(crate) add: bool,
@@ -20,10 +23,10 @@ pub(crate) struct ProductTile<'a> {
     pub(crate) finish: Option<Finish<'a>>,
 }
 
-/// Sets the tile of `rows` rows, `stride` apart, of `vectors` vectors at `output` to `left * right`.
+/// Sets the tiles of `rows` rows, `stride` apart, of `vectors` vectors at `output` to `left * right`.
 ///
 /// # Safety
-/// The tile can be read and written.
+/// The tiles can be read and written.
 pub(crate) unsafe fn multiply_tile(
     isa: Isa,
     size: [usize; 2],
@@ -49,7 +52,7 @@ pub(crate) unsafe fn multiply_tile(
 /// [`multiply_tile`] for `R` rows and `V` vectors.
 ///
 /// # Safety
-/// The tile can be read and written.
+/// The tiles can be read and written.
 #[inline(always)]
 pub(in crate::kernels) unsafe fn multiply_sized<F: FloatVector, const R: usize, const V: usize>(
     isa: F,
@@ -57,52 +60,58 @@ pub(in crate::kernels) unsafe fn multiply_sized<F: FloatVector, const R: usize, 
     output: *mut f32,
     stride: usize,
 ) {
-    let ProductTile { left, left_step, right, depth, add, finish } = *tile;
+    let ProductTile { left, left_step, right, panel, panels, depth, add, finish } = *tile;
     left.check(R, depth.saturating_sub(1) * left_step + 1);
-    right.check(depth, V * F::LANES);
-    let place = |r: usize, v: usize| output.wrapping_add(r * stride + v * F::LANES);
+    let values = &right.values[panels.saturating_sub(1) * panel..];
+    Rows { values, ..right }.check(depth, V * F::LANES);
 
-    let mut sums = [[isa.splat(0.0); V]; R];
-    if add {
-        for (r, sums) in sums.iter_mut().enumerate() {
-            for (v, sum) in sums.iter_mut().enumerate() {
-                // SAFETY: within the tile.
-                *sum = unsafe { isa.load(place(r, v)) };
-            }
-        }
-    }
     let starts: [*const f32; R] = std::array::from_fn(|r| left.values.as_ptr().wrapping_add(r * left.stride));
-    let step = |k: usize, sums: &mut [[F::Vector; V]; R]| {
-        let values = right.values.as_ptr().wrapping_add(k * right.stride);
-        // SAFETY: `check` has seen that row `k` holds them.
-        let values: [F::Vector; V] = std::array::from_fn(|v| unsafe { isa.load(values.add(v * F::LANES)) });
-        for (start, sums) in starts.iter().zip(sums) {
-            // SAFETY: `check` has seen that each row has `depth` floats, `left_step` apart.
-            let weight = isa.splat(unsafe { *start.add(k * left_step) });
-            for (sum, value) in sums.iter_mut().zip(values) {
-                *sum = isa.multiply_add(weight, value, *sum);
+    for index in 0..panels {
+        let values = right.values.as_ptr().wrapping_add(index * panel);
+        let output = output.wrapping_add(index * V * F::LANES);
+        let place = |r: usize, v: usize| output.wrapping_add(r * stride + v * F::LANES);
+        let mut sums = [[isa.splat(0.0); V]; R];
+        if add {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: within the tile.
+                    *sum = unsafe { isa.load(place(r, v)) };
+                }
             }
         }
-    };
-    for k in 0..depth {
-        step(k, &mut sums);
-    }
-    // As an array, for a loop of a known length, without which the sums are kept in memory.
-    if let Some(Finish { affine, limits }) = finish
-        && let Some(affine) = affine.first_chunk::<R>()
-    {
-        let [low, high] = limits.map(|limit| isa.splat(limit));
-        for (&[scale, offset], sums) in affine.iter().zip(&mut sums) {
-            let [scale, offset] = [isa.splat(scale), isa.splat(offset)];
-            for sum in sums {
-                *sum = isa.clamp(isa.multiply_add(*sum, scale, offset), low, high);
+        let step = |k: usize, sums: &mut [[F::Vector; V]; R]| {
+            let values = values.wrapping_add(k * right.stride);
+            // SAFETY: `check` has seen that row `k` of the last panel holds them.
+            let values: [F::Vector; V] =
+                std::array::from_fn(|v| unsafe { isa.load(values.add(v * F::LANES)) });
+            for (start, sums) in starts.iter().zip(sums) {
+                // SAFETY: `check` has seen that each row has `depth` floats, `left_step` apart.
+                let weight = isa.splat(unsafe { *start.add(k * left_step) });
+                for (sum, value) in sums.iter_mut().zip(values) {
+                    *sum = isa.multiply_add(weight, value, *sum);
+                }
+            }
+        };
+        for k in 0..depth {
+            step(k, &mut sums);
+        }
+        // As an array, for a loop of a known length, without which the sums are kept in memory.
+        if let Some(Finish { affine, limits }) = finish
+            && let Some(affine) = affine.first_chunk::<R>()
+        {
+            let [low, high] = limits.map(|limit| isa.splat(limit));
+            for (&[scale, offset], sums) in affine.iter().zip(&mut sums) {
+                let [scale, offset] = [isa.splat(scale), isa.splat(offset)];
+                for sum in sums {
+                    *sum = isa.clamp(isa.multiply_add(*sum, scale, offset), low, high);
+                }
             }
         }
-    }
-    for (r, sums) in sums.iter().enumerate() {
-        for (v, &sum) in sums.iter().enumerate() {
-            // SAFETY: within the tile.
-            unsafe { isa.store(place(r, v), sum) };
+        for (r, sums) in sums.iter().enumerate() {
+            for (v, &sum) in sums.iter().enumerate() {
+                // SAFETY: within the tile.
+                unsafe { isa.store(place(r, v), sum) };
+            }
         }
     }
 }

@@ -189,6 +189,8 @@ impl Task<'_> {
                         left: Rows { values: weights.values, stride: 1 },
                         left_step: weights.stride,
                         right: values,
+                        panel: 0,
+                        panels: 1,
                         depth: self.geometry.in_channels,
                         add: false,
                         finish: None,
