@@ -11,7 +11,7 @@ use crate::float::{COST, Epilogue};
 use crate::gemm::OutputRows;
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, Pass, isa};
-use crate::kernels::float::{DOT_ROWS, FloatTile, ProductTile, Rows, dot_tile, multiply_tile};
+use crate::kernels::float::{DOT_ROWS, FloatTile, ProductTile, Rows, dot_tile, multiply_tile, prefetch};
 use crate::threads::{for_each_index, threads_for};
 
 /// Pixels of a tile. With [`DEPTH`], so many that the windows fit into a second-level cache.
@@ -120,21 +120,29 @@ impl Task<'_> {
             let (planes, pixels) = (self.planes, self.pixels.clone());
             self.windows.gather::<N>(self.isa, self.geometry, self.phases, planes, piece.clone(), pixels);
             let part = piece.start * taps..piece.end * taps;
-            // A single pixel, as images of 7x7 have one, would leave most of a vector empty.
-            let whole = self.pixels.len() - usize::from(self.pixels.len() % N == 1);
-            self.multiply::<N>(part.clone(), channels * taps, whole);
-            if whole < self.pixels.len() {
-                self.multiply_single::<N>(part, channels * taps, whole);
-            }
+            self.multiply::<N>(part, channels * taps);
         }
     }
 
-    /// Adds the products of part of the depth to the first `pixels` pixels of the output.
+    /// Adds the products of part of the depth, whose windows have been gathered, to the output.
     #[inline(always)]
-    fn multiply<const N: usize>(&mut self, part: Range<usize>, depth: usize, pixels: usize) {
+    fn multiply<const N: usize>(&mut self, part: Range<usize>, depth: usize) {
         let size = FloatTile::of(self.isa);
+        let pixels = self.pixels.len();
+        let whole = pixels / N * N;
+        // A single pixel, as images of 7x7 have one, would leave most of a vector empty.
+        let is_single = pixels - whole == 1;
+        if is_single {
+            self.windows.take_single::<N>(whole / N);
+        }
         for channel in self.channels.clone().step_by(size.rows) {
             let channels = channel..(channel + size.rows).min(self.channels.end);
+            // The weights of the next tiles, if they are not in the cache already: reading them takes longer than multiplying.
+            if self.pixels.start == 0 {
+                for channel in channels.end..(channels.end + size.rows).min(self.channels.end) {
+                    prefetch(&self.weight[channel * depth..][part.clone()]);
+                }
+            }
             let first = channel - self.channels.start;
             let rows = first..first + channels.len();
             let tile = ProductTile {
@@ -142,37 +150,34 @@ impl Task<'_> {
                 left_step: 1,
                 right: self.windows.panels_from::<N>(0),
                 panel: self.windows.panel_len(),
-                panels: pixels / N,
+                panels: whole / N,
                 depth: part.len(),
                 add: part.start > 0,
-                finish: (part.end == depth).then(|| self.epilogue.of(channels)),
+                finish: (part.end == depth).then(|| self.epilogue.of(channels.clone())),
             };
-            let whole = pixels / N * N;
             if whole > 0 {
                 let (start, stride) = self.output.part(rows.clone(), 0..whole).as_mut_ptr();
                 // SAFETY: the part is the tiles.
                 unsafe { multiply_tile(self.isa, [rows.len(), N / size.lanes], &tile, start.cast(), stride) };
             }
-            if whole < pixels {
-                let right = self.windows.panels_from::<N>(pixels / N);
-                multiply_into(
-                    self.isa,
-                    &ProductTile { right, panels: 1, ..tile },
-                    self.output.part(rows, whole..pixels),
-                );
+            if is_single {
+                self.multiply_single(channels, &part, depth);
+            } else if whole < pixels {
+                let tile = ProductTile { right: self.windows.panels_from::<N>(whole / N), panels: 1, ..tile };
+                multiply_into(self.isa, &tile, self.output.part(rows, whole..pixels));
             }
         }
     }
 
-    /// Adds the products of part of the depth to pixel `pixel` of the output, the first one of a panel, as dot products.
+    /// Adds the products of part of the depth to the last pixel of some channels, as dot products.
     #[inline(always)]
-    fn multiply_single<const N: usize>(&mut self, part: Range<usize>, depth: usize, pixel: usize) {
-        let window = self.windows.first_of_panel::<N>(pixel / N);
-        let mut channel = self.channels.start;
-        while channel < self.channels.end {
-            let rows = if self.channels.end - channel < DOT_ROWS { 1 } else { DOT_ROWS };
+    fn multiply_single(&mut self, channels: Range<usize>, part: &Range<usize>, depth: usize) {
+        let window = Rows { values: self.windows.single(), stride: part.len() };
+        let pixel = self.pixels.len() - 1;
+        let mut channel = channels.start;
+        while channel < channels.end {
+            let rows = if channels.end - channel < DOT_ROWS { 1 } else { DOT_ROWS };
             let weights = Rows { values: &self.weight[channel * depth + part.start..], stride: depth };
-            let window = Rows { values: window, stride: part.len() };
             let dots = dot_tile(self.isa, [rows, 1], weights, window, part.len());
             let finish = self.epilogue.of(channel..channel + rows);
             for (r, [dot, ..]) in dots.iter().enumerate().take(rows) {

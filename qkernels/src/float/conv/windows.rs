@@ -87,12 +87,17 @@ impl Windows {
         }
     }
 
-    /// The window of the first pixel of the panel `index`, side by side.
+    /// Takes the window of the first pixel of the panel `index` for [`single`](Self::single).
     #[inline(always)]
-    pub(super) fn first_of_panel<const N: usize>(&mut self, index: usize) -> &[f32] {
+    pub(super) fn take_single<const N: usize>(&mut self, index: usize) {
         let panel = &self.panels[index * self.panel..][..self.panel - N];
         self.single.clear();
         self.single.extend(panel.as_chunks::<N>().0.iter().map(|row| row[0]));
+    }
+
+    /// The values of one window, side by side.
+    #[inline(always)]
+    pub(super) fn single(&self) -> &[f32] {
         &self.single
     }
 
