@@ -35,7 +35,7 @@ pub(crate) fn sum_taps(isa: Isa, taps: &Taps<'_>, width: usize, output: &mut [Ma
     let lanes = FloatTile::of(isa).lanes;
     let mut x = 0;
     while x < width {
-        let vectors = if width - x < 2 * lanes { 1 } else { 2 };
+        let vectors = if width - x <= lanes { 1 } else { 2 };
         // The last strip ends where the row ends, if that is as long.
         let start = x.min(width.saturating_sub(vectors * lanes));
         let output = &mut output[start..];
@@ -72,83 +72,96 @@ pub(in crate::kernels) unsafe fn sum_strip_sized<F: FloatVector, const V: usize>
 ) {
     let finish = VectorFinish::new(isa, &taps.finish);
     let first = taps.values[start..].as_ptr();
-    // SAFETY: the caller answers for it.
+    let Taps { row_len, offsets, .. } = *taps;
+    // SAFETY: the caller answers for the windows, here and below.
     unsafe {
-        // The filter stays in registers.
-        if let ([&[top, middle, bottom], &[left, center, right]], Some(filter)) =
-            (taps.offsets, taps.filter.first_chunk::<9>())
-        {
-            let offsets = [&[top, middle, bottom][..], &[left, center, right]];
-            let filter = filter.map(|weight| isa.splat(weight)).into_iter();
-            Strip { first, row_len: taps.row_len, offsets, filter }.sum::<F, V>(isa, &finish, width, output);
-        } else {
-            let filter = taps.filter.iter().map(|&weight| isa.splat(weight));
-            let offsets = taps.offsets;
-            Strip { first, row_len: taps.row_len, offsets, filter }.sum::<F, V>(isa, &finish, width, output);
+        match (offsets, taps.filter.first_chunk::<9>()) {
+            // The filter stays in registers.
+            ([&[top, middle, bottom], &[left, center, right]], Some(filter)) => {
+                let filter = filter.map(|weight| isa.splat(weight));
+                if [middle, bottom] == [top + row_len, top + 2 * row_len] {
+                    let columns = [left, center, right];
+                    let first = first.wrapping_add(top);
+                    let windows = Overlapping::<F, V>::new(isa, first, row_len, columns, filter);
+                    store_sums(isa, windows, &finish, width, output);
+                } else {
+                    let offsets = [&[top, middle, bottom][..], &[left, center, right]];
+                    let windows = Separate { first, row_len, offsets, filter: filter.into_iter() };
+                    store_sums::<F, V>(isa, windows, &finish, width, output);
+                }
+            }
+            _ => {
+                let filter = taps.filter.iter().map(|&weight| isa.splat(weight));
+                store_sums::<F, V>(isa, Separate { first, row_len, offsets, filter }, &finish, width, output);
+            }
         }
     }
 }
 
+/// Sets `V` vectors, or so many values as there are, every `width` values. If a row is shorter, what lies beyond its
+/// end is overwritten by the next one.
+///
+/// # Safety
+/// There are windows for all rows.
+#[inline(always)]
+unsafe fn store_sums<F: FloatVector, const V: usize>(
+    isa: F,
+    mut windows: impl Windows<F, V>,
+    finish: &VectorFinish<F>,
+    width: usize,
+    output: &mut [MaybeUninit<f32>],
+) {
+    let len = V * F::LANES;
+    let rows = output.len().div_ceil(width);
+    let whole = if output.len() < len { 0 } else { (output.len() - len) / width + 1 };
+    for y in 0..whole {
+        // SAFETY: the caller answers for the window; behind the first of the row there is place for all values.
+        unsafe {
+            let sums = windows.next(isa).map(|sum| finish.apply(isa, sum));
+            store(isa, sums, output.as_mut_ptr().wrapping_add(y * width).cast());
+        }
+    }
+    for y in whole..rows {
+        let mut row = [MaybeUninit::uninit(); FloatTile::MOST_COLUMNS];
+        // SAFETY: the caller answers for the window; no strip is wider than the row.
+        unsafe {
+            let sums = windows.next(isa).map(|sum| finish.apply(isa, sum));
+            store(isa, sums, row.as_mut_ptr().cast());
+        }
+        let output = &mut output[y * width..];
+        let len = output.len();
+        output.copy_from_slice(&row[..len]);
+    }
+}
+
 /// A column of windows, each a row below the one before.
-struct Strip<'a, W> {
+trait Windows<F: FloatVector, const V: usize> {
+    /// The sums of the next one.
+    ///
+    /// # Safety
+    /// `V` vectors can be read from what each tap sees in it.
+    unsafe fn next(&mut self, isa: F) -> [F::Vector; V];
+}
+
+/// One after the other.
+struct Separate<'a, W> {
     first: *const f32,
     row_len: usize,
     offsets: [&'a [usize]; 2],
     filter: W,
 }
 
-impl<W: Iterator<Item: Copy> + Clone> Strip<'_, W> {
-    /// Sets `V` vectors, or so many values as there are, every `width` values. If a row is shorter, what lies beyond its
-    /// end is overwritten by the next one.
-    ///
-    /// # Safety
-    /// `V` vectors can be read from what each tap sees in these windows.
+impl<F: FloatVector, W: Iterator<Item = F::Vector> + Clone, const V: usize> Windows<F, V>
+    for Separate<'_, W>
+{
     #[inline(always)]
-    unsafe fn sum<F: FloatVector<Vector = W::Item>, const V: usize>(
-        &self,
-        isa: F,
-        finish: &VectorFinish<F>,
-        width: usize,
-        output: &mut [MaybeUninit<f32>],
-    ) {
-        let len = V * F::LANES;
-        let rows = output.len().div_ceil(width);
-        let whole = if output.len() < len { 0 } else { (output.len() - len) / width + 1 };
-        let mut window = self.first;
-        for y in 0..whole {
-            // SAFETY: the caller answers for the window; behind the first of the row there is place for all values.
-            unsafe {
-                let to = output.as_mut_ptr().wrapping_add(y * width).cast();
-                store(isa, self.sums::<F, V>(isa, window, finish), to);
-            }
-            window = window.wrapping_add(self.row_len);
-        }
-        for y in whole..rows {
-            let mut row = [MaybeUninit::uninit(); FloatTile::MOST_COLUMNS];
-            // SAFETY: as above.
-            unsafe { store(isa, self.sums::<F, V>(isa, window, finish), row.as_mut_ptr().cast()) };
-            let output = &mut output[y * width..];
-            let len = output.len();
-            output.copy_from_slice(&row[..len]);
-            window = window.wrapping_add(self.row_len);
-        }
-    }
-
-    /// # Safety
-    /// `V` vectors can be read from what each tap sees in this window.
-    #[inline(always)]
-    unsafe fn sums<F: FloatVector<Vector = W::Item>, const V: usize>(
-        &self,
-        isa: F,
-        window: *const f32,
-        finish: &VectorFinish<F>,
-    ) -> [F::Vector; V] {
+    unsafe fn next(&mut self, isa: F) -> [F::Vector; V] {
         // In two parts that take turns, so that a product does not wait for the one before it.
         let [mut part, mut other] = [[isa.splat(0.0); V]; 2];
         let mut filter = self.filter.clone();
         for row in self.offsets[0] {
             for (column, weight) in self.offsets[1].iter().zip(&mut filter) {
-                let seen = window.wrapping_add(row + column);
+                let seen = self.first.wrapping_add(row + column);
                 for (v, sum) in part.iter_mut().enumerate() {
                     // SAFETY: the caller answers for it.
                     let values = unsafe { isa.load(seen.wrapping_add(v * F::LANES)) };
@@ -157,7 +170,61 @@ impl<W: Iterator<Item: Copy> + Clone> Strip<'_, W> {
                 std::mem::swap(&mut part, &mut other);
             }
         }
-        std::array::from_fn(|v| finish.apply(isa, isa.add(part[v], other[v])))
+        self.first = self.first.wrapping_add(self.row_len);
+        std::array::from_fn(|v| isa.add(part[v], other[v]))
+    }
+}
+
+/// Of 3x3 filters whose rows see neighbouring rows: each of these is read once, for the three windows that see it.
+struct Overlapping<F: FloatVector, const V: usize> {
+    row: *const f32,
+    row_len: usize,
+    columns: [usize; 3],
+    filter: [F::Vector; 9],
+    /// The sums of the window that has seen its first row, and of the one that has seen two.
+    under_way: [[F::Vector; V]; 2],
+}
+
+impl<F: FloatVector, const V: usize> Overlapping<F, V> {
+    /// # Safety
+    /// As of [`next`](Windows::next), for the first two rows.
+    #[inline(always)]
+    unsafe fn new(
+        isa: F,
+        row: *const f32,
+        row_len: usize,
+        columns: [usize; 3],
+        filter: [F::Vector; 9],
+    ) -> Self {
+        let under_way = [[isa.splat(0.0); V]; 2];
+        let mut windows = Self { row, row_len, columns, filter, under_way };
+        for _ in 0..2 {
+            // SAFETY: the caller answers for the rows.
+            unsafe { windows.next(isa) };
+        }
+        windows
+    }
+}
+
+impl<F: FloatVector, const V: usize> Windows<F, V> for Overlapping<F, V> {
+    /// Those of the window that the next row is the last of.
+    #[inline(always)]
+    unsafe fn next(&mut self, isa: F) -> [F::Vector; V] {
+        let [first, second] = self.under_way;
+        let mut sums = [[isa.splat(0.0); V], first, second];
+        for (x, &column) in self.columns.iter().enumerate() {
+            for v in 0..V {
+                // SAFETY: the caller answers for it.
+                let values = unsafe { isa.load(self.row.wrapping_add(column + v * F::LANES)) };
+                for (y, sums) in sums.iter_mut().enumerate() {
+                    sums[v] = isa.multiply_add(self.filter[3 * y + x], values, sums[v]);
+                }
+            }
+        }
+        let [first, second, last] = sums;
+        self.under_way = [first, second];
+        self.row = self.row.wrapping_add(self.row_len);
+        last
     }
 }
 
