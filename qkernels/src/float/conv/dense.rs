@@ -43,11 +43,16 @@ pub(super) fn convolve(
     let out_channels = geometry.out_channels / geometry.groups;
     let image = input.len() / (geometry.batch * geometry.groups);
     let products = geometry.batch * geometry.groups;
-    let tile = pixels.div_ceil(pixels.div_ceil(PIXELS)).next_multiple_of(size.columns());
-    let tiles = pixels.div_ceil(tile);
     let threads = threads_for(geometry.work().saturating_mul(COST));
+    let tiles = match pixels.div_ceil(PIXELS) {
+        1 => 1,
+        tiles => tiles.next_multiple_of(threads),
+    };
+    let tile = pixels.div_ceil(tiles).next_multiple_of(size.columns());
+    let tiles = pixels.div_ceil(tile);
     // All output channels are a task, unless that leaves threads idle.
-    let blocks = if products * tiles < 4 * threads { threads } else { 1 };
+    let tasks = products * tiles;
+    let blocks = if tasks.is_multiple_of(threads) || tasks >= 4 * threads { 1 } else { threads };
     let block = out_channels.div_ceil(blocks).next_multiple_of(size.rows);
     let blocks = out_channels.div_ceil(block);
 
