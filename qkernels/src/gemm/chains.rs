@@ -134,31 +134,34 @@ impl FindChains<'_> {
 #[inline(always)]
 fn pair(first: u32, quads: &[PanelQuad], chains: &mut Chains) {
     let mut halves = [[0; 2 * SUMS]; WINDOW];
-    // How large each quad is, and where.
-    let mut left = [(0, 0); WINDOW];
+    // How large each quad is, and where, in one number: so they are sorted fast.
+    let mut left = [0; WINDOW];
     for (index, (quad, halves)) in quads.iter().zip(&mut halves).enumerate() {
         *halves = halves_of_sums(quad);
-        left[index] = (halves.iter().map(|&half| u16::from(half)).sum::<u16>(), index as u8);
+        let size: u32 = halves.iter().map(|&half| u32::from(half)).sum();
+        left[index] = size * WINDOW as u32 + index as u32;
     }
+    let index = |key: u32| key as usize % WINDOW;
     // Halves of weights of one sign, of which twice as many times the activation are in `i16`.
     let most_halves = (i16::MAX / i16::from(chains.most_activation) / 2) as u8;
-    let offset = |index: u8| (first + u32::from(index)) * QUAD as u32;
+    let offset = |index: usize| (first + index as u32) * QUAD as u32;
     let mut left = &mut left[..quads.len()];
     left.sort_unstable();
-    while let Some((&mut (_, index), others)) = left.split_last_mut() {
-        let of = |index: u8| &halves[usize::from(index)];
-        match others.iter().position(|&(_, other)| fit(of(index), of(other), most_halves)) {
+    while let Some((&mut largest, others)) = left.split_last_mut() {
+        let of = |key: u32| &halves[index(key)];
+        match others.iter().position(|&other| fit(of(largest), of(other), most_halves)) {
             Some(partner) => {
-                let other = others[partner].1;
-                let pair = [index.min(other), index.max(other)];
+                let other = others[partner];
+                let [a, b] = [index(largest), index(other)];
+                let pair = [a.min(b), a.max(b)];
                 chains.pairs.push(pair.map(offset));
-                chains.pair_weights.push(pair.map(|index| quads[usize::from(index)]));
+                chains.pair_weights.push(pair.map(|index| quads[index]));
                 others.copy_within(..partner, 1);
                 left = &mut others[1..];
             }
             None => {
-                chains.singles.push(offset(index));
-                chains.single_weights.push(quads[usize::from(index)]);
+                chains.singles.push(offset(index(largest)));
+                chains.single_weights.push(quads[index(largest)]);
                 left = others;
             }
         }
