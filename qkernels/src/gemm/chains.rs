@@ -1,8 +1,9 @@
 //! Quads whose products may be added up in 16 bits before they are widened, two at a time.
 //!
 //! `vpmaddubsw` leaves sums of two products in 16 bits. Activations that leave their highest bit unused, as those of
-//! `reduce_range` nearly do, leave room there for the products of another quad, unless many weights of one sign are large.
-//! They seldom are in both of two quads, if large ones are paired with small ones: nearly every quad finds a partner.
+//! `reduce_range` nearly do, leave room there for the products of another quad, unless many weights of one sign are
+//! large. They seldom are in both of two quads, if large ones are paired with small ones: nearly every quad finds a
+//! partner.
 
 use std::array::from_fn;
 use std::ops::Range;

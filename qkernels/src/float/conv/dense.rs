@@ -142,7 +142,8 @@ impl Task<'_> {
         }
         for channel in self.channels.clone().step_by(size.rows) {
             let channels = channel..(channel + size.rows).min(self.channels.end);
-            // The weights of the next tiles, if they are not in the cache already: reading them takes longer than multiplying.
+            // The weights of the next tiles, unless they are in the cache already: reading them takes longer than
+            // multiplying.
             if self.pixels.start == 0 {
                 for channel in channels.end..(channels.end + size.rows).min(self.channels.end) {
                     prefetch(&self.weight[channel * depth..][part.clone()]);
