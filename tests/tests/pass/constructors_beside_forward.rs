@@ -30,7 +30,8 @@ impl Mlp {
     }
 }
 
-fn main() -> qcore::Result<()> {
+#[test]
+fn compiles_and_runs() -> qcore::Result<()> {
     let model = Mlp::new(4, 3);
     assert_eq!(model.clone().classes(&Tensor::zeros(&[2, 4]))?, 3);
     assert_eq!(Mlp::FUSIONS, [["fc1", "relu"]]);

@@ -58,7 +58,8 @@ impl ResNet {
     }
 }
 
-fn main() -> qcore::Result<()> {
+#[test]
+fn compiles_and_runs() -> qcore::Result<()> {
     let model = ResNet {
         conv1: Conv2d::new(3, 4, 3).padding(1),
         bn1: BatchNorm2d::new(4),

@@ -1,33 +1,24 @@
 use qcore::prelude::*;
 
 #[quantizable]
-struct Conv2D {
-    inner: Linear,
-}
-
-#[quantizable]
-impl Conv2D {
-    fn forward(&self, x: Tensor) -> Tensor {
-        self.inner(x)
-    }
-}
-
-#[quantizable]
 struct Net {
     fc: Linear,
-    #[quantizable(model)]
-    conv: Conv2D,
+    scale: f32,
+    count: usize,
 }
 
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        self.conv(self.fc(x))
+        let y = 2.0 * self.fc(x) + 1;
+        let z = 1.0 - y * self.scale;
+        -(z / 2.0) - x * (self.count as f32)
     }
 }
 
-fn main() -> qcore::Result<()> {
-    let model = Net { fc: Linear::new(4, 4), conv: Conv2D { inner: Linear::new(4, 4) } };
+#[test]
+fn compiles_and_runs() -> qcore::Result<()> {
+    let model = Net { fc: Linear::new(4, 4), scale: 0.5, count: 2 };
     let x = Tensor::zeros(&[2, 4]);
     assert_eq!(model.forward(&x)?.shape(), [2, 4]);
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;

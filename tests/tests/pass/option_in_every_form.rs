@@ -25,7 +25,8 @@ impl Net {
     }
 }
 
-fn main() -> qcore::Result<()> {
+#[test]
+fn compiles_and_runs() -> qcore::Result<()> {
     let model = Net { fc: Linear::new(4, 4), first: Some(Linear::new(4, 4)), second: None };
     let x = Tensor::zeros(&[2, 4]);
     assert_eq!(model.forward(&x)?.shape(), [2, 4]);

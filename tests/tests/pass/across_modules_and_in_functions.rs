@@ -27,7 +27,7 @@ impl parts::Block {
 }
 
 #[quantizable]
-impl crate::parts::deeper::Act {
+impl crate::across_modules_and_in_functions::parts::deeper::Act {
     pub(crate) fn forward(&self, x: Tensor) -> Tensor {
         self.act(x)
     }
@@ -51,7 +51,8 @@ macro_rules! model {
 
 model!(Made { inside: Linear });
 
-fn main() -> qcore::Result<()> {
+#[test]
+fn compiles_and_runs() -> qcore::Result<()> {
     #[quantizable]
     struct Local {
         block: parts::Block,

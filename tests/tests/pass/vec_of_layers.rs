@@ -3,20 +3,29 @@ use qcore::prelude::*;
 #[quantizable]
 struct Net {
     fc: Linear,
-    body: Sequential<(Linear, Sequential<(Linear, ReLU)>)>,
+    layers: Vec<Sequential<(Linear, ReLU)>>,
+    stages: Vec<Vec<Linear>>,
 }
 
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        self.fc(self.body(x))
+        let mut x = self.layers(x);
+        for stage in &self.stages {
+            for layer in stage {
+                x = layer(x) + x;
+            }
+        }
+        self.fc(x)
     }
 }
 
-fn main() -> qcore::Result<()> {
+#[test]
+fn compiles_and_runs() -> qcore::Result<()> {
     let model = Net {
         fc: Linear::new(4, 4),
-        body: Sequential((Linear::new(4, 4), Sequential((Linear::new(4, 4), ReLU)))),
+        layers: vec![Sequential((Linear::new(4, 4), ReLU))],
+        stages: vec![vec![Linear::new(4, 4)], vec![]],
     };
     let x = Tensor::zeros(&[2, 4]);
     assert_eq!(model.forward(&x)?.shape(), [2, 4]);

@@ -28,7 +28,8 @@ impl Net {
     }
 }
 
-fn main() -> qcore::Result<()> {
+#[test]
+fn compiles_and_runs() -> qcore::Result<()> {
     let x = Tensor::zeros(&[2, 4]);
     let pair = Pair { left: Linear::new(4, 4), right: Linear::new(4, 4) };
     let (sum, right) = pair.forward(&x, &x)?;

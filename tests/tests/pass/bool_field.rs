@@ -3,19 +3,23 @@ use qcore::prelude::*;
 #[quantizable]
 struct Net {
     fc: Linear,
-    #[quantizable(unused)]
-    auxiliary: Linear,
+    residual: bool,
 }
 
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        self.fc(x)
+        let mut y = self.fc(x);
+        if self.residual {
+            y = y + x;
+        }
+        if !self.residual { relu(y) } else { y }
     }
 }
 
-fn main() -> qcore::Result<()> {
-    let model = Net { fc: Linear::new(4, 4), auxiliary: Linear::new(4, 2) };
+#[test]
+fn compiles_and_runs() -> qcore::Result<()> {
+    let model = Net { fc: Linear::new(4, 4), residual: true };
     let x = Tensor::zeros(&[2, 4]);
     assert_eq!(model.forward(&x)?.shape(), [2, 4]);
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;

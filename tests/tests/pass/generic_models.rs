@@ -25,7 +25,8 @@ impl<B> Net<B> {
     }
 }
 
-fn main() -> qcore::Result<()> {
+#[test]
+fn compiles_and_runs() -> qcore::Result<()> {
     let model = Net { fc: Linear::new(4, 4), body: Head::<3> { fc: Linear::new(4, 3) } };
     let x = Tensor::zeros(&[2, 4]);
     assert_eq!(model.forward(&x)?.shape(), [2, 3]);

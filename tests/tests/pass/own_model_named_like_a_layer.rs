@@ -1,24 +1,34 @@
 use qcore::prelude::*;
 
 #[quantizable]
+struct Conv2D {
+    inner: Linear,
+}
+
+#[quantizable]
+impl Conv2D {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.inner(x)
+    }
+}
+
+#[quantizable]
 struct Net {
     fc: Linear,
-    residual: bool,
+    #[quantizable(model)]
+    conv: Conv2D,
 }
 
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        let mut y = self.fc(x);
-        if self.residual {
-            y = y + x;
-        }
-        if !self.residual { relu(y) } else { y }
+        self.conv(self.fc(x))
     }
 }
 
-fn main() -> qcore::Result<()> {
-    let model = Net { fc: Linear::new(4, 4), residual: true };
+#[test]
+fn compiles_and_runs() -> qcore::Result<()> {
+    let model = Net { fc: Linear::new(4, 4), conv: Conv2D { inner: Linear::new(4, 4) } };
     let x = Tensor::zeros(&[2, 4]);
     assert_eq!(model.forward(&x)?.shape(), [2, 4]);
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
