@@ -28,6 +28,7 @@ impl<T: Copy + Default> AlignedBuffer<T> {
     }
 
     /// Bytes it takes.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn byte_len(&self) -> usize {
         size_of_val(self.0.as_slice())
     }

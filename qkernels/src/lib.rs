@@ -18,7 +18,6 @@
 //! which is what PyTorch users hold. [`quantize_nchw_to_nhwc`](quantize::quantize_nchw_to_nhwc) and
 //! [`dequantize_nhwc_to_nchw`](quantize::dequantize_nhwc_to_nchw) cross the border in one pass.
 
-#[cfg(target_arch = "x86_64")]
 mod aligned;
 mod blocks;
 mod error;

@@ -1,50 +1,50 @@
 //! What a core can multiply at most, measured: the yardstick for kernels.
 
-use std::hint::black_box;
-use std::time::{Duration, Instant};
-
 use crate::isa::Isa;
-
-/// Independent chains of multiplications: more than two a cycle of latency five need, and no more than fit into 16
-/// registers.
-const CHAINS: usize = 12;
-
-/// Multiplications of each chain in one measurement, a few dozen microseconds.
-const LENGTH: usize = 1 << 14;
 
 /// How many 8-bit multiply-accumulates a second one core does with nothing but the instruction that the kernels of `isa`
 /// multiply with, on registers: the best of many short measurements in 20 ms. `None` without such an instruction.
 pub fn multiply_accumulates_per_second(isa: Isa) -> Option<f64> {
-    #[cfg(target_arch = "x86_64")]
-    return x86_64::chains(isa).map(|(products, run)| (products * CHAINS * LENGTH) as f64 / best(run));
-    #[cfg(not(target_arch = "x86_64"))]
-    {
-        let _ = isa;
-        None
+    match isa {
+        Isa::Scalar => None,
+        #[cfg(target_arch = "x86_64")]
+        _ => x86_64::multiply_accumulates_per_second(isa),
     }
-}
-
-/// The shortest time of `run`, in seconds.
-fn best(run: impl Fn()) -> f64 {
-    let begin = Instant::now();
-    let mut best = Duration::MAX;
-    while begin.elapsed() < Duration::from_millis(20) {
-        let start = Instant::now();
-        run();
-        best = best.min(start.elapsed());
-    }
-    best.as_secs_f64()
 }
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64 {
     use std::arch::x86_64::*;
+    use std::hint::black_box;
+    use std::time::{Duration, Instant};
 
-    use super::{CHAINS, LENGTH, black_box};
     use crate::isa::Isa;
 
+    /// Independent chains of multiplications: more than two a cycle of latency five need, and no more than fit into 16
+    /// registers.
+    const CHAINS: usize = 12;
+
+    /// Multiplications of each chain in one measurement, a few dozen microseconds.
+    const LENGTH: usize = 1 << 14;
+
+    pub(super) fn multiply_accumulates_per_second(isa: Isa) -> Option<f64> {
+        chains(isa).map(|(products, run)| (products * CHAINS * LENGTH) as f64 / best(run))
+    }
+
+    /// The shortest time of `run`, in seconds.
+    fn best(run: impl Fn()) -> f64 {
+        let begin = Instant::now();
+        let mut best = Duration::MAX;
+        while begin.elapsed() < Duration::from_millis(20) {
+            let start = Instant::now();
+            run();
+            best = best.min(start.elapsed());
+        }
+        best.as_secs_f64()
+    }
+
     /// How many products one instruction adds up, and what runs all chains once.
-    pub(super) fn chains(isa: Isa) -> Option<(usize, fn())> {
+    fn chains(isa: Isa) -> Option<(usize, fn())> {
         match isa {
             Isa::Scalar => None,
             // SAFETY: the token exists only where AVX2 was detected; so below.

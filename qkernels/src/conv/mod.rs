@@ -120,6 +120,7 @@ impl PackedConv2d {
     /// in use.
     pub fn kernel(&self, geometry: &Conv2dGeometry) -> String {
         let isa = isa();
+        let _ = geometry;
         match &self.filters {
             #[cfg(target_arch = "x86_64")]
             Filters::Grouped(_) if winograd::is_faster(isa, geometry).is_some() => {

@@ -1,6 +1,7 @@
 //! What becomes of the sums: kept, or requantized to bytes while they are in cache.
 
 use super::output::OutputRows;
+#[cfg(target_arch = "x86_64")]
 use super::pack::PANEL;
 use crate::conv::{Addend, Residual};
 use crate::error::{Error, Result};
@@ -88,6 +89,10 @@ pub(crate) struct Requantize<'a> {
     pub(crate) requantization: &'a Requantization,
     pub(crate) addition: Addition<'a>,
     /// What is rounded last is no larger in magnitude.
+    #[cfg_attr(
+        not(target_arch = "x86_64"),
+        expect(dead_code, reason = "the definition does not ask whether all fits into integers")
+    )]
     largest: f32,
 }
 
@@ -137,6 +142,7 @@ impl<'a> Requantize<'a> {
 
     /// Whether all that is rounded fits into integers: for all sums, if the multipliers of a layer are less than a
     /// half, as those of real layers are.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn fits_integers(&self) -> bool {
         // A factor of two is left for zero points and for the rounding of the steps.
         self.largest < 1_073_741_824.0
@@ -148,6 +154,7 @@ impl<'a> Requantize<'a> {
     }
 
     /// The values that are added to some panels.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(crate) fn values_of_panels(&self, panels: &Panels) -> PanelValues<'_> {
         let values = match &self.addition {
@@ -162,6 +169,7 @@ impl<'a> Requantize<'a> {
 }
 
 /// Values that are added to the sums of some panels, in rows.
+#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Copy)]
 pub(crate) struct PanelValues<'a> {
     values: &'a [u8],
@@ -170,6 +178,7 @@ pub(crate) struct PanelValues<'a> {
     whole_rows: usize,
 }
 
+#[cfg(target_arch = "x86_64")]
 impl<'a> PanelValues<'a> {
     #[inline(always)]
     fn new(values: &'a [u8], panels: usize, pitch: usize) -> Self {

@@ -35,11 +35,13 @@ use crate::threads::for_each_index;
 
 use block::{Block, Scratch};
 pub(crate) use chains::Chains;
-pub(crate) use epilogue::{Addition, Epilogue, KeepSums, Panels, Requantize, Tiles};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use epilogue::Addition;
+pub(crate) use epilogue::{Epilogue, KeepSums, Panels, Requantize, Tiles};
 pub(crate) use output::OutputRows;
-pub(crate) use pack::{
-    PANEL, PackedMatrix, PanelColumns, PanelQuad, QUAD, Runs, check_sum, weight_zero_point,
-};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use pack::PanelColumns;
+pub(crate) use pack::{PANEL, PackedMatrix, PanelQuad, QUAD, Runs, check_sum, weight_zero_point};
 pub(crate) use rows::{LocatedRows, Rows, RunTable};
 pub(crate) use saturation::{LargeQuad, PairBounds};
 use split::Split;

@@ -155,6 +155,7 @@ impl<'a> LocatedRows<'a> {
     }
 
     /// The runs that are [`used`](Self::used), and where they begin in `R` rows.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(crate) fn used_starts<const R: usize>(
         &self,

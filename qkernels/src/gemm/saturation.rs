@@ -47,6 +47,7 @@ impl PairBounds {
     }
 
     /// The weights of a pair that saturates if any does, with either of its activations the larger one.
+    #[cfg(target_arch = "x86_64")]
     pub(crate) fn worst_pairs(self) -> [[i8; 2]; 2] {
         let [single, second] = [self.single, self.second()].map(|w| 0_i8.wrapping_sub_unsigned(w));
         [[single, second], [second, single]]

@@ -6,11 +6,14 @@
 
 use std::ops::Range;
 
-use crate::gemm::{Chains, LocatedRows, PANEL, PanelQuad, QUAD};
+#[cfg(target_arch = "x86_64")]
+use crate::gemm::PANEL;
+use crate::gemm::{Chains, LocatedRows, PanelQuad, QUAD};
 
 use super::Sums;
 
 /// Vectors of 32-bit sums, and the dot product that adds to them.
+#[cfg(target_arch = "x86_64")]
 pub(super) trait DotProduct: Copy {
     /// [`LANES`](Self::LANES) sums, or four bytes for each of them.
     type Vector: Copy;
@@ -106,11 +109,50 @@ impl<'a> Tile<'a> {
     pub(super) fn initial(&self) -> &'a [Sums] {
         self.initial
     }
+
+    /// [`multiply_tile`](super::multiply_tile) in plain Rust: the definition, which follows the products where they lie.
+    pub(super) fn multiply(&self, sums: &mut [Sums]) {
+        let runs = self.located.runs();
+        for (row, sums) in self.rows().zip(sums.chunks_exact_mut(self.panels())) {
+            sums.copy_from_slice(self.initial());
+            for &run in self.located.used() {
+                let activations = self.located.bytes(run, row).as_chunks().0;
+                if let Products::Chains(chains) = self.products() {
+                    assert_eq!((chains.quads(), sums.len()), (self.quads_of_panel, 1));
+                    let packed_runs = chains.runs() / runs.count;
+                    let chains = chains.of_runs(run * packed_runs..(run + 1) * packed_runs);
+                    let offsets = chains.pairs.as_flattened().iter().chain(chains.singles);
+                    let weights = chains.pair_weights.as_flattened().iter().chain(chains.single_weights);
+                    for (&offset, weights) in offsets.zip(weights) {
+                        let quad = offset as usize / QUAD - run * self.quads_of_run;
+                        add_products(&mut sums[0], &activations[quad], weights);
+                    }
+                } else {
+                    for (sums, weights) in sums.iter_mut().zip(self.weights.chunks(self.quads_of_panel)) {
+                        let weights = &weights[run * self.quads_of_run..];
+                        for (activations, weights) in activations.iter().zip(weights) {
+                            add_products(sums, activations, weights);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Adds the products of four activations with the weights of each column.
+fn add_products(sums: &mut Sums, activations: &[u8; QUAD], weights: &PanelQuad) {
+    for (sum, weights) in sums.iter_mut().zip(weights.0.as_chunks::<QUAD>().0) {
+        for (&activation, &weight) in activations.iter().zip(weights) {
+            *sum = sum.wrapping_add(i32::from(activation) * i32::from(weight));
+        }
+    }
 }
 
 /// [`multiply_tile`](super::multiply_tile) for `R` rows and `V` vectors of columns, whole panels.
 ///
 /// `U` steps of depth go to sums of their own, so that few rows and columns make enough independent sums.
+#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const U: usize>(
     isa: D,
@@ -185,6 +227,68 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
         for (v, total) in total.iter().enumerate() {
             // SAFETY: `R` rows of `V` vectors are `R` rows of whole panels.
             unsafe { isa.store(sums.add((r * V + v) * D::LANES), *total) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gemm::{PANEL, PackedMatrix, Runs};
+    use crate::isa::Isa;
+    use crate::kernels::multiply_tile;
+
+    #[test]
+    fn every_kind_of_products_gives_the_same_sums() {
+        let runs = Runs { count: 3, len: 204 };
+        // Small enough for every instruction set to be exact.
+        let weight = |column: usize, k: usize| ((column * 37 + k * 71) % 81) as i8 - 40;
+        let activation = |row: usize, k: usize| ((row * 89 + k * 57) % 128) as u8;
+        let matrix = PackedMatrix::new(PANEL, runs, &[0], weight).unwrap();
+        let chains = matrix.chains(Isa::Scalar, 0).expect("small weights are in pairs");
+        let bytes: Vec<Vec<u8>> =
+            (0..4).map(|row| (0..runs.depth()).map(|k| activation(row, k)).collect()).collect();
+        let rows: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+        let mut starts = Vec::new();
+        let located = LocatedRows::of_single_runs(&rows, &mut starts);
+        let initial = [std::array::from_fn(|column| column as i32 - 5)];
+        for isa in Isa::available() {
+            for (kind, products) in
+                [Products::Pairs, Products::Parts, Products::Chains(chains)].iter().enumerate()
+            {
+                let mut tile = Tile::new(located, matrix.quads(0, 1), &initial, *products);
+                tile.advance(1);
+                tile.advance(3);
+                let mut sums = [[0; PANEL]; 3];
+                multiply_tile(isa, &tile, &mut sums);
+                for (row, sums) in (1..).zip(sums) {
+                    for (column, sum) in sums.into_iter().enumerate() {
+                        let product = |k| i32::from(activation(row, k)) * i32::from(weight(column, k));
+                        let expected = initial[0][column] + (0..runs.depth()).map(product).sum::<i32>();
+                        assert_eq!(sum, expected, "{isa}, products {kind}, row {row}, column {column}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_definition_multiplies_the_runs_of_two_panels() {
+        let runs = Runs { count: 1, len: 8 };
+        let matrix = PackedMatrix::new(2 * PANEL, runs, &[0], |column, k| (column * 8 + k) as i8).unwrap();
+        let bytes = [255_u8, 0, 1, 2, 3, 4, 5, 6];
+        let rows = [&bytes[..]];
+        let mut starts = Vec::new();
+        let located = LocatedRows::of_single_runs(&rows, &mut starts);
+        let initial = [[7; PANEL], [-7; PANEL]];
+        let mut tile = Tile::new(located, matrix.quads(0, 2), &initial, Products::Pairs);
+        tile.advance(1);
+        let mut sums = [[0; PANEL]; 2];
+        tile.multiply(&mut sums);
+        for (column, sum) in sums.as_flattened().iter().enumerate() {
+            let product = |k: usize| i32::from(bytes[k]) * i32::from((column * 8 + k) as i8);
+            let expected = initial[column / PANEL][0] + (0..8).map(product).sum::<i32>();
+            assert_eq!(*sum, expected, "column {column}");
         }
     }
 }

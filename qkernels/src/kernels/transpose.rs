@@ -119,7 +119,7 @@ impl<T: Element> Transpose<'_, T> {
 }
 
 mod tile {
-    use super::{TILE, Tile};
+    use super::Tile;
 
     pub trait TransposeTile: Sized + Copy {
         /// To be marked `#[inline(always)]`.
@@ -154,7 +154,7 @@ mod tile {
         use std::arch::x86_64::*;
         use std::array::from_fn;
 
-        use super::{TILE, Tile};
+        use super::super::{TILE, Tile};
 
         /// Interleaving the upper with the lower half of the rows rotates the bits of an element's position
         /// (four of its row, four of its column) by one. Four times exchange row and column.
