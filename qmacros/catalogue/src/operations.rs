@@ -1,0 +1,217 @@
+//! The rows.
+
+use crate::ParameterKind::{Bool, Extents, Float, Integer, IntegerOrPair, Integers};
+use crate::{Activation, Operation, OutputRule, Parameter, ParameterKind, Precision, Results, Role, Tensors};
+
+/// Every operation, in the order in which messages list them.
+pub fn operations() -> &'static [Operation] {
+    OPERATIONS
+}
+
+static OPERATIONS: &[Operation] = &[
+    Operation {
+        role: Role::Conv,
+        dimensions: Some(2),
+        with_relu: Some("ConvReLU2d"),
+        onnx: Some("Conv"),
+        ..layer("Conv2d", "conv2d", OutputRule::Observed)
+    },
+    Operation {
+        role: Role::Linear,
+        dimensions: Some(1),
+        precisions: &[Precision::Float, Precision::Static, Precision::Dynamic],
+        with_relu: Some("LinearReLU"),
+        onnx: Some("Gemm"),
+        ..layer("Linear", "linear", OutputRule::Observed)
+    },
+    // PyTorch has no fused form of it with a ReLU: there is no `with_relu`.
+    Operation {
+        role: Role::BatchNorm,
+        dimensions: Some(1),
+        onnx: Some("BatchNormalization"),
+        ..layer("BatchNorm1d", "batch_norm1d", OutputRule::Observed)
+    },
+    Operation {
+        role: Role::BatchNorm,
+        dimensions: Some(2),
+        with_relu: Some("BNReLU2d"),
+        onnx: Some("BatchNormalization"),
+        ..layer("BatchNorm2d", "batch_norm2d", OutputRule::Observed)
+    },
+    Operation {
+        layer: Some("ReLU"),
+        role: Role::Activation(Activation::Relu),
+        onnx: Some("Relu"),
+        ..function("relu", "ReLU", OutputRule::SameAsInput)
+    },
+    Operation {
+        layer: Some("ReLU6"),
+        role: Role::Activation(Activation::Relu6),
+        onnx: Some("Clip"),
+        ..function("relu6", "ReLU6", OutputRule::SameAsInput)
+    },
+    Operation {
+        layer: Some("Hardswish"),
+        onnx: Some("HardSwish"),
+        ..function("hardswish", "Hardswish", OutputRule::Observed)
+    },
+    Operation { role: Role::Add, with_relu: Some("add_relu"), onnx: Some("Add"), ..binary("add", "Add") },
+    Operation { onnx: Some("Sub"), ..binary("sub", "Sub") },
+    Operation { role: Role::Mul, with_relu: Some("mul_relu"), onnx: Some("Mul"), ..binary("mul", "Mul") },
+    Operation {
+        parameters: &[parameter("scalar", Float)],
+        required: 1,
+        role: Role::AddScalar,
+        with_relu: Some("add_scalar_relu"),
+        onnx: Some("Add"),
+        ..function("add_scalar", "AddScalar", OutputRule::Derived)
+    },
+    Operation {
+        parameters: &[parameter("scalar", Float)],
+        required: 1,
+        role: Role::MulScalar,
+        with_relu: Some("mul_scalar_relu"),
+        onnx: Some("Mul"),
+        ..function("mul_scalar", "MulScalar", OutputRule::Derived)
+    },
+    Operation {
+        tensors: Tensors::List,
+        parameters: &[DIM],
+        onnx: Some("Concat"),
+        ..function("cat", "Cat", OutputRule::Shared)
+    },
+    Operation {
+        layer: Some("MaxPool2d"),
+        parameters: &[
+            KERNEL_SIZE,
+            STRIDE,
+            PADDING,
+            parameter("dilation", IntegerOrPair),
+            parameter("ceil_mode", Bool),
+        ],
+        required: 1,
+        onnx: Some("MaxPool"),
+        ..function("max_pool2d", "MaxPool2d", OutputRule::SameAsInput)
+    },
+    Operation {
+        layer: Some("AvgPool2d"),
+        parameters: &[
+            KERNEL_SIZE,
+            STRIDE,
+            PADDING,
+            parameter("ceil_mode", Bool),
+            parameter("count_include_pad", Bool),
+        ],
+        required: 1,
+        onnx: Some("AveragePool"),
+        ..function("avg_pool2d", "AvgPool2d", OutputRule::SameAsInput)
+    },
+    // ONNX has it for one value a channel alone, as GlobalAveragePool.
+    Operation {
+        layer: Some("AdaptiveAvgPool2d"),
+        parameters: &[parameter("output_size", IntegerOrPair)],
+        required: 1,
+        ..function("adaptive_avg_pool2d", "AdaptiveAvgPool2d", OutputRule::SameAsInput)
+    },
+    Operation {
+        layer: Some("Flatten"),
+        parameters: &[parameter("start_dim", Integer), parameter("end_dim", Integer)],
+        onnx: Some("Flatten"),
+        ..function("flatten", "Flatten", OutputRule::Moved)
+    },
+    Operation {
+        aliases: &["view"],
+        parameters: &[parameter("shape", Extents)],
+        required: 1,
+        onnx: Some("Reshape"),
+        ..function("reshape", "Reshape", OutputRule::Moved)
+    },
+    Operation {
+        parameters: &[parameter("dims", Integers)],
+        required: 1,
+        onnx: Some("Transpose"),
+        ..function("permute", "Permute", OutputRule::Moved)
+    },
+    Operation {
+        parameters: &[parameter("dim0", Integer), parameter("dim1", Integer)],
+        required: 2,
+        onnx: Some("Transpose"),
+        ..function("transpose", "Transpose", OutputRule::Moved)
+    },
+    Operation {
+        parameters: &[parameter("chunks", Integer), DIM],
+        required: 1,
+        results: Results::Pieces,
+        onnx: Some("Split"),
+        ..function("chunk", "Chunk", OutputRule::Moved)
+    },
+    Operation {
+        parameters: &[parameter("split_size", Integer), DIM],
+        required: 1,
+        results: Results::Pieces,
+        onnx: Some("Split"),
+        ..function("split", "Split", OutputRule::Moved)
+    },
+    Operation {
+        parameters: &[parameter("dims", Integers), parameter("keepdim", Bool)],
+        required: 1,
+        onnx: Some("ReduceMean"),
+        ..function("mean", "Mean", OutputRule::SameAsInput)
+    },
+    Operation {
+        parameters: &[parameter("min", Float), parameter("max", Float)],
+        required: 2,
+        onnx: Some("Clip"),
+        ..function("clamp", "Clamp", OutputRule::SameAsInput)
+    },
+    Operation {
+        layer: Some("Dropout"),
+        parameters: &[parameter("p", Float)],
+        onnx: Some("Dropout"),
+        ..function("dropout", "Dropout", OutputRule::Moved)
+    },
+    Operation { onnx: Some("Identity"), ..layer("Identity", "identity", OutputRule::Moved) },
+    Operation { onnx: Some("QuantizeLinear"), ..function("quant", "Quant", OutputRule::Quantize) },
+    Operation { onnx: Some("DequantizeLinear"), ..function("dequant", "Dequant", OutputRule::Dequantize) },
+];
+
+const DIM: Parameter = parameter("dim", Integer);
+const KERNEL_SIZE: Parameter = parameter("kernel_size", IntegerOrPair);
+const STRIDE: Parameter = parameter("stride", IntegerOrPair);
+const PADDING: Parameter = parameter("padding", IntegerOrPair);
+
+const fn parameter(name: &'static str, kind: ParameterKind) -> Parameter {
+    Parameter { name, kind }
+}
+
+/// A function of one tensor.
+const fn function(name: &'static str, type_name: &'static str, output: OutputRule) -> Operation {
+    Operation {
+        name,
+        label: name,
+        function: Some(name),
+        aliases: &[],
+        layer: None,
+        type_name,
+        tensors: Tensors::Exactly(1),
+        parameters: &[],
+        required: 0,
+        results: Results::One,
+        output,
+        role: Role::None,
+        dimensions: None,
+        precisions: &[Precision::Float, Precision::Static],
+        with_relu: None,
+        onnx: None,
+    }
+}
+
+/// A function of two tensors with an observer of its own.
+const fn binary(name: &'static str, type_name: &'static str) -> Operation {
+    Operation { tensors: Tensors::Exactly(2), ..function(name, type_name, OutputRule::Observed) }
+}
+
+/// What is only a layer.
+const fn layer(name: &'static str, label: &'static str, output: OutputRule) -> Operation {
+    Operation { label, function: None, layer: Some(name), ..function(name, name, output) }
+}

@@ -1,0 +1,102 @@
+//! What PyTorch has and we do not, with the advice to give.
+//!
+//! No advice sends the user of a trained network to another activation or norm without saying that the network has
+//! to be trained again.
+
+/// A layer or function of PyTorch that has no quantized form here.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// The layer, `Softmax`.
+    pub layer: Option<&'static str>,
+    /// The function, `softmax`.
+    pub function: Option<&'static str>,
+    /// What to write instead, beginning with a verb; None if there is nothing but the list of what there is.
+    pub advice: Option<&'static str>,
+}
+
+/// The row of a layer, whatever the case of its letters.
+pub fn unsupported_layer(name: &str) -> Option<&'static Unsupported> {
+    UNSUPPORTED.iter().find(|row| row.layer.is_some_and(|layer| layer.eq_ignore_ascii_case(name)))
+}
+
+/// The row of a function.
+pub fn unsupported_function(name: &str) -> Option<&'static Unsupported> {
+    UNSUPPORTED.iter().find(|row| row.function == Some(name))
+}
+
+/// Every row.
+pub fn unsupported() -> &'static [Unsupported] {
+    UNSUPPORTED
+}
+
+const RELU: Option<&str> =
+    Some("use `ReLU` and train the network again: its weights fit no other activation");
+const HARDSWISH: Option<&str> = Some(
+    "use `Hardswish`, which is close to it, and train the network again: its weights fit no other activation",
+);
+const CLAMP: Option<&str> =
+    Some("use `clamp(x, -1.0, 1.0)` and train the network again: its weights fit no other activation");
+const BATCH_NORM: Option<&str> = Some(
+    "use `BatchNorm2d`, which folds into the convolution before it, and train the network again: its weights fit no other norm",
+);
+
+static UNSUPPORTED: &[Unsupported] = &[
+    both("AdaptiveAvgPool1d", "adaptive_avg_pool1d", None),
+    both("AdaptiveMaxPool2d", "adaptive_max_pool2d", None),
+    both("AvgPool1d", "avg_pool1d", None),
+    both("AvgPool3d", "avg_pool3d", None),
+    layer("BatchNorm3d", None),
+    both("Conv1d", "conv1d", None),
+    both("Conv3d", "conv3d", None),
+    both("ConvTranspose1d", "conv_transpose1d", None),
+    both("ConvTranspose2d", "conv_transpose2d", None),
+    both("ConvTranspose3d", "conv_transpose3d", None),
+    both("Dropout2d", "dropout2d", Some("use `Dropout`: both do nothing at inference")),
+    both("ELU", "elu", RELU),
+    both("Embedding", "embedding", None),
+    both("GELU", "gelu", RELU),
+    layer("GRU", None),
+    both("GroupNorm", "group_norm", BATCH_NORM),
+    both("Hardsigmoid", "hardsigmoid", None),
+    both("InstanceNorm2d", "instance_norm", BATCH_NORM),
+    layer("LSTM", None),
+    both("LayerNorm", "layer_norm", BATCH_NORM),
+    both("LeakyReLU", "leaky_relu", RELU),
+    both("MaxPool1d", "max_pool1d", None),
+    both("MaxPool3d", "max_pool3d", None),
+    layer("ModuleDict", Some("write one field for each entry")),
+    layer("ModuleList", Some("use a `Vec` of layers or models")),
+    layer("MultiheadAttention", None),
+    both("PReLU", "prelu", RELU),
+    both("PixelShuffle", "pixel_shuffle", Some("use `reshape` and `permute`")),
+    layer("RNN", None),
+    both("SiLU", "silu", HARDSWISH),
+    both("Sigmoid", "sigmoid", Some("return the logits and apply `sigmoid` to them outside of the model")),
+    both("Softmax", "softmax", Some("return the logits and apply `softmax` to them outside of the model")),
+    both(
+        "LogSoftmax",
+        "log_softmax",
+        Some("return the logits and apply `log_softmax` to them outside of the model"),
+    ),
+    both("Tanh", "tanh", CLAMP),
+    both("Upsample", "interpolate", None),
+    both("ZeroPad2d", "pad", Some("use the `padding` of the next layer")),
+    function("matmul", Some("use a `Linear` field if one side is a weight")),
+    function("max", Some("use `max_pool2d`, or `relu` for the maximum with zero")),
+    function("squeeze", Some("use `flatten` or `reshape`")),
+    function("stack", Some("use `reshape`, then `cat`")),
+    function("sum", Some("use `mean`, then multiply by the count")),
+    function("unsqueeze", Some("use `reshape`")),
+];
+
+const fn both(layer: &'static str, function: &'static str, advice: Option<&'static str>) -> Unsupported {
+    Unsupported { layer: Some(layer), function: Some(function), advice }
+}
+
+const fn layer(layer: &'static str, advice: Option<&'static str>) -> Unsupported {
+    Unsupported { layer: Some(layer), function: None, advice }
+}
+
+const fn function(function: &'static str, advice: Option<&'static str>) -> Unsupported {
+    Unsupported { layer: None, function: Some(function), advice }
+}
