@@ -5,7 +5,6 @@
 // Graphs are small and live for the length of one expansion; boxes would only obscure the matches.
 #![allow(clippy::large_enum_variant)]
 
-mod catalogue;
 mod check;
 mod codegen;
 mod errors;

@@ -1,10 +1,9 @@
 //! Every `::qcore::__private` path that generated code may name.
 
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
+use qcatalogue::Operation;
 use quote::{ToTokens, quote};
 use syn::Ident;
-
-use crate::ir::LayerKind;
 
 /// `::qcore::__private::name`.
 #[derive(Clone, Copy)]
@@ -18,8 +17,8 @@ impl ToTokens for Private {
 }
 
 /// `::qcore::layers::Conv2d`: the layer that a field type of this name must be.
-pub fn layer(kind: LayerKind) -> TokenStream {
-    let name = Ident::new(kind.type_name(), Span::call_site());
+pub fn layer(operation: &Operation) -> TokenStream {
+    let name = Ident::new(operation.type_name, Span::call_site());
     quote!(::qcore::layers::#name)
 }
 

@@ -71,7 +71,6 @@ impl Operation {
 
 /// The tensors that an operation reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Tensors {
     /// This many.
     Exactly(usize),
@@ -90,7 +89,6 @@ pub struct Parameter {
 
 /// What may be written for a parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum ParameterKind {
     /// `1`.
     Integer,
@@ -112,7 +110,6 @@ pub enum ParameterKind {
 
 /// The tensors that an operation makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Results {
     /// One.
     One,
@@ -122,7 +119,6 @@ pub enum Results {
 
 /// Where the scale of an operation's output comes from (NUMERICS sections 14 and 16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum OutputRule {
     /// Its own observer: weighted layers, `add`, `sub`, `mul`.
     Observed,
@@ -142,7 +138,6 @@ pub enum OutputRule {
 
 /// The place of an operation in fusions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Role {
     /// It takes no part.
     None,
@@ -166,7 +161,6 @@ pub enum Role {
 
 /// An activation that can run at the end of another operation's pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Activation {
     /// `max(x, 0)`.
     Relu,
@@ -176,7 +170,6 @@ pub enum Activation {
 
 /// How a node computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Precision {
     /// In f32.
     Float,

@@ -1,6 +1,7 @@
 //! The model as written: `forward`, and what runs behind it.
 
 use proc_macro2::{Ident, TokenStream};
+use qcatalogue::{Activation, Role};
 use quote::{format_ident, quote, quote_spanned};
 
 use super::Context;
@@ -8,7 +9,7 @@ use super::checks::as_layer;
 use super::names::{Names, index};
 use super::operation::{constructor, place_name, site_name};
 use super::walk::{BranchHead, Variant, Walker};
-use crate::ir::{BranchNode, Callee, Condition, ForNode, LayerKind, Member, ModelNode, OpNode, Place};
+use crate::ir::{BranchNode, Callee, Condition, ForNode, Member, ModelNode, OpNode, Place};
 use crate::runtime::{FLOAT_CONV2D, FUSE_RELU, LAYER, OP, QUANTIZABLE, RESULT, TENSOR, allow};
 
 /// A call runs in place on the user's struct, so that there is no way to keep track of.
@@ -78,9 +79,9 @@ impl Variant for Float {
 fn behind_convolution(member: &Member) -> TokenStream {
     let span = member.span;
     match &member.callee {
-        Callee::Layer(layer) => match layer.kind {
-            LayerKind::ReLU => quote_spanned!(span=> .relu()),
-            LayerKind::ReLU6 => quote_spanned!(span=> .relu6()),
+        Callee::Layer(layer) => match layer.operation.role {
+            Role::Activation(Activation::Relu) => quote_spanned!(span=> .relu()),
+            Role::Activation(Activation::Relu6) => quote_spanned!(span=> .relu6()),
             _ => {
                 let (name, batch_norm) = (place_name(&layer.place), as_layer(layer));
                 quote_spanned!(span=> .batch_norm(#batch_norm).map_err(|error| error.in_layer(#name))?)

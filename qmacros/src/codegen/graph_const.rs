@@ -192,7 +192,7 @@ impl Writer<'_> {
         let (domain_in, domain_out) = (domain(domain_in), domain(domain_out));
         let float_reason = optional(planned.domains.float_reason(op.result).map(|reason| reason.text()));
         let not_fused = planned.why_not_fused(op.members[0].result);
-        let not_fused = not_fused.map(|declined| format!("{}: {}", declined.pattern, declined.reason));
+        let not_fused = not_fused.map(|declined| format!("{}: {}", declined.fusion, declined.reason));
         let not_fused = optional(not_fused.as_deref());
         let computed_with = planned.residuals.computed_with(op.result);
         let path = site_name(op, &self.letters);
@@ -210,7 +210,9 @@ impl Writer<'_> {
 
     fn member(&self, member: &Member) -> TokenStream {
         let (path, object_type) = match &member.callee {
-            Callee::Layer(layer) => (Some(place_text(&layer.place, &self.letters)), layer.kind.type_name()),
+            Callee::Layer(layer) => {
+                (Some(place_text(&layer.place, &self.letters)), layer.operation.type_name)
+            }
             Callee::Function(_) => (None, member_operation(member)),
         };
         let path = optional(path.as_deref());

@@ -1,12 +1,12 @@
 //! What the variants say of an operation: its name, its constructor, the sizes that it is given.
 
 use proc_macro2::{Span, TokenStream};
+use qcatalogue::ParameterKind;
 use quote::{quote, quote_spanned};
 use syn::Ident;
 use syn::ext::IdentExt as _;
 
 use super::names::{Names, index};
-use crate::catalogue::ParameterKind;
 use crate::ir::{Argument, Callee, Extent, FunctionCall, OpNode, PathSegment, Place};
 use crate::runtime::{EXTENT, OP_MODULE, PAIR};
 
@@ -47,13 +47,11 @@ pub fn site_name(op: &OpNode) -> TokenStream {
 /// `op::max_pool2d(3, Some(pair(2)), None, None, None)`: a `Result`.
 pub fn constructor(op: &OpNode, call: &FunctionCall) -> TokenStream {
     let span = op.members[0].span;
-    // `view` is `reshape` by another name.
-    let name = if call.function.op_type == "Reshape" { "reshape" } else { call.function.name };
-    let function = Ident::new(name, Span::call_site());
+    let function = Ident::new(call.function.operation.name, Span::call_site());
     let mut given = call.arguments.iter().filter(|argument| !matches!(argument, Argument::Piece(_)));
     let mut arguments: Vec<TokenStream> = Vec::new();
-    for (position, parameter) in call.function.parameters.iter().enumerate() {
-        let is_required = position < call.function.required;
+    for (position, parameter) in call.function.operation.parameters.iter().enumerate() {
+        let is_required = position < call.function.operation.required;
         let argument = match (given.next(), is_required) {
             (Some(argument), true) => value(argument),
             (Some(argument), false) => {

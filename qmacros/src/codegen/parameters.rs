@@ -62,8 +62,8 @@ impl Context<'_> {
 fn borrow(field: &Field, how: &TokenStream, as_layer: &TokenStream, this: &TokenStream) -> TokenStream {
     let Field { ident, ty, kind, .. } = field;
     match kind {
-        FieldKind::Layer(kind) => {
-            let is_layer = is_layer(ty, *kind);
+        FieldKind::Layer(operation) => {
+            let is_layer = is_layer(ty, operation);
             quote_spanned!(ty.span()=> #is_layer::#as_layer(#how #this.#ident))
         }
         _ => quote!(#how #this.#ident),

@@ -246,11 +246,11 @@ fn operation_type(op: &OpNode) -> TokenStream {
     let first = &op.members[0];
     match &first.callee {
         Callee::Layer(place) => {
-            let layer = layer(place.kind);
+            let layer = layer(place.operation);
             quote!(<#layer as #LAYER>::Op)
         }
         Callee::Function(call) => {
-            let name = Ident::new(call.function.op_type, Span::call_site());
+            let name = Ident::new(call.function.operation.type_name, Span::call_site());
             quote_spanned!(first.span=> #OP_MODULE::#name)
         }
     }

@@ -1,6 +1,7 @@
 //! `trace`: the model walked with symbolic values, which makes the prepared network.
 
 use proc_macro2::TokenStream;
+use qcatalogue::Role;
 use quote::{quote, quote_spanned};
 use syn::Ident;
 
@@ -10,9 +11,7 @@ use super::names::{entries, field_local, local};
 use super::operation::{constructor, place_name, site_name};
 use super::shape::{Stage, region_type, root_type};
 use super::{Context, pattern};
-use crate::ir::{
-    Block, BranchNode, Callee, ForNode, LayerKind, Member, ModelNode, NodeKind, OpNode, Place, ValueId,
-};
+use crate::ir::{Block, BranchNode, Callee, ForNode, Member, ModelNode, NodeKind, OpNode, Place, ValueId};
 use crate::runtime::{EDGE, FOLD_BATCH_NORM, FUSE_RELU, LAYER, MEMBER, OP_SITE, QUANTIZABLE, RESULT, TRACER};
 
 impl Context<'_> {
@@ -179,7 +178,7 @@ fn member_const(member: &Member) -> TokenStream {
     match &member.callee {
         Callee::Layer(layer) => {
             let path = place_name(&layer.place);
-            let object_type = layer.kind.type_name();
+            let object_type = layer.operation.type_name;
             quote!(#MEMBER { path: ::core::option::Option::Some(#path), object_type: #object_type })
         }
         Callee::Function(call) => {
@@ -196,7 +195,7 @@ fn fused_operation(op: &OpNode) -> TokenStream {
     for follower in followers {
         let span = follower.span;
         operation = match &follower.callee {
-            Callee::Layer(layer) if layer.kind != LayerKind::ReLU => {
+            Callee::Layer(layer) if layer.operation.role == Role::BatchNorm => {
                 let (name, batch_norm) = (place_name(&layer.place), as_layer(layer));
                 quote_spanned! {span=>
                     #FOLD_BATCH_NORM::fold_batch_norm(#operation, #batch_norm)

@@ -29,16 +29,7 @@ use crate::parse::{Forward, Model};
 
 /// The body of `forward` as a graph. What it reports to `errors` is missing from the graph.
 pub fn lower(errors: &mut Errors, model: &Model, forward: &Forward) -> Graph {
-    let mut lowering = Lowering {
-        errors,
-        model,
-        forward,
-        values: Vec::new(),
-        blocks: vec![Block::default()],
-        scopes: Scopes::default(),
-        names: Names::new(model),
-        loops: 0,
-    };
+    let mut lowering = lowering(errors, model, forward);
     let inputs = lowering.inputs();
     let outputs = lowering.body();
     lowering.refuse_unread();
@@ -47,6 +38,19 @@ pub fn lower(errors: &mut Errors, model: &Model, forward: &Forward) -> Graph {
     let mut graph = Graph { name: model.ident.clone(), inputs, values, body, outputs };
     used::prune(&mut graph);
     graph
+}
+
+fn lowering<'a>(errors: &'a mut Errors, model: &'a Model, forward: &'a Forward) -> Lowering<'a> {
+    Lowering {
+        errors,
+        model,
+        forward,
+        values: Vec::new(),
+        blocks: vec![Block::default()],
+        scopes: Scopes::default(),
+        names: Names::new(model),
+        loops: 0,
+    }
 }
 
 struct Lowering<'a> {

@@ -10,6 +10,7 @@ pub mod print;
 pub mod verify;
 
 use proc_macro2::{Span, TokenStream};
+use qcatalogue::Operation;
 use syn::Ident;
 
 /// A tensor (or the many tensors that one name stood for, told apart).
@@ -104,14 +105,30 @@ pub enum Callee {
     Function(FunctionCall),
 }
 
-/// Where a layer or a submodel lives, and under which name.
+impl OpNode {
+    /// The operation that decides what the node is: the first member's.
+    pub fn operation(&self) -> &'static Operation {
+        self.members[0].operation()
+    }
+}
+
+impl Member {
+    pub fn operation(&self) -> &'static Operation {
+        match &self.callee {
+            Callee::Layer(layer) => layer.operation,
+            Callee::Function(call) => call.function.operation,
+        }
+    }
+}
+
+/// A layer of the catalogue and where it lives; for a submodel see [`ModelNode`].
 #[derive(Clone, Debug)]
 pub struct LayerPlace {
-    /// What the macro knows it by; for a submodel see [`ModelNode`].
-    pub kind: LayerKind,
+    pub operation: &'static Operation,
     pub place: Place,
 }
 
+/// Where a layer or a submodel lives, and under which name.
 #[derive(Clone, Debug)]
 pub struct Place {
     /// `self.conv1`, `(*block)` (bound by `for` or `Some(..)`), then one `.0.i` for each level of `Sequential`:
@@ -135,10 +152,25 @@ pub enum PathSegment {
     Index(LoopId),
 }
 
+/// A function of the catalogue under the name by which it is called: `view` is `reshape`.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    pub name: &'static str,
+    pub operation: &'static Operation,
+}
+
+impl Function {
+    pub fn named(name: &str) -> Option<Self> {
+        let operation = qcatalogue::by_function(name)?;
+        let name = operation.functions().find(|known| *known == name)?;
+        Some(Self { name, operation })
+    }
+}
+
 /// A call of a function with its arguments that are not tensors, as the user wrote them.
 #[derive(Clone, Debug)]
 pub struct FunctionCall {
-    pub function: &'static crate::catalogue::Function,
+    pub function: Function,
     /// Rust expressions over literals and config fields (`self.groups`), in the order of the catalogue: the
     /// first few parameters, then for `chunk` and `split` one [`Argument::Piece`]. Integer lists (`permute`,
     /// `mean`) are array expressions. The shape of `reshape` is [`Argument::Extents`].
@@ -229,27 +261,4 @@ pub struct Merged {
     pub then_value: ValueId,
     pub else_value: ValueId,
     pub result: ValueId,
-}
-
-/// The layers that the macro knows by name. All other field types that are called are submodels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LayerKind {
-    Conv1d,
-    Conv2d,
-    Conv3d,
-    ConvTranspose1d,
-    ConvTranspose2d,
-    ConvTranspose3d,
-    Linear,
-    BatchNorm1d,
-    BatchNorm2d,
-    BatchNorm3d,
-    ReLU,
-    ReLU6,
-    MaxPool2d,
-    AvgPool2d,
-    AdaptiveAvgPool2d,
-    Flatten,
-    Dropout,
-    Identity,
 }

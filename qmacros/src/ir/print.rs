@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use proc_macro2::TokenStream;
+use qcatalogue::Role;
 use syn::ext::IdentExt as _;
 
 use super::{
@@ -61,25 +62,24 @@ pub fn operation_name(op: &OpNode) -> String {
     if let [member] = op.members.as_slice() {
         return member_operation(member).to_owned();
     }
-    let names: Vec<&str> =
-        op.members.iter().map(|member| short_operation(member_operation(member))).collect();
+    let names: Vec<&str> = op.members.iter().map(short_operation).collect();
     names.join("_")
 }
 
 /// `conv2d`, `max_pool2d`: what one member does, as a function would be called.
 pub fn member_operation(member: &Member) -> &'static str {
     match &member.callee {
-        Callee::Layer(layer) => layer.kind.function_name(),
+        Callee::Layer(layer) => layer.operation.label,
         Callee::Function(call) => call.function.name,
     }
 }
 
-fn short_operation(name: &'static str) -> &'static str {
-    match name {
-        "conv1d" | "conv2d" | "conv3d" => "conv",
-        "conv_transpose1d" | "conv_transpose2d" | "conv_transpose3d" => "conv_transpose",
-        "batch_norm1d" | "batch_norm2d" | "batch_norm3d" => "bn",
-        other => other,
+/// `conv`, whatever its dimensions.
+fn short_operation(member: &Member) -> &'static str {
+    match member.operation().role {
+        Role::Conv => "conv",
+        Role::BatchNorm => "bn",
+        _ => member_operation(member),
     }
 }
 

@@ -1,68 +1,10 @@
 //! What a field can be used for, by the look of its type.
 
+use qcatalogue::{Unsupported, by_layer, layers, unsupported_layer};
 use syn::{GenericArgument, Generics, Ident, PathArguments, PathSegment, Type};
 
 use super::FieldKind;
 use crate::errors::{Errors, Message, did_you_mean, list};
-use crate::ir::LayerKind;
-
-const LAYERS: &[(&str, LayerKind)] = &[
-    ("Conv1d", LayerKind::Conv1d),
-    ("Conv2d", LayerKind::Conv2d),
-    ("ConvTranspose1d", LayerKind::ConvTranspose1d),
-    ("ConvTranspose2d", LayerKind::ConvTranspose2d),
-    ("Linear", LayerKind::Linear),
-    ("BatchNorm1d", LayerKind::BatchNorm1d),
-    ("BatchNorm2d", LayerKind::BatchNorm2d),
-    ("ReLU", LayerKind::ReLU),
-    ("ReLU6", LayerKind::ReLU6),
-    ("MaxPool2d", LayerKind::MaxPool2d),
-    ("AvgPool2d", LayerKind::AvgPool2d),
-    ("AdaptiveAvgPool2d", LayerKind::AdaptiveAvgPool2d),
-    ("Flatten", LayerKind::Flatten),
-    ("Dropout", LayerKind::Dropout),
-    ("Identity", LayerKind::Identity),
-];
-
-/// Known to the fusion patterns; `qcore` has no such layer yet, so messages do not offer them.
-const WITHOUT_RUNTIME: &[&str] = &["Conv1d", "ConvTranspose1d", "ConvTranspose2d"];
-
-/// Layers of PyTorch that a user may well try, and what to use instead if there is anything.
-const UNSUPPORTED: &[(&str, Option<&str>)] = &[
-    ("AdaptiveAvgPool1d", None),
-    ("AdaptiveMaxPool2d", None),
-    ("AvgPool1d", None),
-    ("AvgPool3d", None),
-    ("BatchNorm3d", None),
-    ("Conv3d", None),
-    ("ConvTranspose3d", None),
-    ("Dropout2d", Some("`Dropout`: both do nothing at inference")),
-    ("ELU", Some("`ReLU`")),
-    ("Embedding", None),
-    ("GELU", Some("`ReLU`")),
-    ("GRU", None),
-    ("GroupNorm", Some("`BatchNorm2d`, which folds into the convolution before it")),
-    ("Hardsigmoid", None),
-    ("Hardswish", Some("`ReLU6`")),
-    ("InstanceNorm2d", Some("`BatchNorm2d`, which folds into the convolution before it")),
-    ("LSTM", None),
-    ("LayerNorm", None),
-    ("LeakyReLU", Some("`ReLU`")),
-    ("MaxPool1d", None),
-    ("MaxPool3d", None),
-    ("ModuleDict", Some("one field for each entry")),
-    ("ModuleList", Some("a `Vec` of layers or models")),
-    ("MultiheadAttention", None),
-    ("PReLU", Some("`ReLU`")),
-    ("PixelShuffle", None),
-    ("RNN", None),
-    ("SiLU", Some("`ReLU6`")),
-    ("Sigmoid", None),
-    ("Softmax", Some("the logits: apply softmax to the model's output")),
-    ("Tanh", None),
-    ("Upsample", None),
-    ("ZeroPad2d", Some("the `padding` of the next layer")),
-];
 
 const CONFIG: &[&str] = &[
     "u8",
@@ -110,7 +52,7 @@ fn by_name(segment: &PathSegment) -> FieldKind {
         ("Option", [content]) => FieldKind::Option(Box::new(with_kind(content))),
         ("bool", []) => FieldKind::Flag,
         (name, _) if CONFIG.contains(&name) => FieldKind::Config,
-        (name, []) => layer(name).map_or(FieldKind::Other, FieldKind::Layer),
+        (name, []) => by_layer(name).map_or(FieldKind::Other, FieldKind::Layer),
         _ => FieldKind::Other,
     }
 }
@@ -128,10 +70,6 @@ fn type_arguments(segment: &PathSegment) -> Vec<&Type> {
         _ => None,
     });
     types.collect()
-}
-
-fn layer(name: &str) -> Option<LayerKind> {
-    LAYERS.iter().find(|(known, _)| *known == name).map(|(_, kind)| *kind)
 }
 
 /// Reports types that are meant to be layers and are none: `Conv2D`, `LSTM`, a `Sequential` without a tuple.
@@ -165,18 +103,17 @@ fn check_name(errors: &mut Errors, ty: &Type, ident: &Ident) {
             .note("the elements' types have to be visible for the layers to be fused");
         return errors.error(ty, message);
     }
-    if let Some((known, instead)) = UNSUPPORTED.iter().find(|(known, _)| known.eq_ignore_ascii_case(&name)) {
-        let supported = list(available());
-        let help = match instead {
-            Some(instead) => format!("use {instead}"),
-            None => format!("the layers with an int8 form are {supported}"),
+    if let Some(Unsupported { layer: Some(known), advice, .. }) = unsupported_layer(&name) {
+        let help = match advice {
+            Some(advice) => (*advice).to_owned(),
+            None => format!("the layers with an int8 form are {}", list(layers())),
         };
         let message = Message::new(format!("`{known}` has no quantized form here")).help(format!(
             "{help}; if `{name}` is a model of your own, mark the field `#[quantizable(model)]`"
         ));
         return errors.error(ident, message);
     }
-    let dimensions: Vec<&str> = available().filter(|known| is_without_dimension(&name, known)).collect();
+    let dimensions: Vec<&str> = layers().filter(|known| is_without_dimension(&name, known)).collect();
     if !dimensions.is_empty() {
         let message = Message::new(format!("unknown layer `{name}`")).help(format!(
             "did you mean {}? If `{name}` is a model of your own, mark the field `#[quantizable(model)]`",
@@ -184,16 +121,12 @@ fn check_name(errors: &mut Errors, ty: &Type, ident: &Ident) {
         ));
         return errors.error(ident, message);
     }
-    if let Some(known) = did_you_mean(&name, available()) {
+    if let Some(known) = did_you_mean(&name, layers()) {
         let message = Message::new(format!("unknown layer `{name}`")).help(format!(
             "did you mean `{known}`? If `{name}` is a model of your own, mark the field `#[quantizable(model)]`"
         ));
         errors.error(ident, message);
     }
-}
-
-fn available() -> impl Iterator<Item = &'static str> {
-    LAYERS.iter().map(|(name, _)| *name).filter(|name| !WITHOUT_RUNTIME.contains(name))
 }
 
 /// `BatchNorm` for `BatchNorm2d`.

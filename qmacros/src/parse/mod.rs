@@ -6,10 +6,9 @@ mod kind;
 mod model;
 
 use proc_macro2::Span;
+use qcatalogue::Operation;
 use syn::ext::IdentExt;
 use syn::{Attribute, Generics, Ident, ItemImpl, ItemStruct, Token, Type, Visibility};
-
-use crate::ir::LayerKind;
 
 pub use attrs::{is_ours, of_struct, options};
 pub use forward::forward;
@@ -47,7 +46,7 @@ impl Field {
 /// What a field can be used for, by the look of its type.
 #[derive(Clone, Debug)]
 pub enum FieldKind {
-    Layer(LayerKind),
+    Layer(&'static Operation),
     /// `Sequential<(A, B)>`: the element types and their kinds.
     Sequential(Vec<(Type, FieldKind)>),
     Vec(Box<(Type, FieldKind)>),

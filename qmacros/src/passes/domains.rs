@@ -6,7 +6,8 @@
 
 use std::collections::HashMap;
 
-use crate::catalogue::OutputRule;
+use qcatalogue::OutputRule;
+
 use crate::ir::{Block, Callee, Carried, Graph, Merged, ModelNode, NodeKind, OpNode, ValueId};
 
 /// Where a value lives or an operation runs.
@@ -88,20 +89,12 @@ impl Domains {
 }
 
 pub fn nature(op: &OpNode) -> Nature {
-    let rule = match &op.members[0].callee {
-        Callee::Layer(layer) => layer.kind.output_rule(),
-        Callee::Function(call) => call.function.output,
-    };
-    match rule {
+    match op.operation().output {
+        OutputRule::Quantize => Nature::Quant,
+        OutputRule::Dequantize => Nature::Dequant,
         OutputRule::Observed => Nature::Quantizes,
-        OutputRule::SameAsInput | OutputRule::ShapeOnly | OutputRule::Derived => Nature::Follows,
-        OutputRule::Boundary if calls(op, "quant") => Nature::Quant,
-        OutputRule::Boundary => Nature::Dequant,
+        _ => Nature::Follows,
     }
-}
-
-fn calls(op: &OpNode, name: &str) -> bool {
-    matches!(&op.members[0].callee, Callee::Function(call) if call.function.name == name)
 }
 
 pub fn is_skipped(op: &OpNode) -> bool {

@@ -1,8 +1,8 @@
-//! Matches patterns; declines, with a reason, if an inner value escapes or the settings of two members differ.
+//! Finds the catalogue's chains; declines, with a reason, if an inner value escapes or the settings of two members differ.
 
+use qcatalogue::{Operation, fusions};
 use syn::ext::IdentExt as _;
 
-use super::patterns::Pattern;
 use super::readers::{Reader, Readers, readers};
 use crate::ir::{Block, Callee, Graph, Node, NodeKind, OpNode, Place, ValueId, print};
 
@@ -12,18 +12,18 @@ pub struct Fusion {
     pub declined: Vec<Declined>,
 }
 
-/// A chain that looks like a pattern and was left alone.
+/// A chain that looks like a fusion and was left alone.
 #[derive(Clone, Debug)]
 pub struct Declined {
     /// What the first operation of the chain makes.
     pub first: ValueId,
-    pub pattern: &'static str,
+    pub fusion: &'static str,
     pub reason: String,
 }
 
-/// Joins each chain of `patterns` into one operation, which takes the place and the name of its first member.
-pub fn fuse(graph: &Graph, patterns: &'static [Pattern]) -> Fusion {
-    let mut driver = Driver { graph, patterns, readers: readers(graph), declined: Vec::new() };
+/// Joins each chain of the catalogue into one operation, which takes the place and the name of its first member.
+pub fn fuse(graph: &Graph) -> Fusion {
+    let mut driver = Driver { graph, readers: readers(graph), declined: Vec::new() };
     let body = driver.block(&graph.body);
     Fusion { graph: Graph { body, ..graph.clone() }, declined: driver.declined }
 }
@@ -36,7 +36,6 @@ enum Outcome {
 
 struct Driver<'a> {
     graph: &'a Graph,
-    patterns: &'static [Pattern],
     readers: Readers,
     declined: Vec<Declined>,
 }
@@ -65,13 +64,13 @@ impl Driver<'_> {
 
     /// The followers of `first`.
     fn longest_chain(&mut self, nodes: &[Option<Node>], first: usize, first_value: ValueId) -> Vec<usize> {
-        for pattern in self.patterns {
-            match self.match_chain(pattern, nodes, first) {
+        for fusion in fusions() {
+            match self.match_chain(fusion, nodes, first) {
                 Outcome::Match(chain) => return chain,
                 Outcome::NoMatch => {}
                 Outcome::CheckFailed(reason) => {
                     if self.declined.last().is_none_or(|declined| declined.first != first_value) {
-                        self.declined.push(Declined { first: first_value, pattern: pattern.name, reason });
+                        self.declined.push(Declined { first: first_value, fusion: fusion.name, reason });
                     }
                 }
             }
@@ -79,22 +78,25 @@ impl Driver<'_> {
         Vec::new()
     }
 
-    fn match_chain(&self, pattern: &Pattern, nodes: &[Option<Node>], first: usize) -> Outcome {
-        let Some((first_matcher, followers)) = pattern.members.split_first() else { return Outcome::NoMatch };
-        let Some(mut last) = single_op(nodes, first).filter(|op| first_matcher.matches(&op.members[0]))
+    fn match_chain(&self, fusion: &qcatalogue::Fusion, nodes: &[Option<Node>], first: usize) -> Outcome {
+        let Some(mut last) = single_op(nodes, first).filter(|op| op.operation().role == fusion.roles[0])
         else {
             return Outcome::NoMatch;
         };
         let mut chain = Vec::new();
         let mut ops = vec![last];
-        for matcher in followers {
+        for role in &fusion.roles[1..] {
             let follower = (first + 1..nodes.len())
                 .filter_map(|index| Some((index, single_op(nodes, index)?)))
-                .find(|(_, op)| op.operands == [last.result] && matcher.matches(&op.members[0]));
+                .find(|(_, op)| op.operands == [last.result] && op.operation().role == *role);
             let Some((index, op)) = follower else { return Outcome::NoMatch };
             chain.push(index);
             ops.push(op);
             last = op;
+        }
+        let operations: Vec<&Operation> = ops.iter().map(|op| op.operation()).collect();
+        if !fusion.matches(&operations) {
+            return Outcome::NoMatch;
         }
         let problem =
             ops.windows(2).find_map(|pair| self.escape(pair[0], pair[1])).or_else(|| differing(&ops));

@@ -9,10 +9,8 @@
 mod domains;
 mod float_ops;
 mod fusion;
-mod layer_kinds;
 mod liveness;
 mod manual;
-mod patterns;
 mod readers;
 mod residual;
 mod stubs;
@@ -29,8 +27,6 @@ pub use liveness::{Liveness, Use};
 pub use manual::Diagnostic;
 pub use residual::Residuals;
 pub use stubs::{Action, BlockNumber, Stub, StubPlan};
-
-use patterns::{FLOAT_PATTERNS, PATTERNS};
 
 use crate::ir::print::{graph_text, number_values};
 use crate::ir::verify::verify;
@@ -69,19 +65,16 @@ pub fn run(graph: Graph, options: ForwardOptions) -> Planned {
     let mut dump = String::new();
     let _ = write!(dump, "# after lowering\n{}", graph_text(&graph));
 
-    let fusion::Fusion { graph: fused, declined } = fusion::fuse(&graph, PATTERNS);
+    let fusion::Fusion { graph: fused, declined } = fusion::fuse(&graph);
     check("fusion", &fused, &mut diagnostics);
     let _ = write!(dump, "\n# after fusion\n{}", graph_text(&fused));
     for each in &declined {
         let _ = writeln!(
             dump,
             "not fused: {} at `{}`: {}",
-            each.pattern, graph.values[each.first.0].name, each.reason
+            each.fusion, graph.values[each.first.0].name, each.reason
         );
     }
-
-    let fusion::Fusion { graph: float, .. } = fusion::fuse(&graph, FLOAT_PATTERNS);
-    check("fusion in float", &float, &mut diagnostics);
 
     let (domains, stubs) = if options.manual_stubs {
         let (domains, found) = manual::infer(&fused);
@@ -100,9 +93,9 @@ pub fn run(graph: Graph, options: ForwardOptions) -> Planned {
     dump.push_str(&residuals_text(&fused, &residuals));
 
     Planned {
-        float_liveness: liveness::analyze(&float),
+        float_liveness: liveness::analyze(&graph),
         fused_liveness: liveness::analyze(&fused),
-        float,
+        float: graph,
         fused,
         declined,
         domains,

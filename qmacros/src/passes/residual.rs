@@ -192,7 +192,6 @@ fn takes_on<'a>(one: &Source<'a>, other: &Source<'_>) -> Option<(usize, &'a OpNo
 
 #[cfg(test)]
 mod tests {
-    use crate::passes::patterns::PATTERNS;
     use crate::passes::testing::{graph_of, graph_with};
     use crate::passes::{domains, fusion};
 
@@ -206,7 +205,7 @@ mod tests {
     }
 
     fn of(graph: &crate::ir::Graph) -> Vec<String> {
-        let fused = fusion::fuse(graph, PATTERNS).graph;
+        let fused = fusion::fuse(graph).graph;
         let residuals = super::find(&fused, &domains::infer(&fused));
         let mut found: Vec<_> = residuals.convolutions.into_iter().collect();
         found.sort_unstable();

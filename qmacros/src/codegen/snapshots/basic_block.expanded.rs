@@ -303,66 +303,64 @@ const _: () = {
             &["add", "relu"],
         ];
         fn run(&self, x: qp::Tensor) -> qp::Result<qp::Tensor> {
-            let y = qp::FloatConv2d::from(
-                    qp::Layer::op(
-                            <Conv2d as qp::IsLayer<
-                                ::qcore::layers::Conv2d,
-                            >>::as_layer(&self.conv1),
-                        )
-                        .map_err(|error| error.in_layer("conv1"))?,
+            let conv1_out = qp::Layer::forward(
+                    <Conv2d as qp::IsLayer<
+                        ::qcore::layers::Conv2d,
+                    >>::as_layer(&self.conv1),
+                    ::core::clone::Clone::clone(&x),
                 )
-                .batch_norm(
+                .map_err(|error| error.in_layer("conv1"))?;
+            let bn1_out = qp::Layer::forward(
                     <BatchNorm2d as qp::IsLayer<
                         ::qcore::layers::BatchNorm2d,
                     >>::as_layer(&self.bn1),
+                    conv1_out,
                 )
-                .map_err(|error| error.in_layer("bn1"))?
-                .relu()
-                .forward(::core::clone::Clone::clone(&x))
-                .map_err(|error| error.in_layer("conv1"))?;
-            let y_1 = qp::FloatConv2d::from(
-                    qp::Layer::op(
-                            <Conv2d as qp::IsLayer<
-                                ::qcore::layers::Conv2d,
-                            >>::as_layer(&self.conv2),
-                        )
-                        .map_err(|error| error.in_layer("conv2"))?,
+                .map_err(|error| error.in_layer("bn1"))?;
+            let y = qp::op::relu()
+                .and_then(|op| qp::Op::forward(&op, &mut [bn1_out]))
+                .map_err(|error| error.in_layer("relu"))?;
+            let conv2_out = qp::Layer::forward(
+                    <Conv2d as qp::IsLayer<
+                        ::qcore::layers::Conv2d,
+                    >>::as_layer(&self.conv2),
+                    y,
                 )
-                .batch_norm(
+                .map_err(|error| error.in_layer("conv2"))?;
+            let y_1 = qp::Layer::forward(
                     <BatchNorm2d as qp::IsLayer<
                         ::qcore::layers::BatchNorm2d,
                     >>::as_layer(&self.bn2),
+                    conv2_out,
                 )
-                .map_err(|error| error.in_layer("bn2"))?
-                .forward(y)
-                .map_err(|error| error.in_layer("conv2"))?;
+                .map_err(|error| error.in_layer("bn2"))?;
             let identity = match &self.downsample {
                 ::core::option::Option::Some(downsample) => {
-                    let downsample_out = qp::FloatConv2d::from(
-                            qp::Layer::op(
-                                    <Conv2d as qp::IsLayer<
-                                        ::qcore::layers::Conv2d,
-                                    >>::as_layer(&(*downsample).0.0),
-                                )
-                                .map_err(|error| error.in_layer("downsample.0"))?,
+                    let downsample_0_out = qp::Layer::forward(
+                            <Conv2d as qp::IsLayer<
+                                ::qcore::layers::Conv2d,
+                            >>::as_layer(&(*downsample).0.0),
+                            x,
                         )
-                        .batch_norm(
+                        .map_err(|error| error.in_layer("downsample.0"))?;
+                    let downsample_out = qp::Layer::forward(
                             <BatchNorm2d as qp::IsLayer<
                                 ::qcore::layers::BatchNorm2d,
                             >>::as_layer(&(*downsample).0.1),
+                            downsample_0_out,
                         )
-                        .map_err(|error| error.in_layer("downsample.1"))?
-                        .forward(x)
-                        .map_err(|error| error.in_layer("downsample.0"))?;
+                        .map_err(|error| error.in_layer("downsample.1"))?;
                     downsample_out
                 }
                 ::core::option::Option::None => x,
             };
-            let relu_1 = qp::op::add()
-                .map(qp::FuseReLU::fuse_relu)
+            let y_plus_identity_out = qp::op::add()
                 .and_then(|op| qp::Op::forward(&op, &mut [y_1, identity]))
                 .map_err(|error| error.in_layer("y_plus_identity"))?;
-            ::core::result::Result::Ok(relu_1)
+            let relu_1_out = qp::op::relu()
+                .and_then(|op| qp::Op::forward(&op, &mut [y_plus_identity_out]))
+                .map_err(|error| error.in_layer("relu_1"))?;
+            ::core::result::Result::Ok(relu_1_out)
         }
         fn trace(
             &self,

@@ -298,10 +298,12 @@ const _: () = {
                     .map_err(|error| {
                         error.in_layer(&::std::format!("layers.{}", index_0))
                     })?;
-                let x_3 = qp::op::add()
-                    .map(qp::FuseReLU::fuse_relu)
+                let block_plus_x_out = qp::op::add()
                     .and_then(|op| qp::Op::forward(&op, &mut [block_out, x_2]))
                     .map_err(|error| error.in_layer("block_plus_x"))?;
+                let x_3 = qp::op::relu()
+                    .and_then(|op| qp::Op::forward(&op, &mut [block_plus_x_out]))
+                    .map_err(|error| error.in_layer("relu"))?;
                 x_2 = x_3;
             }
             let x_4 = x_2;

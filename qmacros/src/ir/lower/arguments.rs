@@ -1,16 +1,16 @@
 //! Arguments that are not tensors: how many, of which type, and the extents of `reshape`.
 
 use proc_macro2::TokenStream;
+use qcatalogue::{Parameter, ParameterKind, Tensors};
 use quote::{ToTokens, quote};
-use syn::{Expr, Ident};
+use syn::{Expr, ExprLit, Ident, Lit};
 
 use super::Lowering;
 use super::callable::{dereferenced, peeled, plain_name};
 use super::numbers::NumberType;
 use super::scope::Bound;
-use crate::catalogue::{Function, Parameter, ParameterKind, Tensors};
-use crate::errors::{Message, count};
-use crate::ir::{Argument, Extent, ValueId};
+use crate::errors::{Message, count, list};
+use crate::ir::{Argument, Extent, Function, ValueId};
 
 /// The arguments of one call, and the tensors whose sizes are among them.
 #[derive(Clone, Debug, Default)]
@@ -19,24 +19,36 @@ pub struct GivenArguments {
     pub shape_operands: Vec<ValueId>,
 }
 
+/// How many numbers stand for the dimensions one by one, and what the help offers.
+#[derive(Clone, Copy)]
+struct Dimensions {
+    number: usize,
+    alternatives: &'static str,
+}
+
+const PAIR: Dimensions =
+    Dimensions { number: 2, alternatives: "both directions, or a pair: `(height, width)`" };
+const TRIPLE: Dimensions =
+    Dimensions { number: 3, alternatives: "all directions, or three: `(depth, height, width)`" };
+
 impl Lowering<'_> {
     pub(super) fn arguments(
         &mut self,
-        function: &Function,
+        function: Function,
         name: &Ident,
         given: &[&Expr],
     ) -> Option<GivenArguments> {
         let mut read = GivenArguments::default();
         if let [Parameter { kind: kind @ (ParameterKind::Extents | ParameterKind::Integers), .. }] =
-            function.parameters
+            function.operation.parameters
             && given.len() > 1
         {
             let list = self.list(function, *kind, given, &mut read)?;
             read.arguments.push(list);
             return Some(read);
         }
-        if given.len() < function.required || given.len() > function.parameters.len() {
-            let tensors = match function.tensors {
+        if given.len() < function.operation.required || given.len() > function.operation.parameters.len() {
+            let tensors = match function.operation.tensors {
                 Tensors::Exactly(number) => number,
                 Tensors::List => 1,
             };
@@ -44,7 +56,7 @@ impl Lowering<'_> {
             return None;
         }
         let mut is_complete = true;
-        for (parameter, expr) in function.parameters.iter().zip(given) {
+        for (parameter, expr) in function.operation.parameters.iter().zip(given) {
             match self.argument(function, parameter, expr, &mut read) {
                 Some(argument) => read.arguments.push(argument),
                 None => is_complete = false,
@@ -55,7 +67,7 @@ impl Lowering<'_> {
 
     fn argument(
         &mut self,
-        function: &Function,
+        function: Function,
         parameter: &Parameter,
         expr: &Expr,
         read: &mut GivenArguments,
@@ -74,7 +86,9 @@ impl Lowering<'_> {
                 let is_fine = self.check_number(expr, &role, NumberType::Bool);
                 is_fine.then(|| Argument::Expr(self.number(expr)))
             }
-            ParameterKind::IntegerOrPair => self.pair(expr, &role).map(Argument::Expr),
+            ParameterKind::IntegerOrPair => self.per_dimension(expr, &role, PAIR).map(Argument::Expr),
+            ParameterKind::IntegerOrTriple => self.per_dimension(expr, &role, TRIPLE).map(Argument::Expr),
+            ParameterKind::Choice(words) => self.choice(expr, &role, words).map(Argument::Expr),
             ParameterKind::Integers | ParameterKind::Extents => {
                 let elements: Vec<&Expr> = match dereferenced(expr) {
                     Expr::Tuple(tuple) => tuple.elems.iter().collect(),
@@ -86,7 +100,8 @@ impl Lowering<'_> {
         }
     }
 
-    fn pair(&mut self, expr: &Expr, role: &str) -> Option<TokenStream> {
+    /// One integer for all dimensions, or one for each.
+    fn per_dimension(&mut self, expr: &Expr, role: &str, dimensions: Dimensions) -> Option<TokenStream> {
         let elements = match peeled(expr) {
             Expr::Tuple(tuple) => &tuple.elems,
             Expr::Array(array) => &array.elems,
@@ -95,9 +110,9 @@ impl Lowering<'_> {
                 return is_fine.then(|| self.number(expr));
             }
         };
-        if elements.len() != 2 {
+        if elements.len() != dimensions.number {
             let message = Message::new(format!("{role} has {}", count(elements.len(), "element")))
-                .help("give one number for both directions, or a pair: `(height, width)`");
+                .help(format!("give one number for {}", dimensions.alternatives));
             self.errors.error(expr, message);
             return None;
         }
@@ -106,9 +121,25 @@ impl Lowering<'_> {
         are_fine.then(|| quote!((#(#numbers),*)))
     }
 
+    /// One of the words that the parameter knows, as a text.
+    fn choice(&mut self, expr: &Expr, role: &str, words: &[&str]) -> Option<TokenStream> {
+        let written = match peeled(expr) {
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text),
+            _ => None,
+        };
+        if let Some(text) = written.filter(|text| words.contains(&text.value().as_str())) {
+            return Some(quote!(#text));
+        }
+        let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+        let message = Message::new(format!("{role} is one of several words"))
+            .help(format!("write one of {}", list(quoted.iter().map(String::as_str))));
+        self.errors.error(expr, message);
+        None
+    }
+
     fn list(
         &mut self,
-        function: &Function,
+        function: Function,
         kind: ParameterKind,
         elements: &[&Expr],
         read: &mut GivenArguments,
@@ -231,22 +262,23 @@ impl Lowering<'_> {
     }
 
     /// `found` counts the tensors too.
-    pub(super) fn refuse_argument_count(&mut self, function: &Function, name: &Ident, found: usize) {
-        let (tensors, shown) = match function.tensors {
+    pub(super) fn refuse_argument_count(&mut self, function: Function, name: &Ident, found: usize) {
+        let (tensors, shown) = match function.operation.tensors {
             Tensors::List => (1, "[a, b]".to_owned()),
             Tensors::Exactly(1) => (1, "x".to_owned()),
             Tensors::Exactly(number) => (number, ["a", "b", "c"][..number.min(3)].join(", ")),
         };
-        let least = tensors + function.required;
-        let most = tensors + function.parameters.len();
+        let least = tensors + function.operation.required;
+        let most = tensors + function.operation.parameters.len();
         let expected =
             if least == most { count(most, "argument") } else { format!("{least} to {most} arguments") };
         let parameters: String = function
+            .operation
             .parameters
             .iter()
             .enumerate()
             .map(|(index, parameter)| {
-                let optional = if index < function.required { "" } else { "?" };
+                let optional = if index < function.operation.required { "" } else { "?" };
                 format!(", {}{optional}", parameter.name)
             })
             .collect();
@@ -282,4 +314,58 @@ pub fn source(expr: &Expr) -> String {
         .fold(tokens, |text, spaced| text.replace(spaced, spaced.trim()))
         .replace(",", ", ")
         .replace(",  ", ", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::errors::Errors;
+    use crate::ir::lower::lowering;
+    use crate::ir::lower::testing::lowered;
+
+    /// What a parameter of this kind makes of an argument, and what is reported.
+    fn read(kind: ParameterKind, argument: &str) -> (Option<String>, Vec<String>) {
+        let source = "struct Net { size: usize, unused: Linear }
+                      impl Net { fn forward(&self, x: Tensor) -> Tensor { self.unused(x) } }";
+        let lowered = lowered(source).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let expr: Expr = syn::parse_str(argument).unwrap();
+        let mut errors = Errors::new();
+        let parameter = Parameter { name: "size", kind };
+        let read = lowering(&mut errors, &lowered.model, &lowered.forward).argument(
+            Function::named("relu").unwrap(),
+            &parameter,
+            &expr,
+            &mut GivenArguments::default(),
+        );
+        let text = read.map(|argument| match argument {
+            Argument::Expr(tokens) => tokens.to_string(),
+            other => panic!("{other:?}"),
+        });
+        let reported = errors.propagate().err().map_or_else(Vec::new, |reported| reported.0);
+        (text, reported.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn a_choice_is_one_of_its_words() {
+        let kind = ParameterKind::Choice(&["nearest", "bilinear"]);
+        assert_eq!(read(kind, "\"bilinear\"").0.as_deref(), Some("\"bilinear\""));
+        for wrong in ["\"cubic\"", "2", "self.size"] {
+            let (text, errors) = read(kind, wrong);
+            assert_eq!(text, None);
+            let [error] = errors.as_slice() else { panic!("{errors:?}") };
+            assert!(error.contains("`size` of `relu` is one of several words"), "{error}");
+            assert!(error.contains("\"nearest\"") && error.contains("\"bilinear\""), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_triple_has_three_elements() {
+        let kind = ParameterKind::IntegerOrTriple;
+        assert_eq!(read(kind, "3").0.as_deref(), Some("3"));
+        assert_eq!(read(kind, "(1, 2, self.size)").0.as_deref(), Some("(1 , 2 , self . size)"));
+        let (text, errors) = read(kind, "(1, 2)");
+        assert_eq!(text, None);
+        assert!(errors[0].contains("`size` of `relu` has 2 elements"), "{errors:?}");
+        assert!(read(kind, "(1, 2, 3.5)").0.is_none());
+    }
 }

@@ -170,9 +170,9 @@ impl Lowering<'_> {
     /// Runs a layer, a `Sequential` or a `Vec` of them on one tensor.
     pub(super) fn run(&mut self, callable: &Callable, input: ValueId, span: Span) -> Bound {
         match &callable.kind {
-            FieldKind::Layer(kind) => {
+            FieldKind::Layer(operation) => {
                 let field = self.names.layer(&callable.label, span);
-                let callee = Callee::Layer(LayerPlace { kind: *kind, place: callable.place() });
+                let callee = Callee::Layer(LayerPlace { operation, place: callable.place() });
                 let operation =
                     Operation { callee, operands: vec![input], shape_operands: Vec::new(), field };
                 Bound::Tensor(self.push_op(operation, span))

@@ -10,7 +10,6 @@ use super::callable::{dereferenced, own_field, peeled, plain_name};
 use super::numbers::is_tensor_type;
 use super::scope::Bound;
 use super::{Lowering, Wanted};
-use crate::catalogue;
 use crate::errors::{Message, did_you_mean, list};
 use crate::ir::ValueId;
 use crate::parse::FieldKind;
@@ -128,7 +127,7 @@ impl Lowering<'_> {
             }
             (bound, member) => {
                 let help = match member {
-                    Member::Named(name) if catalogue::function(&name.to_string()).is_some() => {
+                    Member::Named(name) if qcatalogue::by_function(&name.to_string()).is_some() => {
                         format!("call it: `x.{name}()`")
                     }
                     _ => "bind the parts by a pattern: `let (a, b) = x.chunk(2, 1);`".to_owned(),

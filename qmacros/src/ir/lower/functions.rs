@@ -1,6 +1,7 @@
 //! Functions of the catalogue: finding them, and what a call of one adds to the graph.
 
 use proc_macro2::Span;
+use qcatalogue::{Results, Tensors, Unsupported, by_function, functions, unsupported_function};
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprPath, Ident, Token};
 
@@ -9,41 +10,18 @@ use super::callable::{dereferenced, peeled};
 use super::naming::joined;
 use super::scope::Bound;
 use super::{Lowering, Operation, Wanted};
-use crate::catalogue::{self, FUNCTIONS, Function, Results, Tensors};
 use crate::errors::{Message, did_you_mean, list};
-use crate::ir::{Argument, Callee, FunctionCall, ValueId};
+use crate::ir::{Argument, Callee, Function, FunctionCall, ValueId};
 
 /// Modules under which the functions are known.
 const MODULES: &[&str] = &["functional", "F", "qcore", "prelude"];
 
-/// Operations of PyTorch without an int8 form, and what to write instead if there is anything.
-const UNSUPPORTED: &[(&str, &str)] = &[
-    ("gelu", "use `relu`"),
-    ("hardswish", "use `relu6`"),
-    ("layer_norm", "use a `BatchNorm2d` field, which folds into the convolution before it"),
-    ("leaky_relu", "use `relu`"),
-    ("log_softmax", "return the logits and apply `log_softmax` to them outside of the model"),
-    ("matmul", "use a `Linear` field if one side is a weight"),
-    ("max", "use `max_pool2d`, or `relu` for the maximum with zero"),
-    ("sigmoid", "return the logits and apply `sigmoid` to them outside of the model"),
-    ("silu", "use `relu6`"),
-    ("softmax", "return the logits and apply `softmax` to them outside of the model"),
-    ("squeeze", "use `flatten` or `reshape`"),
-    ("stack", "use `reshape`, then `cat`"),
-    ("sum", "use `mean`, then multiply by the count"),
-    ("tanh", "use `clamp(x, -1.0, 1.0)`"),
-    ("unsqueeze", "use `reshape`"),
-];
-
 impl Lowering<'_> {
-    pub(super) fn function_named<'p>(
-        &mut self,
-        path: &'p ExprPath,
-    ) -> Option<(&'static Function, &'p Ident)> {
+    pub(super) fn function_named<'p>(&mut self, path: &'p ExprPath) -> Option<(Function, &'p Ident)> {
         let mut segments = path.path.segments.iter().rev();
         let name = &segments.next()?.ident;
         let is_ours = segments.next().is_none_or(|module| MODULES.iter().any(|known| module.ident == known));
-        if is_ours && let Some(function) = catalogue::function(&name.to_string()) {
+        if is_ours && let Some(function) = Function::named(&name.to_string()) {
             return Some((function, name));
         }
         if is_ours && path.path.get_ident().is_some() && self.field(name).is_some() {
@@ -60,8 +38,8 @@ impl Lowering<'_> {
         None
     }
 
-    pub(super) fn method_named(&mut self, name: &Ident) -> Option<&'static Function> {
-        let function = catalogue::function(&name.to_string());
+    pub(super) fn method_named(&mut self, name: &Ident) -> Option<Function> {
+        let function = Function::named(&name.to_string());
         if function.is_none() {
             self.refuse_function(name);
         }
@@ -70,8 +48,10 @@ impl Lowering<'_> {
 
     fn refuse_function(&mut self, ident: &Ident) {
         let name = ident.to_string();
-        let message = if let Some((_, instead)) = UNSUPPORTED.iter().find(|(known, _)| *known == name) {
-            Message::new(format!("`{name}` has no quantized form here")).help(*instead)
+        let operations = || format!("the operations are {}", list(functions()));
+        let message = if let Some(Unsupported { advice, .. }) = unsupported_function(&name) {
+            let help = advice.map_or_else(operations, str::to_owned);
+            Message::new(format!("`{name}` has no quantized form here")).help(help)
         } else if matches!(name.as_str(), "Ok" | "Some" | "Err") {
             Message::new(format!("`{name}(..)` around a value")).help("write the value alone").note(
                 "the body is written as if nothing could fail; the generated `forward` returns a `Result`",
@@ -86,7 +66,7 @@ impl Lowering<'_> {
             Message::new(format!("unknown operation `{name}`")).help(format!("did you mean `{meant}`?"))
         } else {
             Message::new(format!("call of `{name}`, which is not an operation of the graph"))
-                .help(format!("the operations are {}", list(FUNCTIONS.iter().map(|function| function.name))))
+                .help(operations())
                 .note("the graph is read from this body alone; it cannot look into other functions")
         };
         self.errors.error(ident, message);
@@ -94,7 +74,7 @@ impl Lowering<'_> {
 
     fn refuse_foreign_function(&mut self, path: &ExprPath) {
         let name = path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
-        let known = catalogue::function(&name).is_some();
+        let known = by_function(&name).is_some();
         let help = if known {
             format!("if you mean `qcore::functional::{name}`, write `{name}(..)`")
         } else {
@@ -109,7 +89,7 @@ impl Lowering<'_> {
 
     pub(super) fn call_function(
         &mut self,
-        function: &'static Function,
+        function: Function,
         name: &Ident,
         receiver: Option<&Expr>,
         args: &Punctuated<Expr, Token![,]>,
@@ -117,7 +97,7 @@ impl Lowering<'_> {
     ) -> Bound {
         let span = name.span();
         let given: Vec<&Expr> = receiver.into_iter().chain(args).collect();
-        let tensors = match function.tensors {
+        let tensors = match function.operation.tensors {
             Tensors::Exactly(number) => number,
             Tensors::List => 1,
         };
@@ -126,7 +106,7 @@ impl Lowering<'_> {
             return Bound::Poison;
         };
         let errors_before = self.errors.count();
-        let operands = match function.tensors {
+        let operands = match function.operation.tensors {
             Tensors::Exactly(_) => self.tensor_arguments(function, tensors),
             Tensors::List => tensors.first().and_then(|list| self.tensor_list(function, list)),
         };
@@ -135,7 +115,7 @@ impl Lowering<'_> {
         if self.errors.count() > errors_before {
             return Bound::Poison;
         }
-        if function.results == Results::Pieces {
+        if function.operation.results == Results::Pieces {
             return self.pieces(function, name, &operands, &arguments, (rest, wanted));
         }
         let label = self.function_label(function, tensors, &operands, rest);
@@ -144,7 +124,7 @@ impl Lowering<'_> {
 
     fn push_function(
         &mut self,
-        function: &'static Function,
+        function: Function,
         label: &str,
         operands: Vec<ValueId>,
         given: GivenArguments,
@@ -157,14 +137,18 @@ impl Lowering<'_> {
 
     fn function_label(
         &self,
-        function: &Function,
+        function: Function,
         tensors: &[&Expr],
         operands: &[ValueId],
         rest: &[&Expr],
     ) -> String {
         let elements = match tensors.first().copied().map(dereferenced) {
-            Some(Expr::Array(array)) if function.tensors == Tensors::List => array.elems.iter().collect(),
-            Some(Expr::Tuple(tuple)) if function.tensors == Tensors::List => tuple.elems.iter().collect(),
+            Some(Expr::Array(array)) if function.operation.tensors == Tensors::List => {
+                array.elems.iter().collect()
+            }
+            Some(Expr::Tuple(tuple)) if function.operation.tensors == Tensors::List => {
+                tuple.elems.iter().collect()
+            }
             _ => tensors.to_vec(),
         };
         let label = |index: usize| match (elements.get(index), operands.get(index)) {
@@ -184,7 +168,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn tensor_arguments(&mut self, function: &Function, exprs: &[&Expr]) -> Option<Vec<ValueId>> {
+    fn tensor_arguments(&mut self, function: Function, exprs: &[&Expr]) -> Option<Vec<ValueId>> {
         let mut operands = Vec::new();
         for (index, expr) in exprs.iter().enumerate() {
             let role = match exprs.len() {
@@ -196,7 +180,7 @@ impl Lowering<'_> {
         operands.into_iter().collect()
     }
 
-    fn tensor_list(&mut self, function: &Function, list: &Expr) -> Option<Vec<ValueId>> {
+    fn tensor_list(&mut self, function: Function, list: &Expr) -> Option<Vec<ValueId>> {
         let name = function.name;
         let elements: Vec<&Expr> = match dereferenced(list) {
             Expr::Array(array) => array.elems.iter().collect(),
@@ -233,7 +217,7 @@ impl Lowering<'_> {
     /// One node for each name that the pattern binds.
     fn pieces(
         &mut self,
-        function: &'static Function,
+        function: Function,
         name: &Ident,
         operands: &[ValueId],
         given: &GivenArguments,
@@ -282,15 +266,12 @@ fn literal_integer(expr: &Expr) -> Option<usize> {
 
 /// The operation that a wrong name is most likely meant for: `relu_`, `MaxPool2d`, `max_pol2d`.
 fn similar(name: &str) -> Option<String> {
-    let in_place = name.strip_suffix('_').filter(|name| catalogue::function(name).is_some());
-    let known = FUNCTIONS.iter().map(|function| function.name);
-    let meant = in_place.or_else(|| did_you_mean(name, known)).map(str::to_owned);
+    let in_place = name.strip_suffix('_').filter(|name| by_function(name).is_some());
+    let meant = in_place.or_else(|| did_you_mean(name, functions())).map(str::to_owned);
+    let without_dimension = |name: &str| name.to_lowercase().replace(['_', '2', 'd'], "");
     let as_pool = || {
-        ["max_pool2d", "avg_pool2d", "adaptive_avg_pool2d"]
-            .into_iter()
-            .find(|known| {
-                known.replace(['_', '2', 'd'], "") == name.to_lowercase().replace(['_', '2', 'd'], "")
-            })
+        functions()
+            .find(|known| known.ends_with("2d") && without_dimension(known) == without_dimension(name))
             .map(str::to_owned)
     };
     meant.or_else(as_pool)

@@ -8,9 +8,8 @@ use syn::{BinOp, Expr, ExprBinary};
 use super::naming::joined;
 use super::scope::Bound;
 use super::{Lowering, Operation, Wanted};
-use crate::catalogue;
 use crate::errors::Message;
-use crate::ir::{Argument, Callee, FunctionCall, ValueId};
+use crate::ir::{Argument, Callee, Function, FunctionCall, ValueId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arithmetic {
@@ -186,7 +185,7 @@ impl Lowering<'_> {
         arguments: Vec<Argument>,
         span: Span,
     ) -> Bound {
-        let Some(function) = catalogue::function(function) else { return Bound::Poison };
+        let Some(function) = Function::named(function) else { return Bound::Poison };
         let field = self.names.operation(label, span);
         let callee = Callee::Function(FunctionCall { function, arguments });
         let operation = Operation { callee, operands, shape_operands: Vec::new(), field };

@@ -45,7 +45,7 @@ fn a_call_of_any_other_function_is_refused() {
         &[(
             "my_function",
             "call of `my_function`, which is not an operation of the graph",
-            "the operations are `relu`, `relu6`, `add`, `sub`, `mul`, `add_scalar`, `mul_scalar`, `cat`, `max_pool2d`, `avg_pool2d`, `adaptive_avg_pool2d`, `flatten`, `reshape`, `view`, `permute`, `transpose`, `chunk`, `split`, `mean`, `clamp`, `dropout`, `quant` and `dequant`",
+            "the operations are `relu`, `relu6`, `hardswish`, `add`, `sub`, `mul`, `add_scalar`, `mul_scalar`, `cat`, `max_pool2d`, `avg_pool2d`, `adaptive_avg_pool2d`, `flatten`, `reshape`, `view`, `permute`, `transpose`, `chunk`, `split`, `mean`, `clamp`, `dropout`, `quant` and `dequant`",
         )],
     );
 }
