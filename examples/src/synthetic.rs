@@ -3,13 +3,13 @@
 //! `data/torchvision/expected_logits.py` holds the same formula, bit for bit.
 
 use anyhow::Result;
-use qcore::{Quantizable, Tensor};
+use qcore::{Module, Tensor};
 
 /// Gives every tensor of `model` values that follow from its key alone.
 ///
 /// Weights have He et al.'s variance (2015), so that activations neither vanish nor explode; statistics of batch
 /// norms are spread as training leaves them.
-pub fn fill(model: &mut impl Quantizable) -> Result<()> {
+pub fn fill(model: &mut impl Module) -> Result<()> {
     let mut outcome = Ok(());
     model.parameters_mut("", &mut |key, tensor| {
         let shape = tensor.shape().to_vec();

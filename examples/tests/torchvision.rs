@@ -20,7 +20,7 @@ fn relative_difference(found: &Tensor, expected: &Tensor) -> f32 {
 /// Checks a network with the weights that `data/torchvision/expected_logits.py` gives torchvision's `name`.
 fn assert_is_torchvisions<M>(name: &str, mut model: M, int8_tolerance: f32)
 where
-    M: Quantizable<Input = Tensor, Output = Tensor>,
+    M: Module<Input = Tensor, Output = Tensor>,
 {
     synthetic::fill(&mut model).unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/torchvision/expected_logits.safetensors");

@@ -13,28 +13,28 @@
 //! # Ok::<(), qcore::Error>(())
 //! ```
 
-use crate::op::{self, Extent, Op};
-use crate::{Pair, Result, Tensor};
+use crate::ops::{self, Extent, Lowering, Op};
+use crate::program::{Spare, evaluate_float};
+use crate::{Result, Size, Tensor};
 
 fn run(operation: Result<impl Op>, inputs: &[&Tensor]) -> Result<Tensor> {
-    let mut inputs: Vec<Tensor> = inputs.iter().copied().cloned().collect();
-    operation?.forward(&mut inputs)
+    let inputs = inputs.iter().copied().cloned().collect();
+    evaluate_float(operation?.lower(&Lowering::float())?.as_ref(), inputs, &mut Spare::default())
 }
 
 /// `max(x, 0)`, for any shape.
-///
-/// # Errors
-/// Never at present.
 pub fn relu(x: &Tensor) -> Result<Tensor> {
-    run(op::relu(), &[x])
+    run(ops::relu(), &[x])
+}
+
+/// `x * relu6(x + 3) / 6`, for any shape.
+pub fn hardswish(x: &Tensor) -> Result<Tensor> {
+    run(ops::hardswish(), &[x])
 }
 
 /// `min(max(x, 0), 6)`, for any shape.
-///
-/// # Errors
-/// Never at present.
 pub fn relu6(x: &Tensor) -> Result<Tensor> {
-    run(op::relu6(), &[x])
+    run(ops::relu6(), &[x])
 }
 
 /// `min(max(x, min), max)`, for any shape.
@@ -42,7 +42,7 @@ pub fn relu6(x: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When `min` and `max` are not two finite numbers in order.
 pub fn clamp(x: &Tensor, min: impl Into<f64>, max: impl Into<f64>) -> Result<Tensor> {
-    run(op::clamp(min, max), &[x])
+    run(ops::clamp(min, max), &[x])
 }
 
 /// `a + b`, with broadcasting.
@@ -50,7 +50,7 @@ pub fn clamp(x: &Tensor, min: impl Into<f64>, max: impl Into<f64>) -> Result<Ten
 /// # Errors
 /// When the shapes do not broadcast.
 pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    run(op::add(), &[a, b])
+    run(ops::add(), &[a, b])
 }
 
 /// `a - b`, with broadcasting.
@@ -58,7 +58,7 @@ pub fn add(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When the shapes do not broadcast.
 pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    run(op::sub(), &[a, b])
+    run(ops::sub(), &[a, b])
 }
 
 /// `a * b`, value by value, with broadcasting.
@@ -66,7 +66,7 @@ pub fn sub(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When the shapes do not broadcast.
 pub fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
-    run(op::mul(), &[a, b])
+    run(ops::mul(), &[a, b])
 }
 
 /// `x + scalar`, for any shape.
@@ -74,7 +74,7 @@ pub fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// When the scalar is not finite.
 pub fn add_scalar(x: &Tensor, scalar: impl Into<f64>) -> Result<Tensor> {
-    run(op::add_scalar(scalar), &[x])
+    run(ops::add_scalar(scalar), &[x])
 }
 
 /// `x * scalar`, for any shape.
@@ -82,7 +82,7 @@ pub fn add_scalar(x: &Tensor, scalar: impl Into<f64>) -> Result<Tensor> {
 /// # Errors
 /// When the scalar is not finite.
 pub fn mul_scalar(x: &Tensor, scalar: impl Into<f64>) -> Result<Tensor> {
-    run(op::mul_scalar(scalar), &[x])
+    run(ops::mul_scalar(scalar), &[x])
 }
 
 /// The tensors one after the other along axis `dim`; their other extents are equal.
@@ -90,7 +90,7 @@ pub fn mul_scalar(x: &Tensor, scalar: impl Into<f64>) -> Result<Tensor> {
 /// # Errors
 /// When the shapes do not fit together, or there is no tensor.
 pub fn cat(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
-    run(op::cat(Some(dim)), tensors)
+    run(ops::cat(Some(dim)), tensors)
 }
 
 /// The largest value of each window: `[N, C, H, W]` to `[N, C, OH, OW]`.
@@ -99,11 +99,11 @@ pub fn cat(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
 /// When the shape is another, a size is 0, or the padding is more than half of the window.
 pub fn max_pool2d(
     x: &Tensor,
-    kernel_size: impl Into<Pair>,
-    stride: impl Into<Pair>,
-    padding: impl Into<Pair>,
+    kernel_size: impl Into<Size<2>>,
+    stride: impl Into<Size<2>>,
+    padding: impl Into<Size<2>>,
 ) -> Result<Tensor> {
-    run(op::max_pool2d(kernel_size, Some(stride.into()), Some(padding.into()), None, None), &[x])
+    run(ops::max_pool2d(kernel_size, Some(stride.into()), Some(padding.into()), None, None), &[x])
 }
 
 /// The mean of each window, padding counted as zeros: `[N, C, H, W]` to `[N, C, OH, OW]`.
@@ -112,19 +112,19 @@ pub fn max_pool2d(
 /// When the shape is another, a size is 0, or the padding is more than half of the window.
 pub fn avg_pool2d(
     x: &Tensor,
-    kernel_size: impl Into<Pair>,
-    stride: impl Into<Pair>,
-    padding: impl Into<Pair>,
+    kernel_size: impl Into<Size<2>>,
+    stride: impl Into<Size<2>>,
+    padding: impl Into<Size<2>>,
 ) -> Result<Tensor> {
-    run(op::avg_pool2d(kernel_size, Some(stride.into()), Some(padding.into()), None, None), &[x])
+    run(ops::avg_pool2d(kernel_size, Some(stride.into()), Some(padding.into()), None, None), &[x])
 }
 
 /// Means over windows that follow from the output size: `[N, C, H, W]` to `[N, C, OH, OW]`.
 ///
 /// # Errors
 /// When the shape is another, or a size is 0.
-pub fn adaptive_avg_pool2d(x: &Tensor, output_size: impl Into<Pair>) -> Result<Tensor> {
-    run(op::adaptive_avg_pool2d(output_size), &[x])
+pub fn adaptive_avg_pool2d(x: &Tensor, output_size: impl Into<Size<2>>) -> Result<Tensor> {
+    run(ops::adaptive_avg_pool2d(output_size), &[x])
 }
 
 /// The axes from `start_dim` to `end_dim` become one; negative counts from the end.
@@ -132,7 +132,7 @@ pub fn adaptive_avg_pool2d(x: &Tensor, output_size: impl Into<Pair>) -> Result<T
 /// # Errors
 /// When the tensor does not have the axes.
 pub fn flatten(x: &Tensor, start_dim: isize, end_dim: isize) -> Result<Tensor> {
-    run(op::flatten(Some(start_dim), Some(end_dim)), &[x])
+    run(ops::flatten(Some(start_dim), Some(end_dim)), &[x])
 }
 
 /// The same values in row-major order, in another shape; one extent may be -1.
@@ -140,7 +140,7 @@ pub fn flatten(x: &Tensor, start_dim: isize, end_dim: isize) -> Result<Tensor> {
 /// # Errors
 /// When the number of values differs.
 pub fn reshape(x: &Tensor, shape: &[isize]) -> Result<Tensor> {
-    run(op::reshape(shape.iter().copied().map(Extent::from).collect()), &[x])
+    run(ops::reshape(shape.iter().copied().map(Extent::from).collect()), &[x])
 }
 
 /// Axis `i` of the result is axis `dims[i]` of `x`.
@@ -148,7 +148,7 @@ pub fn reshape(x: &Tensor, shape: &[isize]) -> Result<Tensor> {
 /// # Errors
 /// When `dims` does not name each axis once.
 pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
-    run(op::permute(dims), &[x])
+    run(ops::permute(dims), &[x])
 }
 
 /// Two axes change places.
@@ -156,7 +156,7 @@ pub fn permute(x: &Tensor, dims: &[isize]) -> Result<Tensor> {
 /// # Errors
 /// When the tensor does not have the axes.
 pub fn transpose(x: &Tensor, dim0: isize, dim1: isize) -> Result<Tensor> {
-    run(op::transpose(dim0, dim1), &[x])
+    run(ops::transpose(dim0, dim1), &[x])
 }
 
 /// At most `chunks` pieces of equal length along axis `dim`; the last may be shorter.
@@ -166,7 +166,7 @@ pub fn transpose(x: &Tensor, dim0: isize, dim1: isize) -> Result<Tensor> {
 pub fn chunk(x: &Tensor, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
     let size = x.size(dim)?.div_ceil(chunks.max(1)).max(1);
     (0..x.size(dim)?.div_ceil(size).max(1))
-        .map(|piece| run(op::chunk(chunks, Some(dim), piece), &[x]))
+        .map(|piece| run(ops::chunk(chunks, Some(dim), piece), &[x]))
         .collect()
 }
 
@@ -176,7 +176,7 @@ pub fn chunk(x: &Tensor, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
 /// When `split_size` is 0, or the tensor does not have the axis.
 pub fn split(x: &Tensor, split_size: usize, dim: isize) -> Result<Vec<Tensor>> {
     let pieces = x.size(dim)?.div_ceil(split_size.max(1)).max(1);
-    (0..pieces).map(|piece| run(op::split(split_size, Some(dim), piece), &[x])).collect()
+    (0..pieces).map(|piece| run(ops::split(split_size, Some(dim), piece), &[x])).collect()
 }
 
 /// The mean over `dims`, which stay with extent 1 if `keepdim`; no axes mean all.
@@ -184,5 +184,5 @@ pub fn split(x: &Tensor, split_size: usize, dim: isize) -> Result<Vec<Tensor>> {
 /// # Errors
 /// When the tensor does not have the axes, or there is nothing to average.
 pub fn mean(x: &Tensor, dims: &[isize], keepdim: bool) -> Result<Tensor> {
-    run(op::mean(dims, Some(keepdim)), &[x])
+    run(ops::mean(dims, Some(keepdim)), &[x])
 }

@@ -38,74 +38,46 @@
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
-mod archive;
-mod backend;
-mod calibration;
-mod calibration_state;
-mod converted;
-mod converted_op;
-mod dtype;
-mod equivalence;
 mod error;
 mod file;
 pub mod functional;
-mod graph;
-mod int_repr;
-mod layer;
-pub mod layers;
+mod inspect;
 mod model;
-mod observation;
-pub mod observer;
-#[doc(hidden)]
-pub mod op;
-mod parameters;
-mod plan;
+mod network;
+pub mod ops;
 pub mod prelude;
-mod prepared;
-mod prepared_op;
 mod program;
-mod qconfig;
-mod qconfig_mapping;
-mod qparams;
-mod qtensor;
-mod sequential;
-mod state_dict;
+mod quantize;
 mod suggest;
 mod tensor;
-mod unbuildable;
-mod values;
 
+/// The kernels, on slices: what operations of your own may call.
+pub use qkernels;
 pub use qmacros::quantizable;
 
-pub use backend::Backend;
-pub use calibration::{CalibrationOptions, CalibrationReport, EdgeReport};
-pub use calibration_state::CalibrationState;
-pub use converted::{Converted, EdgeSummary, ModelSummary};
-pub use dtype::DType;
-pub use equivalence::{Equivalence, equivalence};
 pub use error::{Error, Result, StateDictMismatch};
-pub use graph::{
-    Domain, Graph, GraphCarried, GraphMember, GraphMerged, GraphNode, GraphNodeKind, GraphValue, StubAction,
+pub use inspect::{
+    Domain, Equivalence, Graph, GraphCarried, GraphMember, GraphMerged, GraphNode, GraphNodeKind, GraphValue,
+    StubAction, equivalence,
 };
-pub use int_repr::IntRepr;
-pub use layer::Layer;
-pub use layers::*;
-pub use model::Quantizable;
+pub use model::{
+    Converted, EdgeSummary, IntoInput, Layer, ModelSummary, Module, Parameters, Prepared, Sequential,
+    StateDict, Values, join,
+};
+pub use network::{
+    Call, Loaders, Member, Network, Node, NodeMember, Site, StoredTensors, TensorWriter, Tracer, Value,
+};
 pub use observer::Observer;
-pub use op::Pair;
-pub use parameters::Parameters;
-pub use plan::{Plan, PlanNode};
-pub use prepared::Prepared;
-pub use program::{MemoryReport, Profile, StepProfile};
-pub use qconfig::QConfig;
-pub use qconfig_mapping::{Mode, NodeKey, ObjectType, QConfigMapping};
+pub use ops::{Precision, Size};
+pub use program::{MemoryReport, Profile, StepProfile, evaluate};
 pub use qkernels::threads::{num_threads, set_num_threads};
-pub use qparams::{
-    FloatQParams, QParams, QScheme, affine_float_qparams, affine_qparams, choose_qparams, symmetric_scale,
+pub use quantize::observer;
+pub use quantize::{
+    Backend, CalibrationOptions, CalibrationReport, CalibrationState, EdgeReport, Mode, NodeKey, ObjectType,
+    Plan, PlanNode, QConfig, QConfigMapping,
+};
+pub use tensor::{
+    AnyTensor, DType, FloatQParams, IntRepr, MemoryFormat, QParams, QScheme, QTensor, Rearrangement, Tensor,
+    affine_float_qparams, affine_qparams, choose_qparams, round_to_float16, symmetric_scale,
     symmetric_zero_point,
 };
-pub use qtensor::{QTensor, round_to_float16};
-pub use sequential::Sequential;
-pub use state_dict::StateDict;
-pub use tensor::Tensor;
-pub use values::{IntoInput, Values};

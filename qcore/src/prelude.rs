@@ -2,11 +2,10 @@
 
 pub use qmacros::quantizable;
 
-pub use crate::layers::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Identity, Linear,
-    MaxPool2d, ReLU, ReLU6,
-};
-pub use crate::model::Quantizable;
+pub use crate::model::{Module, Sequential};
 pub use crate::observer::Observer;
-pub use crate::sequential::Sequential;
+pub use crate::ops::{
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Hardswish, Identity,
+    Linear, MaxPool2d, ReLU, ReLU6,
+};
 pub use crate::{Backend, QConfig, QConfigMapping, StateDict, Tensor};

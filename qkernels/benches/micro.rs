@@ -1,7 +1,7 @@
 //! Times single kernels with Criterion, on one thread, for every instruction set of this machine.
 //!
-//! `cargo bench -p qkernels --bench micro -- conv/3x3` runs those whose name contains that, and compares them with the
-//! last run. Throughput counts multiply-accumulates, or elements where there are none.
+//! `cargo bench -p qkernels --bench micro -- conv/3x3` runs those whose name contains that, and compares them with
+//! the last run. Throughput counts multiply-accumulates, or elements where there are none.
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput};

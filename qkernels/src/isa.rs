@@ -1,8 +1,8 @@
 //! Instruction sets as values: holding one proves that the processor has it.
 //!
 //! The best one is chosen at the first question. The environment variable `QKERNELS_ISA` (`scalar`, `avx2`,
-//! `avxvnni` or `avx512vnni`) and [`set_isa`] can lower the choice, for tests and bug reports; a name that is unknown, or
-//! stands for an instruction set this processor lacks, is ignored. Every choice gives the same bytes.
+//! `avxvnni` or `avx512vnni`) and [`set_isa`] can lower the choice, for tests and bug reports; a name that is
+//! unknown, or stands for an instruction set this processor lacks, is ignored. Every choice gives the same bytes.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};

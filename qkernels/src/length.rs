@@ -19,23 +19,23 @@ pub(crate) fn product(what: &'static str, factors: &[usize]) -> Result<usize> {
         .ok_or_else(|| Error::geometry(format!("{what} of shape {factors:?} is too large to address")))
 }
 
-/// The part of `slice` that holds `rows` rows of `width` elements, which begin `pitch` elements apart; `what` names
+/// The part of `slice` that holds `rows` rows of `width` elements, which begin `stride` elements apart; `what` names
 /// the argument in the error.
 pub(crate) fn strided<'a, T>(
     what: &'static str,
     slice: &'a mut [T],
     rows: usize,
     width: usize,
-    pitch: usize,
+    stride: usize,
 ) -> Result<&'a mut [T]> {
-    if pitch < width {
+    if stride < width {
         return Err(Error::parameter(format!(
-            "{what}: a pitch of {pitch} is less than the {width} elements of a row"
+            "{what}: a stride of {stride} is less than the {width} elements of a row"
         )));
     }
     let len = match rows.checked_sub(1) {
         None => 0,
-        Some(gaps) => product(what, &[gaps, pitch])?.saturating_add(width),
+        Some(gaps) => product(what, &[gaps, stride])?.saturating_add(width),
     };
     let actual = slice.len();
     slice.get_mut(..len).ok_or(Error::Length { what, expected: len, actual })

@@ -9,7 +9,7 @@
 //! - A quantized value `q` with scale `s` and zero point `z` stands for the real number
 //!   `(q - z) * s`.
 //! - Every float operation is `f32` and rounded on its own; nothing is contracted into a fused
-//!   multiply-add. Rounding to an integer is round half to even, written `rne` in the formulas.
+//!   multiply-add, unless the operation says so. Rounding to an integer is round half to even, written `rne` in the formulas.
 //! - Integer sums are exact. Weights whose sums could leave `i32` are refused when they are packed.
 //! - Results saturate; they never wrap around.
 //! - Neither the number of threads nor the instruction set ([`isa`]) changes a result.
@@ -24,9 +24,12 @@ mod error;
 mod gemm;
 mod kernels;
 mod length;
+mod panel;
+mod residual;
 mod rounding;
 
 pub mod conv;
+pub mod elements;
 pub mod elementwise;
 pub mod float;
 pub mod geometry;
@@ -43,3 +46,4 @@ pub mod threads;
 
 pub use error::{Error, Result};
 pub use qparams::{EightBit, QParams, QuantizedInteger};
+pub use residual::Residual;

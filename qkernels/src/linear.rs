@@ -1,17 +1,31 @@
 //! Quantized linear layers.
 
-use std::ops::Range;
-
-use crate::conv::Residual;
 use crate::error::{Error, Result};
 use crate::gemm::{
-    self, Epilogue, KeepSums, OutputRows, PackedMatrix, Requantize, Rows, RunTable, Runs, Storage,
+    self, Dequantize, Epilogue, InputRows, KeepSums, OutputRows, PackedMatrix, Requantize, Storage,
+    check_zero_point_count,
 };
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
 use crate::mapped_file::MappedBytes;
+use crate::panel::Runs;
 use crate::requantize::Requantization;
+use crate::residual::Residual;
+
+/// How exact sums become floats, which dynamic quantization does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Dequantization<'a> {
+    /// The scale of the input times that of the weight: one, or one of each output feature.
+    pub multipliers: &'a [f32],
+    /// Added to each output feature, if there is one.
+    pub bias: Option<&'a [f32]>,
+    /// Whether negative results become 0; NaN stays.
+    pub relu: bool,
+    /// Whether product and bias are rounded once, `fma(f32(acc), m, bias)`, as fbgemm does, or each on its own,
+    /// `f32(f32(acc) * m) + bias`, as qnnpack does.
+    pub fused: bool,
+}
 
 /// The weight of a linear layer, packed once.
 #[derive(Clone, Debug)]
@@ -108,14 +122,14 @@ impl PackedLinear {
 
     /// [`run`](Self::run) into a part of a larger output, with the addition that may follow in the same pass.
     ///
-    /// `output` begins at the first row's `out_features` bytes, and those of the next row are `pitch` bytes further;
-    /// bytes between them stay as they are. The residual is `[rows, out_features]`; with it the bytes are those
-    /// of `run` and [`elementwise::add`](crate::elementwise::add) one after the other.
+    /// `output` begins at the first row's `out_features` bytes, and those of the next row are `row_stride` bytes
+    /// further; bytes between them stay as they are. The residual is `[rows, out_features]`; with it the bytes are
+    /// those of `run` and [`elementwise::add`](crate::elementwise::add) one after the other.
     ///
     /// # Errors
-    /// As for `run`, if `output` has less than `(rows - 1) * pitch + out_features` elements or `pitch` is less
-    /// than `out_features`, and if the residual has another length than the output or scales that `add`
-    /// refuses, or whose values are not finite.
+    /// As for `run`, if `output` has less than `(rows - 1) * row_stride + out_features` elements or `row_stride` is
+    /// less than `out_features`, and if the residual has another length than the output or scales that `add` refuses,
+    /// or whose values are not finite.
     #[expect(clippy::too_many_arguments)]
     pub fn run_into(
         &self,
@@ -125,19 +139,46 @@ impl PackedLinear {
         requantization: &Requantization,
         residual: Option<Residual<'_>>,
         output: &mut [u8],
-        pitch: usize,
+        row_stride: usize,
     ) -> Result<()> {
         requantization.check_channels(self.out_features())?;
-        let output = length::strided("output", output, rows, self.out_features(), pitch)?;
+        let output = length::strided("output", output, rows, self.out_features(), row_stride)?;
         let epilogue = match residual {
             None => Requantize::new(requantization),
             Some(residual) => Requantize::with_residual(requantization, residual, self.output_len(rows)?)?,
         };
-        self.multiply(rows, input, input_zero_point, &epilogue, output, pitch)
+        self.multiply(rows, input, input_zero_point, &epilogue, output, row_stride)
+    }
+
+    /// `input` `[rows, in_features]` to floats `[rows, out_features]`: `y = acc * m[o] + bias[o]` of the exact sums `acc`,
+    /// as `dequantization` says.
+    ///
+    /// PyTorch: the product of `quantized::linear_dynamic`, and `linear_relu_dynamic`.
+    ///
+    /// # Errors
+    /// If a length does not match or the input's zero point is not a `u8`.
+    pub fn run_float(
+        &self,
+        rows: usize,
+        input: &[u8],
+        input_zero_point: i32,
+        dequantization: &Dequantization<'_>,
+        output: &mut [f32],
+    ) -> Result<()> {
+        let Dequantization { multipliers, bias, .. } = *dequantization;
+        if multipliers.len() != 1 {
+            length::check("multipliers", multipliers, self.out_features())?;
+        }
+        if let Some(bias) = bias {
+            length::check("bias", bias, self.out_features())?;
+        }
+        length::check("output", output, self.output_len(rows)?)?;
+        let epilogue = Dequantize(*dequantization);
+        self.multiply(rows, input, input_zero_point, &epilogue, output, self.out_features())
     }
 
     /// The exact sums `sum (xq - zx) * (wq - zw)`, `[rows, out_features]`, for callers with an
-    /// epilogue of their own (dynamic quantization).
+    /// epilogue of their own.
     ///
     /// # Errors
     /// If a length does not match or the input's zero point is not a `u8`.
@@ -164,51 +205,14 @@ impl PackedLinear {
         input_zero_point: i32,
         epilogue: &E,
         output: &mut [E::Output],
-        pitch: usize,
+        row_stride: usize,
     ) -> Result<()> {
         let in_features = self.in_features();
         let input_len = length::product("input", &[rows, in_features])?;
         length::check("input", input, input_len)?;
         let rows = InputRows { input, in_features, zero_point: gemm::input_zero_point(input_zero_point)? };
-        let output = OutputRows::new(output, self.out_features(), pitch);
+        let output = OutputRows::new(output, self.out_features(), row_stride);
         gemm::multiply(&rows, std::slice::from_ref(&self.matrix), epilogue, output);
         Ok(())
-    }
-}
-
-/// `Ok` if there is one zero point, or one for each output channel.
-pub(crate) fn check_zero_point_count(zero_points: &[i32], out_channels: usize) -> Result<()> {
-    if zero_points.len() == 1 {
-        return Ok(());
-    }
-    length::check("weight zero points", zero_points, out_channels)
-}
-
-/// The input itself, one row after the other.
-pub(crate) struct InputRows<'a> {
-    pub(crate) input: &'a [u8],
-    pub(crate) in_features: usize,
-    pub(crate) zero_point: u8,
-}
-
-impl Rows for InputRows<'_> {
-    fn runs(&self) -> Runs {
-        Runs { count: 1, len: self.in_features }
-    }
-
-    fn locate(&self, rows: Range<usize>, _group: usize, table: &mut RunTable<'_>) {
-        table.point(0, 0..rows.len(), rows.start * self.in_features, self.in_features);
-    }
-
-    fn input(&self) -> &[u8] {
-        self.input
-    }
-
-    fn span(&self, rows: Range<usize>) -> &[u8] {
-        &self.input[rows.start * self.in_features..rows.end * self.in_features]
-    }
-
-    fn zero_point(&self) -> u8 {
-        self.zero_point
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::isa::Isa;
 
-/// How many 8-bit multiply-accumulates a second one core does with nothing but the instruction that the kernels of `isa`
-/// multiply with, on registers: the best of many short measurements in 20 ms. `None` without such an instruction.
+/// How many 8-bit multiply-accumulates a second one core does with nothing but the instruction that the kernels of
+/// `isa` multiply with, on registers: the best of many short measurements in 20 ms. `None` without such an
+/// instruction.
 pub fn multiply_accumulates_per_second(isa: Isa) -> Option<f64> {
     match isa {
         Isa::Scalar => None,

@@ -2,8 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use crate::elements::Element;
 use crate::error::{Error, Result};
-use crate::kernels::Element;
 use crate::rounding::round_clamped;
 
 /// Scale and zero point of a per-tensor quantized tensor: `x = (q - zero_point) * scale`.
@@ -71,7 +71,7 @@ pub(crate) fn check_range<T: QuantizedInteger>(range: &RangeInclusive<i32>) -> R
 }
 
 /// An integer type quantized values are stored in: `u8` (quint8), `i8` (qint8) or `i32` (qint32).
-pub trait QuantizedInteger: Element + PartialEq + Ord + sealed::Sealed {
+pub trait QuantizedInteger: Element + Ord + sealed::Sealed {
     /// All values of the type, `quant_min..=quant_max` of PyTorch's full range.
     const RANGE: RangeInclusive<i32>;
 
@@ -91,12 +91,6 @@ pub trait QuantizedInteger: Element + PartialEq + Ord + sealed::Sealed {
 pub trait EightBit: QuantizedInteger {
     /// The bit pattern, as an index into a table of 256 entries.
     fn index(self) -> usize;
-
-    /// The bit patterns of some values.
-    fn bits(values: &[Self]) -> &[u8];
-
-    /// The bit patterns of some values, to be written.
-    fn bits_mut(values: &mut [Self]) -> &mut [u8];
 }
 
 mod sealed {
@@ -133,16 +127,6 @@ macro_rules! eight_bit {
             #[inline(always)]
             fn index(self) -> usize {
                 usize::from(self as u8)
-            }
-
-            fn bits(values: &[Self]) -> &[u8] {
-                // SAFETY: `u8` and `i8` have the same size and alignment, and no invalid bit patterns.
-                unsafe { std::slice::from_raw_parts(values.as_ptr().cast(), values.len()) }
-            }
-
-            fn bits_mut(values: &mut [Self]) -> &mut [u8] {
-                // SAFETY: as above, and the borrow is exclusive.
-                unsafe { std::slice::from_raw_parts_mut(values.as_mut_ptr().cast(), values.len()) }
             }
         }
     };

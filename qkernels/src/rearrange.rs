@@ -1,31 +1,32 @@
 //! Arrays in another order: what permuting, cutting and repeating their axes comes to in memory.
 
+use crate::elements::Element;
 use crate::error::{Error, Result};
 use crate::isa::{Isa, isa};
 use crate::kernels::{Matrix, transpose};
 use crate::length;
 use crate::threads::{elementwise_chunk, for_each_chunk};
 
-/// A copy of bytes, which may lie anywhere, into an array that is dense in the order of its axes.
+/// A copy of elements, which may lie anywhere, into an array that is dense in the order of its axes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StridedCopy {
-    /// Where the first byte of the output is in the input.
+    /// Where the first element of the output is in the input.
     start: usize,
-    /// Bytes of the input up to the last one that is read.
+    /// Elements of the input up to the last one that is read.
     input_len: usize,
-    /// Bytes of the output.
+    /// Elements of the output.
     len: usize,
-    /// Bytes of a row of the output.
+    /// Elements of a row of the output.
     row: usize,
     /// For rows that lie one after the other.
     dense: Nest,
     /// For rows with room between them; `None` if an axis goes on from one row to the next.
-    pitched: Option<Nest>,
+    strided: Option<Nest>,
 }
 
 impl StridedCopy {
-    /// `output[i, j, ..] = input[start + i * strides[0] + j * strides[1] + ..]` with indices below `extents`; a stride
-    /// of 0 repeats. The output is in rows of `row` bytes, which may have room between them.
+    /// `output[i, j, ..] = input[start + i * strides[0] + j * strides[1] + ..]` with indices below `extents`; a
+    /// stride of 0 repeats. The output is in rows of `row` elements, which may have room between them.
     ///
     /// # Errors
     /// If there is not one stride for each extent, the rows do not make up the output, or an array is too large to
@@ -49,58 +50,58 @@ impl StridedCopy {
             to /= extent;
             axes.push(Axis { extent, from, to: Step::new(to, row) });
         }
-        let pitched = split_at_rows(&axes, row).map(|axes| Nest::new(&axes, |outer| outer.to != ROW));
-        Ok(Self { start, input_len, len, row, dense: Nest::new(&axes, |_| true), pitched })
+        let strided = split_at_rows(&axes, row).map(|axes| Nest::new(&axes, |outer| outer.to != ROW));
+        Ok(Self { start, input_len, len, row, dense: Nest::new(&axes, |_| true), strided })
     }
 
     /// Whether the output may have room between its rows.
-    pub fn takes_pitch(&self) -> bool {
-        self.pitched.is_some()
+    pub fn takes_row_stride(&self) -> bool {
+        self.strided.is_some()
     }
 
-    /// Writes the output, whose rows begin `pitch` bytes apart.
+    /// Writes the output, whose rows begin `row_stride` elements apart.
     ///
     /// # Errors
-    /// If the input or the output is too short, or `pitch` is less than a row or, where
-    /// [`takes_pitch`](Self::takes_pitch) says no, more.
-    pub fn run(&self, input: &[u8], output: &mut [u8], pitch: usize) -> Result<()> {
-        let nest = match &self.pitched {
-            Some(nest) if pitch > self.row => nest,
-            None if pitch > self.row => {
-                return Err(Error::parameter(format!("rows of {} bytes, {pitch} apart", self.row)));
+    /// If the input or the output is too short, or `row_stride` is less than a row or, where
+    /// [`takes_row_stride`](Self::takes_row_stride) says no, more.
+    pub fn run<T: Element>(&self, input: &[T], output: &mut [T], row_stride: usize) -> Result<()> {
+        let nest = match &self.strided {
+            Some(nest) if row_stride > self.row => nest,
+            None if row_stride > self.row => {
+                return Err(Error::parameter(format!("rows of {} elements, {row_stride} apart", self.row)));
             }
             _ => &self.dense,
         };
         if self.len == 0 {
             return Ok(());
         }
-        let output = length::strided("output", output, self.len / self.row, self.row, pitch)?;
+        let output = length::strided("output", output, self.len / self.row, self.row, row_stride)?;
         let Some(input) = input.get(..self.input_len) else {
             return Err(Error::Length { what: "input", expected: self.input_len, actual: input.len() });
         };
-        nest.run(self.len, pitch, &input[self.start..], output);
+        nest.run(self.len, row_stride, &input[self.start..], output);
         Ok(())
     }
 }
 
-/// A distance in the output: whole rows, and bytes of one.
+/// A distance in the output: whole rows, and elements of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Step {
     rows: usize,
-    bytes: usize,
+    elements: usize,
 }
 
 /// From one row to the next.
-const ROW: Step = Step { rows: 1, bytes: 0 };
+const ROW: Step = Step { rows: 1, elements: 0 };
 
 impl Step {
     fn new(distance: usize, row: usize) -> Self {
-        Self { rows: distance / row, bytes: distance % row }
+        Self { rows: distance / row, elements: distance % row }
     }
 
     #[inline(always)]
-    fn at(self, pitch: usize) -> usize {
-        self.rows * pitch + self.bytes
+    fn at(self, row_stride: usize) -> usize {
+        self.rows * row_stride + self.elements
     }
 }
 
@@ -108,7 +109,7 @@ impl Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Axis {
     extent: usize,
-    /// Bytes of the input.
+    /// Elements of the input.
     from: usize,
     to: Step,
 }
@@ -117,21 +118,21 @@ struct Axis {
 fn split_at_rows(axes: &[Axis], row: usize) -> Option<Vec<Axis>> {
     let mut split = Vec::with_capacity(axes.len() + 1);
     for &axis in axes {
-        let is_within = axis.to.rows == 0 && axis.to.bytes * axis.extent <= row;
-        if is_within || axis.to.bytes == 0 {
+        let is_within = axis.to.rows == 0 && axis.to.elements * axis.extent <= row;
+        if is_within || axis.to.elements == 0 {
             split.push(axis);
             continue;
         }
-        let in_row = row / axis.to.bytes;
-        if axis.to.rows > 0 || !row.is_multiple_of(axis.to.bytes) || !axis.extent.is_multiple_of(in_row) {
+        let in_row = row / axis.to.elements;
+        if axis.to.rows > 0 || !row.is_multiple_of(axis.to.elements) || !axis.extent.is_multiple_of(in_row) {
             return None;
         }
         split.push(Axis { extent: axis.extent / in_row, from: axis.from * in_row, to: ROW });
         split.push(Axis { extent: in_row, ..axis });
     }
     if split.last().is_none_or(|last| last.to.rows > 0) {
-        // A row is a single byte.
-        split.push(Axis { extent: 1, from: 1, to: Step { rows: 0, bytes: 1 } });
+        // A row is a single element.
+        split.push(Axis { extent: 1, from: 1, to: Step { rows: 0, elements: 1 } });
     }
     Some(split)
 }
@@ -151,7 +152,7 @@ struct Nest {
 enum Block {
     /// Neighbours stay neighbours.
     Run { len: usize },
-    /// One byte, many times.
+    /// One element, many times.
     Repeated { len: usize },
     /// What lies next to each other in the input lies `to` apart in the output, and what lies `from` apart in the
     /// input, next to each other.
@@ -190,18 +191,18 @@ impl Nest {
         Self { axes: joined, block, is_outermost }
     }
 
-    fn run(&self, len: usize, pitch: usize, input: &[u8], output: &mut [u8]) {
+    fn run<T: Element>(&self, len: usize, row_stride: usize, input: &[T], output: &mut [T]) {
         let isa = isa();
         let Some((first, rest)) = self.axes.split_first().filter(|_| self.is_outermost) else {
-            return self.block.copy_all(isa, &self.axes, pitch, input, output);
+            return self.block.copy_all(isa, &self.axes, row_stride, input, output);
         };
-        let step = first.to.at(pitch);
+        let step = first.to.at(row_stride);
         let chunk_len = elementwise_chunk(output.len(), step);
         // Copying costs less than a multiply-add.
-        for_each_chunk(output, chunk_len, len / 4, |index, output| {
+        for_each_chunk(output, chunk_len, len * size_of::<T>() / 4, |index, output| {
             for (turn, output) in output.chunks_mut(step).enumerate() {
                 let input = &input[(index * (chunk_len / step) + turn) * first.from..];
-                self.block.copy_all(isa, rest, pitch, input, output);
+                self.block.copy_all(isa, rest, row_stride, input, output);
             }
         });
     }
@@ -209,22 +210,30 @@ impl Nest {
 
 impl Block {
     /// Once for each index of `axes`.
-    fn copy_all(self, isa: Isa, axes: &[Axis], pitch: usize, input: &[u8], output: &mut [u8]) {
-        let Some((first, rest)) = axes.split_first() else { return self.copy(isa, pitch, input, output) };
+    fn copy_all<T: Element>(self, isa: Isa, axes: &[Axis], row_stride: usize, input: &[T], output: &mut [T]) {
+        let Some((first, rest)) = axes.split_first() else {
+            return self.copy(isa, row_stride, input, output);
+        };
         for index in 0..first.extent {
-            let (input, output) = (&input[index * first.from..], &mut output[index * first.to.at(pitch)..]);
-            self.copy_all(isa, rest, pitch, input, output);
+            let (input, output) =
+                (&input[index * first.from..], &mut output[index * first.to.at(row_stride)..]);
+            self.copy_all(isa, rest, row_stride, input, output);
         }
     }
 
     #[inline(always)]
-    fn copy(self, isa: Isa, pitch: usize, input: &[u8], output: &mut [u8]) {
+    fn copy<T: Element>(self, isa: Isa, row_stride: usize, input: &[T], output: &mut [T]) {
         match self {
             Self::Run { len } => output[..len].copy_from_slice(&input[..len]),
             Self::Repeated { len } => output[..len].fill(input[0]),
             Self::Transposed { rows, from, columns, to } => {
-                let input = Matrix { values: input, pitch: from };
-                transpose(isa, [rows, columns], input, Matrix { values: output, pitch: to.at(pitch) });
+                let input = Matrix { values: input, row_stride: from };
+                transpose(
+                    isa,
+                    [rows, columns],
+                    input,
+                    Matrix { values: output, row_stride: to.at(row_stride) },
+                );
             }
             Self::Gathered { len, from } => {
                 for (output, input) in output[..len].iter_mut().zip(input.iter().step_by(from)) {

@@ -10,9 +10,9 @@
 //!   `clamp(rne(f32(f32(v * f32(1 / sy)) + zy)), quant_min, quant_max)`.
 
 use crate::error::{Error, Result};
-use crate::gemm::PANEL;
 use crate::length;
-use crate::qparams::{QParams, QuantizedInteger, check_range, check_scale};
+use crate::panel::PANEL;
+use crate::qparams::{QParams, check_range, check_scale};
 use crate::rounding::round_clamped;
 
 /// Which PyTorch engine's order of operations is followed.
@@ -73,8 +73,8 @@ pub struct Requantization {
     relu: bool,
 }
 
-/// Per output channel constants of each formula, filled up so that a whole vector of them can be read from any channel
-/// on.
+/// Per output channel constants of each formula, filled up so that a whole vector of them can be read from any
+/// channel on.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Channels {
     Fbgemm { bias: Vec<f32>, multiplier: Vec<f32> },
@@ -177,35 +177,18 @@ impl Requantization {
                 let value = sum as f32 * multiplier[channel];
                 saturate_i16(value.round_ties_even() as i32) + zero_point
             }
-            Channels::Onednn { scale, bias, .. } => {
-                let value = accumulator as f32 * scale[channel] + bias[channel];
-                return self.finish_onednn(value);
+            Channels::Onednn { scale, bias, inverse_output_scale } => {
+                return onednn_output(
+                    accumulator as f32 * scale[channel] + bias[channel],
+                    *inverse_output_scale,
+                    self.zero_point as f32,
+                    self.relu,
+                    self.low,
+                    self.high,
+                );
             }
         };
         steps.clamp(self.low, self.high) as u8
-    }
-
-    /// The definition of onednn's fused `conv + add (+ relu)`: `addend` is the dequantized value of
-    /// the other operand, `v = f32(f32(f32(acc) * act) + bias) + addend`, then as onednn.
-    ///
-    /// # Errors
-    /// If the formula is another than [`Formula::Onednn`], which alone has this fusion.
-    ///
-    /// # Panics
-    /// If there is no such channel.
-    pub fn requantize_add(&self, accumulator: i32, addend: f32, channel: usize) -> Result<u8> {
-        let Channels::Onednn { scale, bias, .. } = &self.channels else {
-            return Err(no_fused_add());
-        };
-        let value = accumulator as f32 * scale[channel] + bias[channel];
-        Ok(self.finish_onednn(value + addend))
-    }
-
-    fn finish_onednn(&self, value: f32) -> u8 {
-        let Channels::Onednn { inverse_output_scale, .. } = &self.channels else {
-            return 0;
-        };
-        onednn_output(value, *inverse_output_scale, self.zero_point as f32, self.relu, self.low, self.high)
     }
 
     /// [`requantize`](Self::requantize) for neighbouring channels, the first being `first_channel`.
@@ -250,35 +233,6 @@ impl Requantization {
                     );
                 }
             }
-        }
-    }
-
-    /// [`requantize_add`](Self::requantize_add) for neighbouring channels.
-    pub(crate) fn requantize_row_add(
-        &self,
-        first_channel: usize,
-        accumulators: &[i32],
-        addend: &[u8],
-        addend_qparams: QParams,
-        output: &mut [u8],
-    ) {
-        let end = first_channel + accumulators.len();
-        let Channels::Onednn { scale, bias, inverse_output_scale } = &self.channels else {
-            return;
-        };
-        let (scale, bias) = (&scale[first_channel..end], &bias[first_channel..end]);
-        for ((((output, &accumulator), scale), bias), &addend) in
-            output.iter_mut().zip(accumulators).zip(scale).zip(bias).zip(addend)
-        {
-            let value = accumulator as f32 * scale + bias;
-            *output = onednn_output(
-                value + addend_qparams.dequantize(addend.to_i32()),
-                *inverse_output_scale,
-                self.zero_point as f32,
-                self.relu,
-                self.low,
-                self.high,
-            );
         }
     }
 
@@ -375,8 +329,4 @@ fn onednn_output(
 ) -> u8 {
     let value = if relu && value < 0.0 { 0.0 } else { value };
     round_clamped(value * inverse_output_scale + zero_point, low, high) as u8
-}
-
-pub(crate) fn no_fused_add() -> Error {
-    Error::parameter("a fused addition exists only in the onednn formula")
 }

@@ -65,7 +65,7 @@ pub fn carried(input: TokenStream) -> TokenStream {
     let Some(item) = item else {
         return fallback::implementation(None, &implementation);
     };
-    match variants(item.clone(), options, implementation.clone()) {
+    match generated(item.clone(), options, implementation.clone()) {
         Ok(tokens) => tokens,
         Err(reported) => {
             let fallback = fallback::implementation(Some(&item), &implementation);
@@ -74,7 +74,7 @@ pub fn carried(input: TokenStream) -> TokenStream {
     }
 }
 
-fn variants(
+fn generated(
     item: ItemStruct,
     options: TokenStream,
     implementation: ItemImpl,
@@ -93,15 +93,15 @@ fn variants(
     check::all(&mut errors, &model, &forward, &graph, is_complete);
     errors.propagate()?;
 
-    let planned = passes::run(graph, forward.options);
-    for (span, message) in &planned.diagnostics {
+    let plan = passes::run(graph, forward.options);
+    for (span, message) in &plan.diagnostics {
         errors.error_at(*span, message);
     }
     errors.propagate()?;
 
     let rest = &forward.item;
-    let variants = codegen::variants(&model, &forward, &planned);
-    Ok(quote!(#rest #variants))
+    let generated = codegen::generate(&model, &forward, &plan);
+    Ok(quote!(#rest #generated))
 }
 
 fn misplaced(item: &Item) -> TokenStream {

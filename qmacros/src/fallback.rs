@@ -4,6 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, ItemStruct, ReturnType, Type, parse_quote};
 
+use crate::codegen::aliases;
 use crate::errors::did_you_mean;
 use crate::parse::is_ours;
 
@@ -27,11 +28,12 @@ pub fn implementation(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStre
     let generics = item.map_or(&source.generics, |item| &item.generics);
     let self_ty = self_type(item, source);
     let traits = traits(generics, &self_ty, &signature);
+    let aliases = item.map(|item| aliases(item, &self_ty));
     let (impl_generics, _, where_clause) = generics.split_for_impl();
 
     let Signature { visibility, inputs, outputs, is_tuple } = signature;
     let tensor = quote!(::qcore::__private::Tensor);
-    let output_ty = values(outputs, is_tuple);
+    let output_ty = values(&tensor, outputs, is_tuple);
     let names: Vec<_> = (0..inputs).map(|index| format_ident!("_input_{index}")).collect();
     quote! {
         #rest
@@ -45,6 +47,7 @@ pub fn implementation(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStre
             }
         }
 
+        #aliases
         #traits
     }
 }
@@ -61,8 +64,12 @@ fn traits(generics: &Generics, self_ty: &TokenStream, signature: &Signature) -> 
     }
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let tensor = quote!(::qcore::__private::Tensor);
-    let input_ty = values(signature.inputs, signature.inputs > 1);
-    let output_ty = values(signature.outputs, signature.is_tuple);
+    let name = self_ty.to_string();
+    let value = quote!(::qcore::__private::Value);
+    let [input_ty, input_values] =
+        [&tensor, &value].map(|element| values(element, signature.inputs, signature.inputs > 1));
+    let [output_ty, output_values] =
+        [&tensor, &value].map(|element| values(element, signature.outputs, signature.is_tuple));
     quote! {
         const _: () = {
             #[automatically_derived]
@@ -83,30 +90,16 @@ fn traits(generics: &Generics, self_ty: &TokenStream, signature: &Signature) -> 
             }
 
             #[automatically_derived]
-            impl #impl_generics ::qcore::__private::Quantizable for #self_ty #where_clause {
+            impl #impl_generics ::qcore::__private::Module for #self_ty #where_clause {
+                const NAME: &'static ::core::primitive::str = #name;
                 type Input = #input_ty;
                 type Output = #output_ty;
-                type Prepared = ::qcore::__private::Unbuildable;
-                type Converted = ::qcore::__private::Unbuildable;
-
-                const GRAPH: &'static ::qcore::__private::Graph = ::qcore::__private::Unbuildable::GRAPH;
-                const FUSIONS: &'static [&'static [&'static ::core::primitive::str]] = &[];
-
-                fn run(
-                    &self,
-                    _: <#input_ty as ::qcore::__private::Values>::Of<#tensor>,
-                ) -> ::qcore::__private::Result<<#output_ty as ::qcore::__private::Values>::Of<#tensor>> {
-                    ::qcore::__private::Unbuildable::refuse()
-                }
 
                 fn trace(
                     &self,
-                    _: &mut ::qcore::__private::Tracer,
-                    _: <#input_ty as ::qcore::__private::Values>::Of<::qcore::__private::Edge>,
-                ) -> ::qcore::__private::Result<(
-                    Self::Prepared,
-                    <#output_ty as ::qcore::__private::Values>::Of<::qcore::__private::Edge>,
-                )> {
+                    _: &mut ::qcore::__private::Tracer<'_>,
+                    _: #input_values,
+                ) -> ::qcore::__private::Result<#output_values> {
                     ::qcore::__private::Unbuildable::refuse()
                 }
             }
@@ -161,7 +154,7 @@ fn signature(function: &ImplItemFn) -> Signature {
     }
 }
 
-fn values(count: usize, is_tuple: bool) -> TokenStream {
-    let tensors = std::iter::repeat_n(quote!(::qcore::__private::Tensor), count);
-    if is_tuple { quote!((#(#tensors),*)) } else { quote!(::qcore::__private::Tensor) }
+fn values(element: &TokenStream, count: usize, is_tuple: bool) -> TokenStream {
+    let elements = std::iter::repeat_n(element, count);
+    if is_tuple { quote!((#(#elements),*)) } else { element.clone() }
 }

@@ -16,10 +16,10 @@ impl ToTokens for Private {
     }
 }
 
-/// `::qcore::layers::Conv2d`: the layer that a field type of this name must be.
+/// `::qcore::ops::Conv2d`: the layer that a field type of this name must be.
 pub fn layer(operation: &Operation) -> TokenStream {
     let name = Ident::new(operation.type_name, Span::call_site());
-    quote!(::qcore::layers::#name)
+    quote!(::qcore::ops::#name)
 }
 
 /// The same tokens, all at one place: what rustc says of them twice is then said once.
@@ -50,37 +50,22 @@ macro_rules! paths {
 paths! {
     TENSOR = "Tensor";
     VALUE = "Value";
-    EDGE = "Edge";
-    PAIR = "pair";
-    QTENSOR = "QTensor";
-
     RESULT = "Result";
-    JOIN = "join";
-    IS_LAYER = "IsLayer";
-
-    PARAMETERS = "Parameters";
-    QUANTIZABLE = "Quantizable";
-    PREPARED_NETWORK = "PreparedNetwork";
-    CONVERTED_NETWORK = "ConvertedNetwork";
-    RECORD = "Record";
-    ARCHIVE = "Archive";
-    ARCHIVE_WRITER = "ArchiveWriter";
-
-    LAYER = "Layer";
-    OP = "Op";
-    OP_MODULE = "op";
-    FOLD_BATCH_NORM = "FoldBatchNorm";
-    FUSE_RELU = "FuseReLU";
-    FLOAT_CONV2D = "FloatConv2d";
+    PAIR = "pair";
     EXTENT = "Extent";
+    OPS = "ops";
 
+    IS_LAYER = "IsLayer";
+    PARAMETERS = "Parameters";
+    JOIN = "join";
+
+    MODULE = "Module";
     TRACER = "Tracer";
-    OP_SITE = "OpSite";
+    SITE = "Site";
     MEMBER = "Member";
-    OBSERVATION = "Observation";
-    CONVERSION = "Conversion";
-    PREPARED_OP = "PreparedOp";
-    CONVERTED_OP = "ConvertedOp";
+    LOADERS = "Loaders";
+    PREPARED = "Prepared";
+    CONVERTED = "Converted";
 
     GRAPH = "Graph";
     GRAPH_VALUE = "GraphValue";

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use examples::architecture::Architecture;
 use examples::data::{Normalization, Pictures, labels};
 use examples::models::resnet::{BasicBlock, ResNet, resnet18};
@@ -14,7 +14,7 @@ use examples::scoring::{classes, count_correct};
 use examples::with_architecture;
 use indicatif::ProgressIterator;
 use qcore::prelude::*;
-use qcore::{Converted, ModelSummary, QParams, StateDict};
+use qcore::{Converted, Network, QParams, StateDict};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize_to_file};
 
@@ -141,7 +141,7 @@ fn quantize(arguments: &Quantize) -> Result<()> {
     })
 }
 
-fn quantize_model<M: Quantizable<Input = Tensor, Output = Tensor>>(
+fn quantize_model<M: Module<Input = Tensor, Output = Tensor>>(
     mut model: M,
     weights: &StateDict,
     pictures: &Pictures,
@@ -169,7 +169,7 @@ fn quantize_model<M: Quantizable<Input = Tensor, Output = Tensor>>(
 }
 
 /// Each observed edge and each weight, to its scales, zero points and type.
-fn qparams_json<M: Quantizable>(int8: &Converted<M>) -> Result<String> {
+fn qparams_json<M: Module>(int8: &Converted<M>) -> Result<String> {
     let edges: BTreeMap<&str, &QParams> = int8
         .summary()
         .edges
@@ -202,22 +202,17 @@ fn open_model(choice: &ModelChoice) -> Result<Predict> {
     })
 }
 
+/// The file says what it holds: no type is needed to run it.
 fn open_int8(path: &Path) -> Result<Predict> {
-    let summary = ModelSummary::open(path)?;
-    let arch = summary.metadata.get("arch").and_then(|name| Architecture::from_str(name, false).ok());
-    let Some(arch) = arch else {
-        bail!("{} holds a `{}`, which `zoo quantize` did not write", path.display(), summary.model);
-    };
-    with_architecture!(arch, new => load_int8(new, path))
-}
-
-/// The constructor says the type of the model; its weights come from the file.
-fn load_int8<M: Quantizable<Input = Tensor, Output = Tensor>>(
-    _: impl Fn(usize) -> M,
-    path: &Path,
-) -> Result<Predict> {
-    let int8 = Converted::<M>::load(path)?;
-    Ok(Box::new(move |x: Tensor| int8.forward(x)))
+    let int8 = Network::load(path)?;
+    let model = int8.model().to_owned();
+    Ok(Box::new(move |x: Tensor| match <[Tensor; 1]>::try_from(int8.forward(&[x])?) {
+        Ok([logits]) => Ok(logits),
+        Err(outputs) => Err(qcore::Error::Unsupported(format!(
+            "{} outputs of `{model}`, where logits are",
+            outputs.len()
+        ))),
+    }))
 }
 
 /// The logits of all pictures, row after row, and the number of classes.
@@ -227,7 +222,11 @@ fn predict(predict: &Predict, pictures: &Pictures, batch_size: usize) -> Result<
         .progress()
         .map(|batch| predict(batch?))
         .collect::<qcore::Result<Vec<_>>>()?;
-    let num_classes = logits.first().map_or(0, |logits| logits.shape()[1]);
+    let num_classes = match logits.first().map(Tensor::shape) {
+        None => 0,
+        Some(&[_, num_classes]) => num_classes,
+        Some(shape) => bail!("the model gives tensors of shape {shape:?}, logits are [N, classes]"),
+    };
     Ok((logits, num_classes))
 }
 

@@ -56,7 +56,7 @@ impl Bottleneck {
 }
 
 /// A block that a [`ResNet`] is built of.
-pub trait Block: Quantizable<Input = Tensor, Output = Tensor> {
+pub trait Block: Module<Input = Tensor, Output = Tensor> {
     /// Output channels per channel of width.
     const EXPANSION: usize;
 

@@ -1,13 +1,13 @@
-//! The programs of a model, one for each shape of inputs it has seen.
+//! The programs of a network, one for each shape of inputs it has seen.
 
 use std::sync::OnceLock;
 
 use super::Program;
-use crate::Result;
-use crate::values::Values;
+use crate::network::Network;
+use crate::{Result, Tensor};
 
-/// So many shapes are remembered; for others the program is made anew at every run.
-const MOST: usize = 16;
+/// As many shapes are remembered; for others the program is made anew at every run.
+const MAX: usize = 16;
 
 /// Programs in a list that only grows: looking one up takes no lock.
 #[derive(Debug, Default)]
@@ -22,37 +22,35 @@ struct Link {
 }
 
 impl Programs {
-    /// Calls `run` with the program for inputs like `input`, which `record` makes if there is none.
-    pub(crate) fn with<I: Values, T>(
+    /// Calls `run` with the program of `network` for inputs like these, which is made if there is none.
+    pub(crate) fn with<T>(
         &self,
-        input: &I,
-        record: impl FnOnce() -> Result<Program>,
+        network: &Network,
+        inputs: &[&Tensor],
         run: impl FnOnce(&Program) -> Result<T>,
     ) -> Result<T> {
         let mut link = &self.first;
-        for _ in 0..MOST {
+        for _ in 0..MAX {
             match link.get() {
-                Some(found) if found.program.fits(input) => return run(&found.program),
+                Some(found) if found.program.fits(inputs) => return run(&found.program),
                 Some(other) => link = &other.next,
                 None => {
                     // Another thread may be faster; its program may be for another shape, and ours still runs.
-                    let program = record()?;
+                    let program = Program::record(network, inputs)?;
                     return match link.set(Box::new(Link { program, next: OnceLock::new() })) {
-                        Ok(()) => run(&link.get().expect("it has just been set").program),
+                        Ok(()) => link.get().map_or_else(|| unreachable!(), |link| run(&link.program)),
                         Err(ours) => run(&ours.program),
                     };
                 }
             }
         }
-        run(&record()?)
+        run(&Program::record(network, inputs)?)
     }
 }
 
 impl Program {
-    fn fits(&self, input: &impl Values) -> bool {
-        self.inputs
-            .iter()
-            .enumerate()
-            .all(|(index, key)| input.get(index).is_some_and(|tensor| key.fits(tensor)))
+    fn fits(&self, inputs: &[&Tensor]) -> bool {
+        self.inputs.len() == inputs.len()
+            && self.inputs.iter().zip(inputs).all(|(key, input)| key.fits(input))
     }
 }

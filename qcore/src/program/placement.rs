@@ -1,6 +1,8 @@
 //! Where the buffers of a program lie: buffers that are never needed at the same time share memory.
 
-use super::step::{BufferId, Output, Source, Step, Target};
+use std::ops::Range;
+
+use super::step::{BufferId, Buffers, MAX_WRITES, Source, Step};
 use super::workspace::ALIGNMENT;
 
 /// How much memory the activations of one run take.
@@ -15,12 +17,20 @@ pub struct MemoryReport {
 /// The place of every buffer.
 #[derive(Debug)]
 pub(super) struct Placement {
-    ranges: Vec<std::ops::Range<usize>>,
+    places: Vec<Place>,
     len: usize,
     report: MemoryReport,
 }
 
-/// From which step on a buffer is needed, and to which.
+#[derive(Clone, Debug)]
+enum Place {
+    /// In the workspace.
+    Workspace(Range<usize>),
+    /// The memory of an input.
+    Input(usize),
+}
+
+/// The first step in which a buffer is needed, and the last.
 #[derive(Clone, Copy, Debug)]
 struct Lifetime {
     first: usize,
@@ -36,44 +46,42 @@ impl Lifetime {
 impl Placement {
     /// Largest buffers first, of equal ones the one that is needed first, each at the lowest address where nothing that
     /// lives at the same time lies.
-    pub(super) fn new(steps: &[Step], outputs: &[Output], sizes: &[usize], slot_bytes: &[usize]) -> Self {
-        let lifetimes = buffer_lifetimes(steps, outputs, sizes.len());
-        let mut order: Vec<BufferId> = (0..sizes.len()).filter(|&id| lifetimes[id].is_some()).collect();
+    pub(super) fn new(steps: &[Step], outputs: &[Source], buffers: &Buffers) -> Self {
+        let lifetimes = lifetimes(steps, outputs, buffers);
+        let mut order: Vec<BufferId> = (0..buffers.len()).filter(|&id| lifetimes[id].is_some()).collect();
         let first = |id: BufferId| lifetimes[id].map(|lifetime| lifetime.first);
-        order.sort_by_key(|&id| (std::cmp::Reverse(sizes[id]), first(id)));
-        let mut ranges = vec![0..0; sizes.len()];
+        order.sort_by_key(|&id| (std::cmp::Reverse(buffers.bytes(id)), first(id)));
+        let mut ranges = vec![0..0; buffers.len()];
         let mut placed: Vec<BufferId> = Vec::new();
         for id in order {
-            let mut taken: Vec<_> = placed
+            let mut taken: Vec<Range<usize>> = placed
                 .iter()
                 .filter(|&&other| meet(lifetimes[id], lifetimes[other]))
                 .map(|&other| ranges[other].clone())
                 .collect();
             taken.sort_by_key(|range| range.start);
-            let mut start = 0;
+            let (mut start, len) = (0, buffers.bytes(id));
             for range in taken {
-                if start + sizes[id] <= range.start {
+                if start + len <= range.start {
                     break;
                 }
                 start = start.max(range.end.next_multiple_of(ALIGNMENT));
             }
-            ranges[id] = start..start + sizes[id];
+            ranges[id] = start..start + len;
             placed.push(id);
         }
         let len = ranges.iter().map(|range| range.end).max().unwrap_or(0);
         let live = |step: usize| -> usize {
-            let is_live =
-                |lifetime: &Option<Lifetime>| lifetime.is_some_and(|l| l.first <= step && step <= l.last);
-            lifetimes.iter().zip(sizes).filter(|(lifetime, _)| is_live(lifetime)).map(|(_, size)| size).sum()
+            let is_live = |id: &BufferId| lifetimes[*id].is_some_and(|l| l.first <= step && step <= l.last);
+            (0..buffers.len()).filter(is_live).map(|id| buffers.bytes(id)).sum()
         };
-        let in_slots = tensor_bytes(steps, outputs, slot_bytes);
-        let bound = (0..steps.len()).map(|step| live(step) + in_slots[step]).max().unwrap_or(0);
-        let most_in_slots = in_slots.iter().copied().max().unwrap_or(0);
-        Self {
-            ranges,
-            len,
-            report: MemoryReport { peak_bytes: len + most_in_slots, lower_bound_bytes: bound },
-        }
+        let lower_bound_bytes = (0..steps.len()).map(live).max().unwrap_or(0);
+        let places = ranges.into_iter().enumerate().map(|(id, range)| match buffers.input(id) {
+            Some(input) => Place::Input(input),
+            None => Place::Workspace(range),
+        });
+        let report = MemoryReport { peak_bytes: len, lower_bound_bytes };
+        Self { places: places.collect(), len, report }
     }
 
     /// Bytes for all buffers.
@@ -85,89 +93,90 @@ impl Placement {
         self.report
     }
 
-    pub(super) fn slice<'a>(&self, bytes: &'a [u8], source: &Source) -> &'a [u8] {
-        &bytes[self.ranges[source.buffer].clone()][source.range.clone()]
-    }
-
-    /// The part of the buffer that is written, and all other bytes.
-    pub(super) fn output<'a>(&self, bytes: &'a mut [u8], target: &Target) -> (&'a mut [u8], Others<'a>) {
-        let range = &self.ranges[target.buffer];
-        let (before, rest) = bytes.split_at_mut(range.start);
-        let (buffer, after) = rest.split_at_mut(range.len());
-        let others = Others { before, after, after_start: range.end };
-        (&mut buffer[target.offset.min(range.len())..], others)
-    }
-
-    pub(super) fn input<'a>(&self, others: &Others<'a>, source: &Source) -> &'a [u8] {
-        let range = &self.ranges[source.buffer];
-        let buffer = match range.start.checked_sub(others.after_start) {
-            Some(start) => &others.after[start..start + range.len()],
-            None => &others.before[range.clone()],
+    /// What lies in a buffer when all steps have run.
+    pub(super) fn read<'a>(&self, bytes: &'a [u8], inputs: &[&'a [u8]], source: &Source) -> &'a [u8] {
+        let buffer = match &self.places[source.buffer] {
+            Place::Workspace(range) => &bytes[range.clone()],
+            Place::Input(input) => inputs.get(*input).copied().unwrap_or_default(),
         };
-        &buffer[source.range.clone()]
+        buffer.get(source.range.clone()).unwrap_or_default()
+    }
+
+    /// The buffers that `step` writes, apart from all other bytes.
+    pub(super) fn split<'a>(&self, bytes: &'a mut [u8], step: &Step) -> Split<'a> {
+        let mut writes: [(usize, Range<usize>); MAX_WRITES] = std::array::from_fn(|_| (0, 0..0));
+        let mut count = 0;
+        for (index, buffer) in step.written().take(MAX_WRITES).enumerate() {
+            if let Place::Workspace(range) = &self.places[buffer] {
+                writes[count] = (index, range.clone());
+                count += 1;
+            }
+        }
+        let writes = &mut writes[..count];
+        writes.sort_unstable_by_key(|(_, range)| range.start);
+        let mut split = Split {
+            written: std::array::from_fn(|_| Default::default()),
+            others: [const { (0, &[]) }; MAX_WRITES + 1],
+        };
+        let (mut rest, mut position) = (bytes, 0);
+        for (other, (index, range)) in split.others.iter_mut().zip(writes.iter()) {
+            let (before, from) = rest.split_at_mut(range.start - position);
+            let (buffer, after) = from.split_at_mut(range.len());
+            *other = (position, before);
+            split.written[*index] = buffer;
+            (rest, position) = (after, range.end);
+        }
+        split.others[count] = (position, rest);
+        split
     }
 }
 
-/// All bytes but those of one buffer.
-pub(super) struct Others<'a> {
-    before: &'a [u8],
-    after: &'a [u8],
-    after_start: usize,
+/// A workspace in which some buffers are written and others read.
+pub(super) struct Split<'a> {
+    written: [&'a mut [u8]; MAX_WRITES],
+    /// What lies between them, with the address where it begins.
+    others: [(usize, &'a [u8]); MAX_WRITES + 1],
+}
+
+impl<'a> Split<'a> {
+    /// The buffer that the step writes at `index`; empty when it was taken before.
+    pub(super) fn write(&mut self, index: usize) -> &'a mut [u8] {
+        self.written.get_mut(index).map(std::mem::take).unwrap_or_default()
+    }
+
+    pub(super) fn read(&self, placement: &Placement, inputs: &[&'a [u8]], source: &Source) -> &'a [u8] {
+        let range = match &placement.places[source.buffer] {
+            Place::Input(input) => {
+                return inputs
+                    .get(*input)
+                    .and_then(|bytes| bytes.get(source.range.clone()))
+                    .unwrap_or_default();
+            }
+            Place::Workspace(range) => range.start + source.range.start..range.start + source.range.end,
+        };
+        let within = |&(start, bytes): &(usize, &'a [u8])| {
+            bytes.get(range.start.checked_sub(start)?..range.end.checked_sub(start)?)
+        };
+        self.others.iter().find_map(within).unwrap_or_default()
+    }
 }
 
 fn meet(a: Option<Lifetime>, b: Option<Lifetime>) -> bool {
     a.zip(b).is_some_and(|(a, b)| a.meets(b))
 }
 
-fn buffer_lifetimes(steps: &[Step], outputs: &[Output], buffers: usize) -> Vec<Option<Lifetime>> {
-    let mut lifetimes: Vec<Option<Lifetime>> = vec![None; buffers];
+/// Of each buffer of the workspace.
+fn lifetimes(steps: &[Step], outputs: &[Source], buffers: &Buffers) -> Vec<Option<Lifetime>> {
+    let mut lifetimes: Vec<Option<Lifetime>> = vec![None; buffers.len()];
     let mut touch = |buffer: BufferId, step: usize| {
-        let lifetime = lifetimes[buffer].get_or_insert(Lifetime { first: step, last: step });
-        lifetime.last = step;
+        if buffers.input(buffer).is_none() {
+            lifetimes[buffer].get_or_insert(Lifetime { first: step, last: step }).last = step;
+        }
     };
     for (index, step) in steps.iter().enumerate() {
-        step.action.buffers_read().iter().for_each(|source| touch(source.buffer, index));
-        if let Some(target) = step.action.target() {
-            touch(target.buffer, index);
-        }
+        step.inputs.iter().for_each(|source| touch(source.buffer, index));
+        step.written().for_each(|buffer| touch(buffer, index));
     }
-    for output in outputs {
-        if let Output::Buffer(source) = output {
-            touch(source.buffer, steps.len());
-        }
-    }
+    outputs.iter().for_each(|output| touch(output.buffer, steps.len()));
     lifetimes
-}
-
-/// Bytes of the tensors in slots while each step runs, without the model's inputs, which are the caller's.
-fn tensor_bytes(steps: &[Step], outputs: &[Output], slot_bytes: &[usize]) -> Vec<usize> {
-    use super::step::Action;
-    let mut lifetimes: Vec<Option<Lifetime>> = vec![None; slot_bytes.len()];
-    for (index, step) in steps.iter().enumerate() {
-        for &slot in step.action.slots_read() {
-            if let Some(lifetime) = &mut lifetimes[slot] {
-                lifetime.last = index;
-            }
-        }
-        if let Action::Tensors { output, .. }
-        | Action::Dequantize { output, .. }
-        | Action::Load { output, .. } = step.action
-        {
-            lifetimes[output] = Some(Lifetime { first: index, last: index });
-        }
-    }
-    for output in outputs {
-        if let Output::Slot(slot) = output
-            && let Some(lifetime) = &mut lifetimes[*slot]
-        {
-            lifetime.last = steps.len();
-        }
-    }
-    let live_at = |step: usize| {
-        let live = lifetimes.iter().zip(slot_bytes).filter(|(lifetime, _)| {
-            lifetime.is_some_and(|lifetime| lifetime.first <= step && step <= lifetime.last)
-        });
-        live.map(|(_, bytes)| bytes).sum()
-    };
-    (0..steps.len()).map(live_at).collect()
 }

@@ -1,6 +1,6 @@
 //! Where the time of one run goes.
 
-use crate::op::KernelCost;
+use crate::ops::KernelCost;
 
 /// The steps of one run, in the order in which they ran.
 #[derive(Clone, Debug)]
@@ -15,12 +15,14 @@ pub struct StepProfile {
     /// The call in the model, `layer1.0.conv1`; of calls that run as one, all. `quantize`, `dequantize` and
     /// `copy` are conversions between calls.
     pub path: String,
-    /// `int8` for a kernel on buffers, `quantize` and `dequantize`, `tensor` for what runs on tensors.
+    /// `int8` for a kernel on integers, `float` for one on floats, `quantize` and `dequantize` between them.
     pub domain: &'static str,
-    /// The shapes that were read; empty for what runs on tensors.
+    /// The shapes that were read.
     pub inputs: Vec<Vec<usize>>,
-    /// The shape that was made; empty for what runs on tensors.
+    /// The shape that was made, of several the first.
     pub output: Vec<usize>,
+    /// Bytes of activations that are read and written.
+    pub activation_bytes: u64,
     /// Multiply-accumulates, weights, and which kernel.
     pub cost: KernelCost,
     /// How long it took.
@@ -30,14 +32,6 @@ pub struct StepProfile {
 impl StepProfile {
     /// Bytes of activations and weights that are read and written.
     pub fn bytes_moved(&self) -> u64 {
-        let size = |bytes: u64, shape: &[usize]| bytes * shape.iter().product::<usize>() as u64;
-        // Float on one side of a conversion.
-        let (read, written) = match self.domain {
-            "quantize" => (4, 1),
-            "dequantize" => (1, 4),
-            _ => (1, 1),
-        };
-        let inputs: u64 = self.inputs.iter().map(|shape| size(read, shape)).sum();
-        inputs + size(written, &self.output) + self.cost.weight_bytes
+        self.activation_bytes + self.cost.weight_bytes
     }
 }

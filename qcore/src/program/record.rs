@@ -1,135 +1,141 @@
-//! `Recorder`: writes down the steps of a model while its network is walked with symbolic values.
+//! `Recorder`: writes down the steps of a network, node by node, and knows of every value where it is.
 
-use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use super::step::{Action, BufferId, Output, SlotId, Source, Step, Target, TensorFunction};
-use super::view::{Copied, View};
-use super::{Held, InputKey, Program, Value};
-use crate::model::{ConvertedNetwork, Quantizable};
-use crate::op::{ActivationSpec, Arrangement, MemoryFormat, Piece, Planned, Rearrangement};
-use crate::values::Values;
+use super::step::{BufferId, Buffers, MAX_WRITES, Source, Step, Target};
+use super::view::View;
+use super::{InputKey, Program, convert};
+use crate::network::{Call, Network, reads_integers};
+use crate::ops::{Executable, Format, Kernel, Part, Planned, PlannedKernel, TensorSpec};
+use crate::tensor::{Layout, MemoryFormat, Rearrangement};
 use crate::{Error, QParams, QTensor, Result, Tensor};
 
-pub(crate) type ValueId = usize;
+/// Index of a recorded value.
+pub(super) type ValueId = usize;
 
-/// Collects steps, and knows of every value where it is.
+/// Collects steps.
 #[derive(Debug, Default)]
-pub(crate) struct Recorder {
+pub(super) struct Recorder {
     steps: Vec<Step>,
     values: Vec<Recorded>,
-    /// Bytes of each buffer.
-    buffers: Vec<usize>,
-    /// What each slot will hold, with zeros for values.
-    slots: Vec<Held>,
+    buffers: Buffers,
 }
 
 /// A value, and the places where it is once its producers ran. It is in one of them from the start.
 #[derive(Debug)]
 struct Recorded {
-    shape: Vec<usize>,
-    float: Option<SlotId>,
-    buffer: Option<View>,
-    int8: Option<SlotId>,
-    /// How to quantize it, if it was made in float and an int8 operation may read it.
+    float: Option<View>,
+    integers: Option<View>,
+    /// How to quantize it, if it was made in float and is read as integers.
     qparams: Option<Arc<QParams>>,
 }
 
 impl Program {
-    /// Records `network` for inputs like these.
-    pub(crate) fn record<M: Quantizable>(
-        network: &M::Converted,
-        input: &M::Input,
-        qparams: &[Option<QParams>],
-    ) -> Result<Self> {
-        let recorder = Rc::new(RefCell::new(Recorder::default()));
-        let mut keys = Vec::new();
-        let values = M::Input::build(|index| {
-            let missing = || Error::Unsupported("fewer inputs than the model takes".into());
-            let (tensor, qparams) = input.get(index).zip(qparams.get(index)).ok_or_else(missing)?;
-            keys.push(InputKey::of(tensor));
-            let id = recorder.borrow_mut().input(tensor, qparams.clone());
-            Ok(Value::new(Rc::clone(&recorder), id))
-        })?;
-        let outputs = M::Output::into_vec(network.run(values)?);
-        let outputs: Vec<ValueId> = outputs.iter().map(Value::id).collect();
-        recorder.take().finish(keys, &outputs)
+    /// The program of `network` for inputs like these.
+    pub(crate) fn record(network: &Network, inputs: &[&Tensor]) -> Result<Self> {
+        network.check_inputs(inputs.len())?;
+        let mut recorder = Recorder::default();
+        let mut keys = Vec::with_capacity(inputs.len());
+        let mut tensors = inputs.iter().enumerate();
+        for node in &network.nodes {
+            match &node.call {
+                None => {
+                    let Some((index, tensor)) = tensors.next() else { continue };
+                    keys.push(InputKey::of(tensor));
+                    let qparams = network.values[recorder.values.len()].qparams.clone();
+                    recorder.input(index, tensor, qparams);
+                }
+                Some(call) => {
+                    let qparams = node.outputs.iter().map(|&output| network.values[output].qparams.clone());
+                    recorder
+                        .network_call(&Arc::from(node.path.as_str()), call, &node.inputs, qparams.collect())
+                        .map_err(|error| error.in_layer(&node.path))?;
+                }
+            }
+        }
+        recorder.finish(keys, &network.outputs)
     }
 }
 
 impl Recorder {
-    pub(crate) fn shape(&self, value: ValueId) -> &[usize] {
-        &self.values[value].shape
-    }
-
     /// The program for inputs of these shapes, with the values that it gives.
     pub(super) fn finish(mut self, inputs: Vec<InputKey>, outputs: &[ValueId]) -> Result<Program> {
         let outputs = outputs.iter().map(|&id| self.output(id)).collect::<Result<_>>()?;
-        Ok(Program::new(inputs, self.steps, outputs, self.buffers, &self.slots))
+        Ok(Program::new(inputs, self.steps, outputs, &self.buffers))
     }
 
-    pub(super) fn input(&mut self, tensor: &Tensor, qparams: Option<QParams>) -> ValueId {
-        let slot = self.slot(Held::Float(tensor.clone()));
-        self.value(Recorded {
-            shape: tensor.shape().to_vec(),
-            float: Some(slot),
-            buffer: None,
-            int8: None,
-            qparams: qparams.map(Arc::new),
-        })
+    /// A float input, in the memory of `tensor`.
+    pub(super) fn input(&mut self, index: usize, tensor: &Tensor, qparams: Option<Arc<QParams>>) -> ValueId {
+        let format = tensor.memory_format();
+        let spec = TensorSpec::in_format(tensor.shape(), format, Format::F32).in_buffer(format);
+        let buffer = self.buffers.add_input(spec.byte_len(), index);
+        let view = View::of(Source::whole(buffer, spec));
+        self.value(Recorded { float: Some(view), integers: None, qparams })
     }
 
-    /// Records an operation that runs in float; `qparams` is there if an int8 operation may read its result.
-    pub(crate) fn float(
+    /// An input of integers, in the memory of `tensor`.
+    pub(super) fn integer_input(&mut self, index: usize, tensor: &QTensor) -> ValueId {
+        let format = tensor.memory_format();
+        let elements = Format::Quantized(tensor.shared_qparams());
+        let spec = TensorSpec::in_format(tensor.shape(), format, elements).in_buffer(format);
+        let buffer = self.buffers.add_input(spec.byte_len(), index);
+        let view = View::of(Source::whole(buffer, spec));
+        self.value(Recorded { float: None, integers: Some(view), qparams: None })
+    }
+
+    fn network_call(
         &mut self,
         path: &Arc<str>,
+        call: &Call,
         inputs: &[ValueId],
-        qparams: Option<&QParams>,
-        forward: impl Fn(&mut [Tensor]) -> Result<Tensor> + Send + Sync + 'static,
-    ) -> Result<ValueId> {
-        let slots = inputs.iter().map(|&id| self.float_slot(id)).collect::<Result<Vec<_>>>()?;
-        let run = move |inputs: Vec<Held>| {
-            let mut inputs = inputs.into_iter().map(Held::into_float).collect::<Result<Vec<_>>>()?;
-            forward(&mut inputs).map(Held::Float)
-        };
-        let slot = self.tensors(path, Arc::new(run), slots)?;
-        let shape = self.held_shape(slot);
-        let qparams = qparams.cloned().map(Arc::new);
-        Ok(self.value(Recorded { shape, float: Some(slot), buffer: None, int8: None, qparams }))
+        qparams: Vec<Option<Arc<QParams>>>,
+    ) -> Result<()> {
+        let shape_inputs = call.members.first().map_or(0, |member| member.op.shape_inputs());
+        let data = inputs.len().saturating_sub(shape_inputs);
+        let values = self.call(path, call.executable.as_ref(), reads_integers(call), inputs, data)?;
+        if values.len() != qparams.len() {
+            let message = format!("makes {} values, its network has {}", values.len(), qparams.len());
+            return Err(Error::Unsupported(message));
+        }
+        for (id, qparams) in values.into_iter().zip(qparams) {
+            self.values[id].qparams = qparams;
+        }
+        Ok(())
     }
 
-    /// Records an operation that runs in int8: on buffers if `plan` says how, else on tensors by `forward`.
-    pub(crate) fn int8(
+    /// Records a call on `inputs`, of which all but the first `data` are read for their shapes alone.
+    pub(super) fn call(
         &mut self,
         path: &Arc<str>,
+        executable: &dyn Executable,
+        reads_integers: bool,
         inputs: &[ValueId],
-        plan: impl FnOnce(&[ActivationSpec]) -> Result<Option<Planned>>,
-        forward: impl Fn(&mut [QTensor]) -> Result<QTensor> + Send + Sync + 'static,
-    ) -> Result<ValueId> {
-        let specs = inputs.iter().map(|&id| self.activation_spec(id)).collect::<Option<Vec<_>>>();
-        let planned = match specs {
-            Some(specs) => plan(&specs).map_err(|error| error.in_layer(path))?,
-            None => None,
-        };
-        let Some(planned) = planned else { return self.int8_tensors(path, inputs, forward) };
-        let views = inputs.iter().map(|&id| match planned {
-            // What is read as it is may have other readers, who need no copy of their own.
-            Planned::Kernel(..) | Planned::Pieces(..) => self.buffer(id).map(View::of),
-            _ => self.view(id),
-        });
-        let views = views.collect::<Result<_>>()?;
-        let view = self.planned(path, views, planned)?;
-        let shape = view.spec().shape().to_vec();
-        Ok(self.value(Recorded { shape, float: None, buffer: Some(view), int8: None, qparams: None }))
+        data: usize,
+    ) -> Result<Vec<ValueId>> {
+        let specs = inputs
+            .iter()
+            .enumerate()
+            .map(|(index, &id)| self.spec(id, reads_integers && index < data))
+            .collect::<Result<Vec<_>>>()?;
+        let planned = executable.plan(&specs)?;
+        let views = inputs[..data]
+            .iter()
+            .map(|&id| match planned {
+                // What is read as it is may have other readers, who need no copy of their own.
+                Planned::Kernel(..) | Planned::Parts(..) => self.in_order(id, reads_integers),
+                _ => self.view(id, reads_integers),
+            })
+            .collect::<Result<_>>()?;
+        let views = self.planned(path, views, planned)?;
+        Ok(views.into_iter().map(|view| self.value(Recorded::of(view))).collect())
     }
 
-    fn planned(&mut self, path: &Arc<str>, inputs: Vec<View>, planned: Planned) -> Result<View> {
+    fn planned(&mut self, path: &Arc<str>, inputs: Vec<View>, planned: Planned) -> Result<Vec<View>> {
         match planned {
-            Planned::View(spec) => only(inputs).map(|view| view.with_spec(spec)),
+            Planned::View(spec) => Ok(vec![only(inputs)?.with_spec(spec)]),
             Planned::Rearranged(rearrangement) => {
                 let view = only(inputs)?.called(path);
-                self.rearranged(view, &rearrangement)
+                Ok(vec![self.rearranged(view, &rearrangement)?])
             }
             Planned::Around { inputs: before, planned, output: after, spec } => {
                 let before = inputs.into_iter().zip(before).map(|(view, before)| {
@@ -137,43 +143,56 @@ impl Recorder {
                     before.iter().try_fold(view, |view, rearrangement| self.rearranged(view, rearrangement))
                 });
                 let inputs = before.collect::<Result<_>>()?;
-                let view = self.planned(path, inputs, *planned)?;
+                let view = only(self.planned(path, inputs, *planned)?)?;
                 let view = after
                     .iter()
                     .try_fold(view, |view, rearrangement| self.rearranged(view, rearrangement))?;
-                Ok(view.with_spec(spec))
+                Ok(vec![view.with_spec(spec)])
             }
-            Planned::Kernel(kernel, spec) => {
-                let inputs = self.in_order(&inputs)?;
-                let (spec, buffer) = (spec.settled(), self.new_buffer(&spec));
-                let target = Target::whole(buffer, spec.clone());
-                self.push(path, Action::Kernel { kernel, inputs, target });
-                Ok(View::of(Source::whole(buffer, spec)))
-            }
-            Planned::Pieces(pieces, spec) => {
-                let inputs = self.in_order(&inputs)?;
-                let (spec, buffer) = (spec.settled(), self.new_buffer(&spec));
-                for (Piece { kernel, offset, pitch }, input) in pieces.into_iter().zip(inputs) {
-                    let target = Target { buffer, spec: spec.clone(), offset, pitch };
-                    self.push(path, Action::Kernel { kernel, inputs: vec![input], target });
+            Planned::Kernel(planned) => self.kernel(path, &inputs, planned),
+            Planned::Parts(parts, spec) => {
+                let (spec, buffer) = (spec.without_gaps(), self.buffers.add(spec.byte_len())?);
+                for (Part { kernel, offset, pixel_stride, input }, view) in parts.into_iter().zip(&inputs) {
+                    let source = self.source(view, input)?;
+                    let offset = offset * spec.format().element_size();
+                    let target = Target { buffer, spec: spec.clone(), offset, pixel_stride };
+                    self.push(path, kernel, vec![source], vec![target], None);
                 }
-                Ok(View::of(Source::whole(buffer, spec)))
+                Ok(vec![View::of(Source::whole(buffer, spec))])
             }
         }
     }
 
-    /// Each view as kernels read it.
-    fn in_order(&mut self, views: &[View]) -> Result<Vec<Source>> {
-        views.iter().map(|view| self.source(view)).collect()
+    fn kernel(&mut self, path: &Arc<str>, inputs: &[View], planned: PlannedKernel) -> Result<Vec<View>> {
+        if planned.outputs.len() + usize::from(planned.scratch > 0) > MAX_WRITES {
+            return Err(Error::Unsupported(format!("an operation of {} outputs", planned.outputs.len())));
+        }
+        let mut asked = planned.inputs.iter().copied();
+        let inputs = inputs
+            .iter()
+            .map(|view| self.source(view, asked.next().unwrap_or(view.spec().buffer())))
+            .collect::<Result<Vec<_>>>()?;
+        let outputs: Vec<Target> = planned
+            .outputs
+            .into_iter()
+            .map(|spec| Ok(Target::whole(self.buffers.add(spec.byte_len())?, spec.without_gaps())))
+            .collect::<Result<_>>()?;
+        let views = outputs
+            .iter()
+            .map(|target| View::of(Source::whole(target.buffer, target.spec.clone())))
+            .collect();
+        let scratch = (planned.scratch > 0).then(|| self.buffers.add(planned.scratch)).transpose()?;
+        self.push(path, planned.kernel, inputs, outputs, scratch);
+        Ok(views)
     }
 
-    /// The view as kernels read it.
-    fn source(&mut self, view: &View) -> Result<Source> {
-        match view.as_source() {
+    /// The view where kernels can read it: dense, and in this order.
+    fn source(&mut self, view: &View, buffer: MemoryFormat) -> Result<Source> {
+        match view.as_source(buffer) {
             Some(source) => Ok(source),
             None => {
-                let target = Arrangement::of_buffer(view.spec().shape());
-                self.copy(view, &target, view.spec().clone())
+                let spec = view.spec().clone().in_buffer(buffer);
+                self.copy(view, &spec.layout(), spec)
             }
         }
     }
@@ -188,197 +207,116 @@ impl Recorder {
         let spec = view.spec().rearranged(rearrangement);
         let old_shape = view.spec().shape();
         let reshape = Rearrangement::Reshape(old_shape.to_vec());
-        if let Some(target) = Arrangement::of_buffer(spec.shape()).rearranged(&reshape) {
+        if let Some(target) = spec.layout().rearranged(&reshape) {
             return self.copy(&view, &target, spec).map(View::of);
         }
-        let flat = spec.with_shape(&[spec.byte_len()]);
-        let row_major = View::of(self.copy(&view, &Arrangement::row_major(old_shape), flat)?);
+        let flat = spec.with_shape(&[spec.len()]);
+        let row_major = View::of(self.copy(&view, &Layout::row_major(old_shape), flat)?);
         let reshaped = row_major.rearranged(&Rearrangement::Reshape(spec.shape().to_vec()));
-        reshaped.map(|reshaped| reshaped.with_spec(spec)).ok_or_else(unobserved)
+        reshaped.map(|reshaped| reshaped.with_spec(spec)).ok_or_else(nowhere)
     }
 
-    /// Copies a view to a buffer of its own, where its values lie as `target` and are what `spec` says.
-    fn copy(&mut self, view: &View, target: &Arrangement, spec: ActivationSpec) -> Result<Source> {
-        let Copied { path, kernel, source } = view.copy_to(target, spec.pitch())?;
-        let buffer = self.new_buffer(&spec);
-        let target = Target::whole(buffer, spec.clone());
-        self.push(&path, Action::Kernel { kernel, inputs: vec![source], target });
+    /// Copies a view to a buffer of its own, whose elements lie as `target` and are what `spec` says.
+    fn copy(&mut self, view: &View, target: &Layout, spec: TensorSpec) -> Result<Source> {
+        let (path, kernel, source) = view.copy_to(target, spec.pixel_stride())?;
+        let buffer = self.buffers.add(spec.byte_len())?;
+        self.push(&path, kernel, vec![source], vec![Target::whole(buffer, spec.clone())], None);
         Ok(Source::whole(buffer, spec))
     }
 
-    fn int8_tensors(
+    /// What the value is, or will be, as integers or in float.
+    fn spec(&self, id: ValueId, is_integer: bool) -> Result<TensorSpec> {
+        let Recorded { float, integers, qparams } = &self.values[id];
+        let (there, other) = if is_integer { (integers, float) } else { (float, integers) };
+        match (there, other) {
+            (Some(view), _) => Ok(view.spec().clone()),
+            (None, Some(view)) if !is_integer => Ok(convert::dequantized(view.spec())),
+            (None, Some(view)) => {
+                let qparams = qparams.clone().ok_or_else(unobserved)?;
+                Ok(convert::quantized(view.spec(), qparams))
+            }
+            (None, None) => Err(nowhere()),
+        }
+    }
+
+    /// The value where it lies.
+    fn view(&mut self, id: ValueId, is_integer: bool) -> Result<View> {
+        match self.place(id, is_integer) {
+            Some(view) => Ok(view.clone()),
+            None => self.converted(id, is_integer),
+        }
+    }
+
+    /// The value without gaps, in the order of its buffer.
+    fn in_order(&mut self, id: ValueId, is_integer: bool) -> Result<View> {
+        let view = self.view(id, is_integer)?;
+        let view = View::of(self.source(&view, view.spec().buffer())?);
+        *self.place(id, is_integer) = Some(view.clone());
+        Ok(view)
+    }
+
+    fn place(&mut self, id: ValueId, is_integer: bool) -> &mut Option<View> {
+        let Recorded { float, integers, .. } = &mut self.values[id];
+        if is_integer { integers } else { float }
+    }
+
+    /// The value from the other domain.
+    fn converted(&mut self, id: ValueId, is_integer: bool) -> Result<View> {
+        let spec = self.spec(id, is_integer)?;
+        let view = self.view(id, !is_integer)?;
+        let (from, kernel) = convert::kernel(view.spec(), &spec)?;
+        let source = self.source(&view, from)?;
+        let buffer = self.buffers.add(spec.byte_len())?;
+        let path = if is_integer { "quantize" } else { "dequantize" };
+        self.push(&Arc::from(path), kernel, vec![source], vec![Target::whole(buffer, spec.clone())], None);
+        let view = View::of(Source::whole(buffer, spec));
+        *self.place(id, is_integer) = Some(view.clone());
+        Ok(view)
+    }
+
+    /// The value as the program gives it: where it was made in float, row-major.
+    fn output(&mut self, id: ValueId) -> Result<Source> {
+        let is_integer = self.values[id].float.is_none();
+        let view = self.in_order(id, is_integer)?;
+        let buffer = if is_integer { view.spec().buffer() } else { MemoryFormat::Contiguous };
+        self.source(&view, buffer)
+    }
+
+    fn push(
         &mut self,
         path: &Arc<str>,
-        inputs: &[ValueId],
-        forward: impl Fn(&mut [QTensor]) -> Result<QTensor> + Send + Sync + 'static,
-    ) -> Result<ValueId> {
-        let slots = inputs.iter().map(|&id| self.int8_slot(id)).collect::<Result<Vec<_>>>()?;
-        let run = move |inputs: Vec<Held>| {
-            let mut inputs = inputs.into_iter().map(Held::into_int8).collect::<Result<Vec<_>>>()?;
-            forward(&mut inputs).map(Held::Int8)
-        };
-        let slot = self.tensors(path, Arc::new(run), slots)?;
-        let shape = self.held_shape(slot);
-        Ok(self.value(Recorded { shape, float: None, buffer: None, int8: Some(slot), qparams: None }))
-    }
-
-    /// Records a step on tensors. What it will hold is found by running it on zeros.
-    fn tensors(&mut self, path: &Arc<str>, run: TensorFunction, inputs: Vec<SlotId>) -> Result<SlotId> {
-        let zeros = inputs.iter().map(|&slot| self.slots[slot].clone()).collect();
-        let held = run(zeros).map_err(|error| error.in_layer(path))?;
-        let output = self.slot(held);
-        self.push(path, Action::Tensors { run, inputs, output });
-        Ok(output)
-    }
-
-    /// What the value is, or will be, as a buffer.
-    fn activation_spec(&self, id: ValueId) -> Option<ActivationSpec> {
-        let value = &self.values[id];
-        if let Some(view) = &value.buffer {
-            return Some(view.spec().clone());
-        }
-        let (format, qparams) = match value.int8.map(|slot| &self.slots[slot]) {
-            Some(Held::Int8(tensor)) => (tensor.memory_format(), tensor.shared_qparams()),
-            _ => match value.float.map(|slot| &self.slots[slot]) {
-                Some(Held::Float(tensor)) => (MemoryFormat::of(&tensor.view()), value.qparams.clone()?),
-                _ => return None,
-            },
-        };
-        ActivationSpec::new(&value.shape, format, qparams)
-    }
-
-    /// The value where it lies in a buffer.
-    fn view(&mut self, id: ValueId) -> Result<View> {
-        match &self.values[id].buffer {
-            Some(view) => Ok(view.clone()),
-            None => self.buffer(id).map(View::of),
-        }
-    }
-
-    /// The value in a buffer, which [`Recorder::activation_spec`] said it can be in, as kernels read it.
-    fn buffer(&mut self, id: ValueId) -> Result<Source> {
-        if let Some(view) = self.values[id].buffer.clone() {
-            let source = self.source(&view)?;
-            self.values[id].buffer = Some(View::of(source.clone()));
-            return Ok(source);
-        }
-        let spec = self.activation_spec(id).ok_or_else(unobserved)?;
-        let buffer = self.new_buffer(&spec);
-        let output = Target::whole(buffer, spec.clone());
-        let value = &self.values[id];
-        let action = match (value.int8, value.float) {
-            (Some(slot), _) => Action::Store { input: [slot], output },
-            (None, Some(slot)) => Action::Quantize { input: [slot], output },
-            (None, None) => return Err(unobserved()),
-        };
-        self.push_conversion(action);
-        let source = Source::whole(buffer, spec);
-        self.values[id].buffer = Some(View::of(source.clone()));
-        Ok(source)
-    }
-
-    /// The value as an int8 tensor.
-    fn int8_slot(&mut self, id: ValueId) -> Result<SlotId> {
-        let value = &self.values[id];
-        if let Some(slot) = value.int8 {
-            return Ok(slot);
-        }
-        let slot = match (&value.buffer, value.float) {
-            (Some(_), _) => {
-                let input = self.buffer(id)?;
-                let zeros = super::held::load(&vec![0; input.spec.byte_len()], &input.spec)?;
-                let output = self.slot(Held::Int8(zeros));
-                self.push_conversion(Action::Load { input, output });
-                output
-            }
-            (None, Some(slot)) => {
-                let qparams = value.qparams.clone().ok_or_else(unobserved)?;
-                let run = move |inputs: Vec<Held>| {
-                    let x = only(inputs)?.into_float()?;
-                    QTensor::quantize(&x, &qparams).map(Held::Int8)
-                };
-                self.tensors(&Arc::from("quantize"), Arc::new(run), vec![slot])?
-            }
-            (None, None) => return Err(unobserved()),
-        };
-        self.values[id].int8 = Some(slot);
-        Ok(slot)
-    }
-
-    /// The value in float.
-    fn float_slot(&mut self, id: ValueId) -> Result<SlotId> {
-        let value = &self.values[id];
-        if let Some(slot) = value.float {
-            return Ok(slot);
-        }
-        let slot = match (&value.buffer, value.int8) {
-            (Some(_), _) => {
-                let input = self.buffer(id)?;
-                let zeros = super::held::dequantize(&vec![0; input.spec.byte_len()], &input.spec)?;
-                let output = self.slot(Held::Float(zeros));
-                self.push_conversion(Action::Dequantize { input, output });
-                output
-            }
-            (None, Some(slot)) => {
-                let run = |inputs: Vec<Held>| Ok(Held::Float(only(inputs)?.into_int8()?.dequantize()));
-                self.tensors(&Arc::from("dequantize"), Arc::new(run), vec![slot])?
-            }
-            (None, None) => return Err(unobserved()),
-        };
-        self.values[id].float = Some(slot);
-        Ok(slot)
-    }
-
-    fn output(&mut self, id: ValueId) -> Result<Output> {
-        let value = &self.values[id];
-        match (value.float, &value.buffer, value.int8) {
-            (Some(slot), ..) | (None, None, Some(slot)) => Ok(Output::Slot(slot)),
-            (None, Some(_), _) => self.buffer(id).map(Output::Buffer),
-            (None, None, None) => Err(unobserved()),
-        }
-    }
-
-    fn push(&mut self, path: &Arc<str>, action: Action) {
-        self.steps.push(Step { path: Arc::clone(path), action });
-    }
-
-    fn push_conversion(&mut self, action: Action) {
-        let path = match action {
-            Action::Quantize { .. } => "quantize",
-            Action::Dequantize { .. } => "dequantize",
-            _ => "copy",
-        };
-        self.push(&Arc::from(path), action);
+        kernel: Box<dyn Kernel>,
+        inputs: Vec<Source>,
+        outputs: Vec<Target>,
+        scratch: Option<BufferId>,
+    ) {
+        self.steps.push(Step { path: Arc::clone(path), kernel, inputs, outputs, scratch });
     }
 
     fn value(&mut self, value: Recorded) -> ValueId {
         self.values.push(value);
         self.values.len() - 1
     }
+}
 
-    fn new_buffer(&mut self, spec: &ActivationSpec) -> BufferId {
-        self.buffers.push(spec.byte_len());
-        self.buffers.len() - 1
-    }
-
-    fn slot(&mut self, held: Held) -> SlotId {
-        self.slots.push(held);
-        self.slots.len() - 1
-    }
-
-    fn held_shape(&self, slot: SlotId) -> Vec<usize> {
-        match &self.slots[slot] {
-            Held::Float(tensor) => tensor.shape().to_vec(),
-            Held::Int8(tensor) => tensor.shape().to_vec(),
-            Held::Nothing => Vec::new(),
+impl Recorded {
+    /// A value where a kernel makes it.
+    fn of(view: View) -> Self {
+        match view.spec().format() {
+            Format::F32 => Self { float: Some(view), integers: None, qparams: None },
+            Format::Quantized(_) => Self { float: None, integers: Some(view), qparams: None },
         }
     }
 }
 
-fn only<T>(inputs: Vec<T>) -> Result<T> {
-    inputs.into_iter().next().ok_or_else(unobserved)
+fn only<T>(items: Vec<T>) -> Result<T> {
+    items.into_iter().next().ok_or_else(nowhere)
 }
 
 fn unobserved() -> Error {
     Error::Unsupported("a float value that was never observed in an int8 operation".into())
+}
+
+fn nowhere() -> Error {
+    Error::Unsupported("a value that no operation makes".into())
 }

@@ -1,22 +1,24 @@
-//! `View`: an int8 value in the buffer where it was made, perhaps in another order than kernels read.
+//! `View`: a value in the buffer where it was made, perhaps in another order than kernels read.
 
 use std::sync::Arc;
 
+use qkernels::elements;
 use qkernels::rearrange::StridedCopy;
 
 use super::step::{BufferId, Source};
-use crate::op::{ActivationSpec, Arrangement, Kernel, Rearrangement};
+use crate::ops::{Kernel, Output, TensorSpec};
+use crate::tensor::{Layout, MemoryFormat, Rearrangement};
 use crate::{Error, Result};
 
 /// Where a value lies in a buffer.
 ///
-/// Rearranging it changes only what is known of it; it is copied when somebody reads it who needs its bytes in order,
-/// and when a new shape has no strides in the old order.
+/// Rearranging it changes only what is known of it; it is copied when somebody reads it who needs its elements in
+/// order, and when a new shape has no strides in the old order.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     buffer: BufferId,
-    arrangement: Arrangement,
-    spec: ActivationSpec,
+    layout: Layout,
+    spec: TensorSpec,
     /// The calls that led from the buffer's order to this one.
     calls: Vec<Arc<str>>,
 }
@@ -24,16 +26,17 @@ pub(super) struct View {
 impl View {
     /// What kernels read.
     pub(super) fn of(source: Source) -> Self {
-        let arrangement = Arrangement::of_buffer(source.spec.shape()).starting_at(source.range.start);
-        Self { buffer: source.buffer, arrangement, spec: source.spec, calls: Vec::new() }
+        let start = source.range.start / source.spec.format().element_size();
+        let layout = source.spec.layout().starting_at(start);
+        Self { buffer: source.buffer, layout, spec: source.spec, calls: Vec::new() }
     }
 
-    pub(super) fn spec(&self) -> &ActivationSpec {
+    pub(super) fn spec(&self) -> &TensorSpec {
         &self.spec
     }
 
-    /// The same bytes with another meaning.
-    pub(super) fn with_spec(self, spec: ActivationSpec) -> Self {
+    /// The same elements with another meaning.
+    pub(super) fn with_spec(self, spec: TensorSpec) -> Self {
         Self { spec, ..self }
     }
 
@@ -45,54 +48,58 @@ impl View {
 
     /// What a rearrangement makes of it, if that needs no copy.
     pub(super) fn rearranged(&self, rearrangement: &Rearrangement) -> Option<Self> {
-        let arrangement = self.arrangement.rearranged(rearrangement)?;
-        Some(Self { arrangement, spec: self.spec.rearranged(rearrangement), ..self.clone() })
+        let layout = self.layout.rearranged(rearrangement)?;
+        Some(Self { layout, spec: self.spec.rearranged(rearrangement), ..self.clone() })
     }
 
-    /// The bytes, if they lie as kernels read them.
-    pub(super) fn as_source(&self) -> Option<Source> {
-        let in_order = Arrangement::of_buffer(self.spec.shape());
-        self.arrangement.lies_as(&in_order).then(|| Source {
+    /// The buffer, if the elements lie in it in this order and without gaps.
+    pub(super) fn as_source(&self, buffer: MemoryFormat) -> Option<Source> {
+        let spec = self.spec.clone().in_buffer(buffer);
+        self.layout.has_strides_of(&spec.layout()).then(|| Source {
             buffer: self.buffer,
-            range: self.arrangement.range(),
-            spec: self.spec.clone(),
+            range: self.byte_range(),
+            spec,
         })
     }
 
-    /// The copy of these values into a buffer of their own, where they lie as `target`, in rows of `row` bytes.
-    pub(super) fn copy_to(&self, target: &Arrangement, row: usize) -> Result<Copied> {
+    /// The copy of these elements into a buffer of their own, where they lie as `target`, in rows of `row` elements: the
+    /// calls that it carries out, the kernel, and what that reads.
+    pub(super) fn copy_to(&self, target: &Layout, row: usize) -> Result<(Arc<str>, Box<dyn Kernel>, Source)> {
         let order = target.order();
         let in_order = |extents: &[usize]| order.iter().map(|&axis| extents[axis]).collect::<Vec<_>>();
-        let (extents, strides) = (in_order(self.arrangement.shape()), in_order(self.arrangement.strides()));
-        let refused = |error: qkernels::Error| Error::parameter("a copy", error.to_string());
-        let kernel = StridedCopy::new(&extents, &strides, 0, row).map_err(refused)?;
-        let (range, spec) = (self.arrangement.range(), self.spec.clone());
+        let (extents, strides) = (in_order(self.layout.shape()), in_order(self.layout.strides()));
+        let failed = |error: qkernels::Error| Error::parameter("a copy", error.to_string());
+        let copy = StridedCopy::new(&extents, &strides, 0, row).map_err(failed)?;
+        let element_size = self.spec.format().element_size();
         let path = if self.calls.is_empty() { "copy".into() } else { self.calls.join(" + ").into() };
-        Ok(Copied {
-            path,
-            kernel: Box::new(CopyKernel(kernel)),
-            source: Source { buffer: self.buffer, range, spec },
-        })
+        let source = Source { buffer: self.buffer, range: self.byte_range(), spec: self.spec.clone() };
+        Ok((path, Box::new(CopyKernel { copy, element_size }), source))
+    }
+
+    fn byte_range(&self) -> std::ops::Range<usize> {
+        let (range, size) = (self.layout.range(), self.spec.format().element_size());
+        range.start * size..range.end * size
     }
 }
 
-/// A copy of a view: the calls that it carries out, and how.
-pub(super) struct Copied {
-    pub(super) path: Arc<str>,
-    pub(super) kernel: Box<dyn Kernel>,
-    pub(super) source: Source,
-}
-
-/// Brings bytes into another order.
+/// Brings elements into another order.
 #[derive(Debug)]
-struct CopyKernel(StridedCopy);
+struct CopyKernel {
+    copy: StridedCopy,
+    element_size: usize,
+}
 
 impl Kernel for CopyKernel {
-    fn run(&self, inputs: &[&[u8]], output: &mut [u8], pitch: usize) -> qkernels::Result<()> {
-        self.0.run(inputs.first().copied().unwrap_or_default(), output, pitch)
+    fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], _: &mut [u8]) -> qkernels::Result<()> {
+        let [Output { bytes, pixel_stride }] = outputs else { return Ok(()) };
+        let input = inputs.first().copied().unwrap_or_default();
+        match self.element_size {
+            1 => self.copy.run(input, bytes, *pixel_stride),
+            _ => self.copy.run(elements::view::<i32>(input)?, elements::view_mut(bytes)?, *pixel_stride),
+        }
     }
 
-    fn takes_pitch(&self) -> bool {
-        self.0.takes_pitch()
+    fn takes_pixel_stride(&self) -> bool {
+        self.copy.takes_row_stride()
     }
 }

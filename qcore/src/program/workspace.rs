@@ -2,17 +2,14 @@
 
 use std::cell::Cell;
 
-use super::Held;
+use crate::{Error, Result};
 
 /// Where buffers begin: a cache line, and a whole vector of any instruction set.
 pub(super) const ALIGNMENT: usize = 64;
 
-/// Bytes for the buffers of a program, and places for its tensors.
+/// Bytes for the buffers of a program.
 #[derive(Debug, Default)]
-pub(super) struct Workspace {
-    bytes: Vec<u8>,
-    slots: Vec<Held>,
-}
+pub(super) struct Workspace(Vec<u8>);
 
 thread_local! {
     static WORKSPACE: Cell<Workspace> = Cell::default();
@@ -24,24 +21,24 @@ impl Workspace {
         WORKSPACE.take()
     }
 
-    pub(super) fn give_back(mut self) {
-        // Tensors are the user's memory, not ours to keep.
-        self.slots.fill_with(Held::default);
+    pub(super) fn give_back(self) {
         WORKSPACE.set(self);
     }
 
-    pub(super) fn resize(&mut self, bytes: usize, slots: usize) {
-        if self.bytes.len() < bytes + ALIGNMENT {
-            // Not `resize`: what the old buffers hold is of no use.
-            self.bytes = vec![0; bytes + ALIGNMENT];
+    /// `len` bytes from an aligned address on.
+    ///
+    /// # Errors
+    /// When there is not so much memory.
+    pub(super) fn bytes(&mut self, len: usize) -> Result<&mut [u8]> {
+        if self.0.len() < len + ALIGNMENT {
+            // What the old buffers hold is of no use.
+            self.0 = Vec::new();
+            let reserved = self.0.try_reserve_exact(len + ALIGNMENT);
+            reserved.map_err(|_| Error::Unsupported(format!("a run that needs {len} bytes of memory")))?;
+            self.0.resize(len + ALIGNMENT, 0);
         }
-        self.slots.resize_with(slots.max(self.slots.len()), Held::default);
-    }
-
-    /// The bytes from an aligned address on, and the slots.
-    pub(super) fn parts(&mut self) -> (&mut [u8], &mut [Held]) {
-        // `align_offset` may decline; unaligned buffers are only slower.
-        let offset = self.bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        (&mut self.bytes[offset..], &mut self.slots)
+        let address = self.0.as_ptr().addr();
+        let offset = address.next_multiple_of(ALIGNMENT) - address;
+        Ok(&mut self.0[offset..offset + len])
     }
 }

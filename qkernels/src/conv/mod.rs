@@ -1,9 +1,9 @@
 //! Quantized 2-d convolution on channels-last images.
 //!
 //! A convolution is a matrix product whose rows are the windows of the output pixels, read where they lie in the
-//! image; a 1x1 convolution of stride 1 that of the pixels themselves. Where it is faster, 3x3 convolutions take fewer
-//! products by Winograd's algorithm, with the same sums. Depthwise convolutions,
-//! which have next to nothing to sum, multiply channel by channel.
+//! image; a 1x1 convolution of stride 1 that of the pixels themselves. Where it is faster, 3x3 convolutions take
+//! fewer products by Winograd's algorithm, with the same sums. Depthwise convolutions, which have next to nothing to
+//! sum, multiply channel by channel.
 
 mod depthwise;
 mod packed_form;
@@ -14,18 +14,18 @@ mod winograd;
 #[cfg(target_arch = "x86_64")]
 use std::sync::OnceLock;
 
-use crate::elementwise::BinaryQParams;
 use crate::error::{Error, Result};
-use crate::gemm::{self, Epilogue, KeepSums, OutputRows, PackedMatrix, Requantize};
+use crate::gemm::{
+    self, Epilogue, InputRows, KeepSums, OutputRows, PackedMatrix, Requantize, check_zero_point_count,
+};
 use crate::geometry::{Conv2dGeometry, Conv2dParameters};
 #[cfg(target_arch = "x86_64")]
 use crate::isa::Avx2;
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
-use crate::linear::{InputRows, check_zero_point_count};
-use crate::qparams::QParams;
 use crate::requantize::Requantization;
+use crate::residual::Residual;
 use depthwise::DepthwiseFilters;
 use window::{WindowRows, packed_runs};
 #[cfg(target_arch = "x86_64")]
@@ -50,24 +50,6 @@ enum Filters {
     /// One matrix per group, the depth in the order `[KH, KW, C / groups]`.
     Grouped(Vec<PackedMatrix>),
     Depthwise(DepthwiseFilters),
-}
-
-/// The other operand of a fused addition, of the same shape as the output.
-#[derive(Clone, Copy, Debug)]
-pub struct Addend<'a> {
-    /// Quantized values, `[N, OH, OW, O]`.
-    pub values: &'a [u8],
-    /// Their scale and zero point.
-    pub qparams: QParams,
-}
-
-/// The other operand of an addition that follows the convolution or linear layer.
-#[derive(Clone, Copy, Debug)]
-pub struct Residual<'a> {
-    /// Quantized values, of the shape of the output: `[N, OH, OW, O]`.
-    pub values: &'a [u8],
-    /// Of the addition: `a` is the layer's output, `b` is `values`.
-    pub qparams: BinaryQParams,
 }
 
 impl PackedConv2d {
@@ -116,8 +98,8 @@ impl PackedConv2d {
             }
     }
 
-    /// The kernel that [`run`](Self::run) would use now for images of this size, by name; it follows the instruction set
-    /// in use.
+    /// The kernel that [`run`](Self::run) would use now for images of this size, by name; it follows the instruction
+    /// set in use.
     pub fn kernel(&self, geometry: &Conv2dGeometry) -> String {
         let isa = isa();
         let _ = geometry;
@@ -152,13 +134,13 @@ impl PackedConv2d {
 
     /// [`run`](Self::run) into a part of a larger output, with the addition that may follow in the same pass.
     ///
-    /// `output` begins at the first pixel's `O` bytes, and those of the next pixel are `pitch` bytes further; bytes
-    /// between them stay as they are. With `residual` the bytes are those of `run` and
+    /// `output` begins at the first pixel's `O` bytes, and those of the next pixel are `pixel_stride` bytes further;
+    /// bytes between them stay as they are. With `residual` the bytes are those of `run` and
     /// [`elementwise::add`](crate::elementwise::add) one after the other.
     ///
     /// # Errors
-    /// As for `run`, if `output` has less than `(N * OH * OW - 1) * pitch + O` elements or `pitch` is less than
-    /// `O`, and if the residual has another length than the output or scales that `add` refuses, or whose
+    /// As for `run`, if `output` has less than `(N * OH * OW - 1) * pixel_stride + O` elements or `pixel_stride` is
+    /// less than `O`, and if the residual has another length than the output or scales that `add` refuses, or whose
     /// values are not finite.
     #[expect(clippy::too_many_arguments)]
     pub fn run_into(
@@ -169,36 +151,15 @@ impl PackedConv2d {
         requantization: &Requantization,
         residual: Option<Residual<'_>>,
         output: &mut [u8],
-        pitch: usize,
+        pixel_stride: usize,
     ) -> Result<()> {
         requantization.check_channels(self.out_channels)?;
-        let output = length::strided("output", output, geometry.pixels(), self.out_channels, pitch)?;
+        let output = length::strided("output", output, geometry.pixels(), self.out_channels, pixel_stride)?;
         let epilogue = match residual {
             None => Requantize::new(requantization),
             Some(residual) => Requantize::with_residual(requantization, residual, geometry.output_len())?,
         };
-        self.convolve(geometry, input, input_zero_point, &epilogue, output, pitch)
-    }
-
-    /// [`run`](Self::run) with a fused addition, and a fused ReLU if `requantization` has one.
-    ///
-    /// PyTorch onednn: `quantized::conv2d_add`, `conv2d_add_relu`.
-    ///
-    /// # Errors
-    /// As for `run`, and if the formula is another than [`Formula::Onednn`](crate::requantize::Formula::Onednn).
-    pub fn run_add(
-        &self,
-        geometry: &Conv2dGeometry,
-        input: &[u8],
-        input_zero_point: i32,
-        requantization: &Requantization,
-        addend: Addend<'_>,
-        output: &mut [u8],
-    ) -> Result<()> {
-        requantization.check_channels(self.out_channels)?;
-        let epilogue = Requantize::with_addend(requantization, addend, geometry.output_len())?;
-        length::check("output", output, geometry.output_len())?;
-        self.convolve(geometry, input, input_zero_point, &epilogue, output, self.out_channels)
+        self.convolve(geometry, input, input_zero_point, &epilogue, output, pixel_stride)
     }
 
     /// The exact sums `sum (xq - zx) * (wq - zw)`, `[N, OH, OW, O]`.
@@ -224,7 +185,7 @@ impl PackedConv2d {
         input_zero_point: i32,
         epilogue: &E,
         output: &mut [E::Output],
-        pitch: usize,
+        pixel_stride: usize,
     ) -> Result<()> {
         self.check_geometry(geometry)?;
         length::check("input", input, geometry.input_len())?;
@@ -232,20 +193,30 @@ impl PackedConv2d {
         #[cfg(target_arch = "x86_64")]
         if let Some((proof, filters)) = self.winograd(geometry) {
             let winograd = Winograd { proof, filters, geometry, input, zero_point, epilogue };
-            winograd.convolve(OutputRows::new(output, self.out_channels, pitch));
+            winograd.convolve(OutputRows::new(output, self.out_channels, pixel_stride));
             return Ok(());
         }
         match &self.filters {
             Filters::Depthwise(filters) => {
-                filters.convolve(geometry, input, zero_point, epilogue, output, pitch);
+                filters.convolve(geometry, input, zero_point, epilogue, output, pixel_stride);
             }
             Filters::Grouped(groups) if geometry.is_pointwise() && self.groups == 1 => {
                 let rows = InputRows { input, in_features: self.in_channels, zero_point };
-                gemm::multiply(&rows, groups, epilogue, OutputRows::new(output, self.out_channels, pitch));
+                gemm::multiply(
+                    &rows,
+                    groups,
+                    epilogue,
+                    OutputRows::new(output, self.out_channels, pixel_stride),
+                );
             }
             Filters::Grouped(groups) => {
                 let rows = WindowRows::new(geometry, input, zero_point);
-                gemm::multiply(&rows, groups, epilogue, OutputRows::new(output, self.out_channels, pitch));
+                gemm::multiply(
+                    &rows,
+                    groups,
+                    epilogue,
+                    OutputRows::new(output, self.out_channels, pixel_stride),
+                );
             }
         }
         Ok(())

@@ -58,7 +58,7 @@ pub fn cat<T: EightBit>(
         let mut start = 0;
         for input in inputs {
             let length = input.values.len() / outer;
-            let runs = Runs { start, length, pitch: run };
+            let runs = Runs { start, length, stride: run };
             let values = &input.values[first_run * length..];
             if length == 0 {
                 continue;
@@ -79,12 +79,12 @@ pub fn cat<T: EightBit>(
     Ok(())
 }
 
-/// Where one input goes: `length` values from `start` on in every `pitch`.
+/// Where one input goes: `length` values from `start` on in every `stride`.
 #[derive(Clone, Copy)]
 struct Runs {
     start: usize,
     length: usize,
-    pitch: usize,
+    stride: usize,
 }
 
 impl Runs {
@@ -95,7 +95,7 @@ impl Runs {
         values: &'a [T],
         output: &'a mut [T],
     ) -> impl Iterator<Item = (&'a mut [T], &'a [T])> {
-        let runs = output.chunks_exact_mut(self.pitch);
+        let runs = output.chunks_exact_mut(self.stride);
         let runs = runs.map(move |output| &mut output[self.start..self.start + self.length]);
         runs.zip(values.chunks_exact(self.length))
     }

@@ -1,5 +1,6 @@
 //! A function of one 8-bit value, as a table of its 256 results.
 
+use crate::elements::{bytes, bytes_mut};
 use crate::error::Result;
 use crate::isa::isa;
 use crate::kernels;
@@ -48,10 +49,10 @@ impl<T: EightBit> LookupTable<T> {
     pub fn apply(&self, input: &[T], output: &mut [T]) -> Result<()> {
         length::check("output", output, input.len())?;
         let isa = isa();
-        let table = &T::bits(&self.results).as_chunks().0[0];
+        let table = &bytes(&self.results).as_chunks().0[0];
         let chunk_len = elementwise_chunk(input.len(), 1);
-        for_each_chunk(T::bits_mut(output), chunk_len, input.len(), |index, output| {
-            let input = &T::bits(input)[index * chunk_len..][..output.len()];
+        for_each_chunk(bytes_mut(output), chunk_len, input.len(), |index, output| {
+            let input = &bytes(input)[index * chunk_len..][..output.len()];
             kernels::look_up(isa, table, input, output);
         });
         Ok(())

@@ -6,7 +6,7 @@ use crate::threads::{elementwise_chunk, for_each_chunk};
 
 /// Statistics and affine parameters of a batch normalization, each `[C]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BatchNorm<'a> {
+pub struct BatchNormParameters<'a> {
     /// Running mean.
     pub mean: &'a [f32],
     /// Running variance.
@@ -26,7 +26,7 @@ pub struct BatchNorm<'a> {
 ///
 /// # Errors
 /// If a length does not match or a size is zero.
-pub fn batch_norm(parameters: &BatchNorm<'_>, inner: usize, values: &mut [f32]) -> Result<()> {
+pub fn batch_norm(parameters: &BatchNormParameters<'_>, inner: usize, values: &mut [f32]) -> Result<()> {
     let channels = parameters.mean.len();
     length::check("running variance", parameters.variance, channels)?;
     for (what, slice) in [("weight", parameters.weight), ("bias", parameters.bias)] {

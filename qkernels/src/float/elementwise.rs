@@ -1,4 +1,4 @@
-//! Passes over every value, in place.
+//! Passes over every value, in place or to another buffer.
 
 use crate::error::Result;
 use crate::length;
@@ -37,6 +37,53 @@ pub fn zip(values: &mut [f32], others: &[f32], f: impl Fn(f32, f32) -> f32 + Syn
             let others = &others[index * chunk..][..values.len()];
             for (value, &other) in values.iter_mut().zip(others) {
                 *value = f(*value, other);
+            }
+        },
+    );
+    Ok(())
+}
+
+/// Sets each value of `output` to `f(x)`, with `x` at the same place in `input`.
+///
+/// # Errors
+/// If the lengths differ.
+pub fn map_into(input: &[f32], output: &mut [f32], f: impl Fn(f32) -> f32 + Sync) -> Result<()> {
+    let work = output.len();
+    length::check("input", input, work)?;
+    let chunk = elementwise_chunk(work, 1);
+    for_each_chunk(
+        output,
+        chunk,
+        work,
+        #[inline(always)]
+        |index, output| {
+            let input = &input[index * chunk..][..output.len()];
+            for (output, &x) in output.iter_mut().zip(input) {
+                *output = f(x);
+            }
+        },
+    );
+    Ok(())
+}
+
+/// Sets each value of `output` to `f(x, y)`, with `x` and `y` at the same place in `a` and `b`.
+///
+/// # Errors
+/// If the lengths differ.
+pub fn zip_into(a: &[f32], b: &[f32], output: &mut [f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Result<()> {
+    let work = output.len();
+    length::check("first operand", a, work)?;
+    length::check("second operand", b, work)?;
+    let chunk = elementwise_chunk(work, 1);
+    for_each_chunk(
+        output,
+        chunk,
+        work,
+        #[inline(always)]
+        |index, output| {
+            let [a, b] = [a, b].map(|operand| &operand[index * chunk..][..output.len()]);
+            for ((output, &x), &y) in output.iter_mut().zip(a).zip(b) {
+                *output = f(x, y);
             }
         },
     );

@@ -4,8 +4,8 @@ use crate::error::Result;
 use crate::kernels::float::Finish;
 use crate::length;
 
-/// Replaces each sum of an output channel by `clamp(sum * scale + offset)`: a bias, a batch norm in evaluation mode and
-/// a ReLU on the way.
+/// Replaces each sum of an output channel by `clamp(sum * scale + offset)`: a bias, a batch norm in evaluation mode
+/// and a ReLU on the way.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Epilogue {
     affine: Vec<[f32; 2]>,
@@ -32,6 +32,11 @@ impl Epilogue {
     #[must_use]
     pub fn clamped(self, low: f32, high: f32) -> Self {
         Self { limits: [low, high], ..self }
+    }
+
+    /// Smallest and largest result.
+    pub fn limits(&self) -> [f32; 2] {
+        self.limits
     }
 
     pub(super) fn check(&self, channels: usize) -> Result<()> {

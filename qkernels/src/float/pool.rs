@@ -95,12 +95,10 @@ pub fn avg_pool2d(
 ) -> Result<()> {
     length::check("input", input, geometry.input_len())?;
     length::check("output", output, geometry.output_len())?;
-    if output.is_empty() {
-        return Ok(());
-    }
-    let [rows, columns] = geometry.average_windows()?;
-    let plane = [geometry.height, geometry.width];
-    average(plane, &rows, &columns, count_include_pad, input, output);
+    geometry.check_average()?;
+    let sizes = [[geometry.height, geometry.width], [geometry.output_height(), geometry.output_width()]];
+    let window = |axis, position| geometry.average_window(axis, position);
+    average(sizes, window, count_include_pad, input, output);
     Ok(())
 }
 
@@ -117,18 +115,15 @@ pub fn adaptive_avg_pool2d(
 ) -> Result<()> {
     length::check("input", input, geometry.input_len())?;
     length::check("output", output, geometry.output_len())?;
-    if output.is_empty() {
-        return Ok(());
-    }
-    let [rows, columns] = geometry.average_windows();
-    average(geometry.input(), &rows, &columns, true, input, output);
+    let sizes = [geometry.input(), geometry.output()];
+    average(sizes, |axis, position| geometry.average_window(axis, position), true, input, output);
     Ok(())
 }
 
+/// Planes `[H, W]` to `[OH, OW]`; `window` is that of an output position along an axis.
 fn average(
-    [height, width]: [usize; 2],
-    rows: &[Window],
-    columns: &[Window],
+    [[height, width], [output_height, output_width]]: [[usize; 2]; 2],
+    window: impl Fn(usize, usize) -> Window + Sync,
     count_include_pad: bool,
     input: &[f32],
     output: &mut [f32],
@@ -136,19 +131,21 @@ fn average(
     let plane_len = height * width;
     for_each_chunk(
         output,
-        rows.len() * columns.len(),
+        output_height * output_width,
         input.len(),
         #[inline(always)]
         |plane, output| {
             let plane = &input[plane * plane_len..][..plane_len];
-            let positions = rows.iter().flat_map(|&y| columns.iter().map(move |&x| (y, x)));
-            for (output, (y, x)) in output.iter_mut().zip(positions) {
-                let sum: f32 = plane[y.start * width..y.end * width]
-                    .chunks_exact(width)
-                    .flat_map(|row| &row[x.start..x.end])
-                    .sum();
-                let divisor = if count_include_pad { y.padded_len * x.padded_len } else { y.len() * x.len() };
-                *output = sum / divisor as f32;
+            for (y, output) in output.chunks_exact_mut(output_width).enumerate() {
+                let y = window(0, y);
+                let rows = &plane[y.start * width..y.end * width];
+                for (x, output) in output.iter_mut().enumerate() {
+                    let x = window(1, x);
+                    let sum: f32 = rows.chunks_exact(width).flat_map(|row| &row[x.start..x.end]).sum();
+                    let divisor =
+                        if count_include_pad { y.padded_len * x.padded_len } else { y.len() * x.len() };
+                    *output = sum / divisor as f32;
+                }
             }
         },
     );

@@ -12,13 +12,13 @@ pub(super) fn copy(from: &[f32], stride: usize, to: &mut [f32]) {
     copy_rows(Rows { values: from, stride: from.len().max(1) }, stride, to, len.max(1), len);
 }
 
-/// Copies `len` values to each of the rows of `to`, which are `pitch` apart.
+/// Copies `len` values to each of the rows of `to`, which begin `row_stride` values apart.
 ///
 /// # Panics
 /// If a slice is too short.
 #[inline(always)]
-pub(super) fn copy_rows(from: Rows<'_>, stride: usize, to: &mut [f32], pitch: usize, len: usize) {
-    let to = to.chunks_mut(pitch).map(|to| &mut to[..len]);
+pub(super) fn copy_rows(from: Rows<'_>, stride: usize, to: &mut [f32], row_stride: usize, len: usize) {
+    let to = to.chunks_mut(row_stride).map(|to| &mut to[..len]);
     let rows = from.values.chunks(from.stride).zip(to);
     match (stride, len) {
         (_, 0) => {}

@@ -4,10 +4,9 @@
 
 use std::array::from_fn;
 
-use super::pack::{PANEL, PanelQuad, QUAD, Runs};
 use super::saturation::PairBounds;
 use crate::isa::Pass;
-use crate::kernels::Sums;
+use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 /// Bytes, and pairs of them, in a quad.
 const BYTES: usize = PANEL * QUAD;

@@ -5,18 +5,19 @@ use std::ops::Range;
 use super::chains::Chains;
 use super::rows::RunBuffers;
 use super::saturation::LargeQuads;
-use super::{Epilogue, LocatedRows, OutputRows, PANEL, PackedMatrix, Panels, Rows, Tiles};
+use super::{Epilogue, LocatedRows, OutputRows, PackedMatrix, Panels, Rows, Tiles};
 use crate::isa::Isa;
-use crate::kernels::{self, FEW_ROWS, Products, Sums, Tile, TileSize};
+use crate::kernels::{self, MIN_ROWS_OF_PANELS, Products, Tile, TileSize};
+use crate::panel::{PANEL, Sums};
 
 /// Bytes that widened rows may occupy: half of a second-level cache of 512 KiB.
 const WIDENED_BYTES: usize = 256 * 1024;
 
 /// So many rows are worth the widening of a panel.
-const LEAST_WIDENED_ROWS: usize = 24;
+const MIN_WIDENED_ROWS: usize = 24;
 
 /// So few rows are multiplied in two parts of 8 bits, which takes longer than 16 bits, but no widening.
-const MOST_ROWS_IN_PARTS: usize = 8;
+const MAX_ROWS_IN_PARTS: usize = 8;
 
 /// Some rows, and some panels of a group.
 pub(super) struct Block<'a, R, E> {
@@ -39,14 +40,14 @@ pub(super) struct Scratch {
     widened: Widened,
 }
 
-/// The sums of two tiles or more, aligned for vectors of any size: few enough that the processor still multiplies while
-/// it rounds the last ones.
+/// The sums of two tiles or more, aligned for vectors of any size: few enough that the processor still multiplies
+/// while it rounds the last ones.
 #[repr(C, align(64))]
-struct TileSums([Sums; 2 * TileSize::MOST_SUMS]);
+struct TileSums([Sums; 2 * TileSize::MAX_SUMS]);
 
 impl Default for TileSums {
     fn default() -> Self {
-        Self([[0; PANEL]; 2 * TileSize::MOST_SUMS])
+        Self([[0; PANEL]; 2 * TileSize::MAX_SUMS])
     }
 }
 
@@ -80,8 +81,8 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         let corrections = Corrections { isa: self.isa, matrix: self.matrix, row_sums, large };
         let mut product = Product { block: self, located, corrections, output };
         match TileSize::of(self.isa) {
-            Some(size) if are_few || self.rows.len() <= MOST_ROWS_IN_PARTS => {
-                let most_panels = if self.rows.len() < FEW_ROWS { 1 } else { size.panels };
+            Some(size) if are_few || self.rows.len() <= MAX_ROWS_IN_PARTS => {
+                let most_panels = if self.rows.len() < MIN_ROWS_OF_PANELS { 1 } else { size.panels };
                 for first in self.panels.clone().step_by(most_panels) {
                     let panels = first..self.panels.end.min(first + most_panels);
                     let (size, products) = match largest.and_then(|largest| self.chains(largest, first)) {
@@ -173,7 +174,7 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         let Block { isa, matrix, ref panels, .. } = *self.block;
         let runs = self.located.runs();
         let depth = runs.count * kernels::words_of_run(runs);
-        let most_rows = (WIDENED_BYTES / (depth * size_of::<i16>())).max(LEAST_WIDENED_ROWS);
+        let most_rows = (WIDENED_BYTES / (depth * size_of::<i16>())).max(MIN_WIDENED_ROWS);
         let rows = self.located.rows();
         for first_row in (0..rows).step_by(most_rows) {
             let end = rows.min(first_row + most_rows);

@@ -8,12 +8,12 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use super::pack::{PANEL, PanelQuad, QUAD, Runs};
 use crate::isa::Pass;
+use crate::panel::{PANEL, PanelQuad, QUAD, Runs};
 
-/// Chains are for activations up to one of these, the first for which they pay. `reduce_range` ends at 127 in what was
-/// observed; what comes later may be larger.
-const MOST_ACTIVATIONS: [u8; 3] = [159, 143, 127];
+/// Chains are for activations up to one of these, the first for which they pay. `reduce_range` ends at 127 in what
+/// was observed; what comes later may be larger.
+const MAX_ACTIVATIONS: [u8; 3] = [159, 143, 127];
 
 /// Partners are that close, so that activations and weights are read nearly in their order.
 const WINDOW: usize = 32;
@@ -99,7 +99,7 @@ impl Pass for FindChains<'_> {
         {
             return None;
         }
-        MOST_ACTIVATIONS.into_iter().find_map(
+        MAX_ACTIVATIONS.into_iter().find_map(
             #[inline(always)]
             |most_activation| {
                 let chains = self.find(most_activation);

@@ -1,18 +1,18 @@
 //! What becomes of the sums: kept, or requantized to bytes while they are in cache.
 
 use super::output::OutputRows;
-#[cfg(target_arch = "x86_64")]
-use super::pack::PANEL;
-use crate::conv::{Addend, Residual};
 use crate::error::{Error, Result};
 use crate::isa::Isa;
-use crate::kernels::Sums;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::{avx2, avx512};
 use crate::length;
+#[cfg(target_arch = "x86_64")]
+use crate::panel::PANEL;
+use crate::panel::Sums;
 use crate::qparams::QuantizedInteger;
 use crate::quantize::Quantizer;
-use crate::requantize::{Channels, Requantization, no_fused_add};
+use crate::requantize::Requantization;
+use crate::residual::Residual;
 
 /// What becomes of the sums.
 pub(crate) trait Epilogue: Sync {
@@ -22,7 +22,8 @@ pub(crate) trait Epilogue: Sync {
     /// Turns sums of `row`, in columns from `first_column` on, into output: the definition.
     fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [Self::Output]);
 
-    /// [`finish`](Self::finish) for all tiles of some panels; `output` holds as many rows, and the columns that exist.
+    /// [`finish`](Self::finish) for all tiles of some panels; `output` holds as many rows, and the columns that
+    /// exist.
     fn finish_tiles(
         &self,
         _: Isa,
@@ -42,8 +43,8 @@ pub(crate) struct Panels {
     pub(crate) first_column: usize,
 }
 
-/// The sums of some panels with many rows, a few rows at a time: while the sums of a tile become output, the processor
-/// is multiplying the next one.
+/// The sums of some panels with many rows, a few rows at a time: while the sums of a tile become output, the
+/// processor is multiplying the next one.
 pub(crate) trait Tiles {
     /// The sums `[rows][panels]` of the next rows.
     fn next(&mut self) -> Option<&[Sums]>;
@@ -87,7 +88,7 @@ impl Epilogue for KeepSums {
 /// Requantizes the sums of a layer, in the same pass as an addition.
 pub(crate) struct Requantize<'a> {
     pub(crate) requantization: &'a Requantization,
-    pub(crate) addition: Addition<'a>,
+    pub(crate) addition: Option<Addition<'a>>,
     /// What is rounded last is no larger in magnitude.
     #[cfg_attr(
         not(target_arch = "x86_64"),
@@ -96,33 +97,15 @@ pub(crate) struct Requantize<'a> {
     largest: f32,
 }
 
-/// Whether something is added, and when; values are of the shape of the output.
-pub(crate) enum Addition<'a> {
-    Nothing,
-    /// Before the sums are rounded; only onednn's formula has it.
-    Addend(Addend<'a>),
-    /// After they are rounded.
-    Residual(Residual<'a>, Quantizer),
+/// The addition to the requantized sums, with the quantizer of its results.
+pub(crate) struct Addition<'a> {
+    pub(crate) residual: Residual<'a>,
+    pub(crate) quantizer: Quantizer,
 }
 
 impl<'a> Requantize<'a> {
     pub(crate) fn new(requantization: &'a Requantization) -> Self {
-        Self { requantization, addition: Addition::Nothing, largest: requantization.largest }
-    }
-
-    /// For an output of `len` elements.
-    pub(crate) fn with_addend(
-        requantization: &'a Requantization,
-        addend: Addend<'a>,
-        len: usize,
-    ) -> Result<Self> {
-        length::check("addend", addend.values, len)?;
-        addend.qparams.check::<u8>()?;
-        let Channels::Onednn { inverse_output_scale, .. } = requantization.channels else {
-            return Err(no_fused_add());
-        };
-        let largest = requantization.largest + largest_value(addend.qparams.scale)? * inverse_output_scale;
-        Ok(Self { requantization, addition: Addition::Addend(addend), largest })
+        Self { requantization, addition: None, largest: requantization.largest }
     }
 
     /// For an output of `len` elements.
@@ -137,7 +120,7 @@ impl<'a> Requantize<'a> {
         let largest = largest_value(qparams.a.scale)? + largest_value(qparams.b.scale)?;
         let quantizer = Quantizer::with_relu::<u8>(qparams.output, qparams.relu)?;
         let largest = largest * quantizer.inverse_scale;
-        Ok(Self { requantization, addition: Addition::Residual(residual, quantizer), largest })
+        Ok(Self { requantization, addition: Some(Addition { residual, quantizer }), largest })
     }
 
     /// Whether all that is rounded fits into integers: for all sums, if the multipliers of a layer are less than a
@@ -157,14 +140,10 @@ impl<'a> Requantize<'a> {
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(crate) fn values_of_panels(&self, panels: &Panels) -> PanelValues<'_> {
-        let values = match &self.addition {
-            Addition::Nothing => &[],
-            Addition::Addend(addend) => addend.values,
-            Addition::Residual(residual, _) => residual.values,
-        };
-        let pitch = self.requantization.channels();
-        let values = values.get(panels.first_row * pitch + panels.first_column..).unwrap_or_default();
-        PanelValues::new(values, panels.count, pitch)
+        let values = self.addition.as_ref().map_or(&[][..], |addition| addition.residual.values);
+        let row_stride = self.requantization.channels();
+        let values = values.get(panels.first_row * row_stride + panels.first_column..).unwrap_or_default();
+        PanelValues::new(values, panels.count, row_stride)
     }
 }
 
@@ -174,22 +153,22 @@ impl<'a> Requantize<'a> {
 pub(crate) struct PanelValues<'a> {
     values: &'a [u8],
     panels: usize,
-    pitch: usize,
+    row_stride: usize,
     whole_rows: usize,
 }
 
 #[cfg(target_arch = "x86_64")]
 impl<'a> PanelValues<'a> {
     #[inline(always)]
-    fn new(values: &'a [u8], panels: usize, pitch: usize) -> Self {
-        let whole_rows = values.len().checked_sub(panels * PANEL).map_or(0, |last| last / pitch + 1);
-        Self { values, panels, pitch, whole_rows }
+    fn new(values: &'a [u8], panels: usize, row_stride: usize) -> Self {
+        let whole_rows = values.len().checked_sub(panels * PANEL).map_or(0, |last| last / row_stride + 1);
+        Self { values, panels, row_stride, whole_rows }
     }
 
     /// Leaves the first rows out.
     #[inline(always)]
     pub(crate) fn skip_rows(&mut self, rows: usize) {
-        self.values = self.values.get(rows * self.pitch..).unwrap_or_default();
+        self.values = self.values.get(rows * self.row_stride..).unwrap_or_default();
         self.whole_rows = self.whole_rows.saturating_sub(rows);
     }
 
@@ -198,20 +177,21 @@ impl<'a> PanelValues<'a> {
         self.whole_rows
     }
 
-    /// One of the [`whole_rows`](Self::whole_rows), panel by panel; values of columns that do not exist are arbitrary.
+    /// One of the [`whole_rows`](Self::whole_rows), panel by panel; values of columns that do not exist are
+    /// arbitrary.
     #[inline(always)]
     pub(crate) fn whole_row(&self, row: usize) -> &'a [[u8; PANEL]] {
         assert!(row < self.whole_rows);
-        // SAFETY: `row * pitch + panels * PANEL` is at most the length, by the quotient that is `whole_rows`.
+        // SAFETY: `row * row_stride + panels * PANEL` is at most the length, by the quotient that is `whole_rows`.
         unsafe {
-            let start = self.values.as_ptr().add(row * self.pitch);
+            let start = self.values.as_ptr().add(row * self.row_stride);
             std::slice::from_raw_parts(start.cast(), self.panels)
         }
     }
 
     /// What there is of a row, from its first column on.
     pub(crate) fn row(&self, row: usize) -> &'a [u8] {
-        let values = self.values.get(row * self.pitch..).unwrap_or_default();
+        let values = self.values.get(row * self.row_stride..).unwrap_or_default();
         &values[..values.len().min(self.panels * PANEL)]
     }
 }
@@ -230,20 +210,12 @@ impl Epilogue for Requantize<'_> {
     type Output = u8;
 
     fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
-        match &self.addition {
-            Addition::Nothing => self.requantization.requantize_row(first_column, sums, output),
-            Addition::Addend(Addend { values, qparams }) => {
-                let values = self.values_from(values, row, first_column);
-                self.requantization.requantize_row_add(first_column, sums, values, *qparams, output);
-            }
-            Addition::Residual(Residual { values, qparams }, quantizer) => {
-                self.requantization.requantize_row(first_column, sums, output);
-                let values = self.values_from(values, row, first_column);
-                for (output, value) in output.iter_mut().zip(values) {
-                    let [a, b] =
-                        [qparams.a.dequantize(output.to_i32()), qparams.b.dequantize(value.to_i32())];
-                    *output = quantizer.quantize(a + b);
-                }
+        self.requantization.requantize_row(first_column, sums, output);
+        if let Some(Addition { residual: Residual { values, qparams }, quantizer }) = &self.addition {
+            let values = self.values_from(values, row, first_column);
+            for (output, value) in output.iter_mut().zip(values) {
+                let [a, b] = [qparams.a.dequantize(output.to_i32()), qparams.b.dequantize(value.to_i32())];
+                *output = quantizer.quantize(a + b);
             }
         }
     }

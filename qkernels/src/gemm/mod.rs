@@ -19,7 +19,9 @@
 mod analysis;
 mod block;
 mod chains;
+mod dequantize;
 mod epilogue;
+mod input_rows;
 mod output;
 mod pack;
 mod rows;
@@ -35,13 +37,15 @@ use crate::threads::for_each_index;
 
 use block::{Block, Scratch};
 pub(crate) use chains::Chains;
+pub(crate) use dequantize::Dequantize;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use epilogue::Addition;
 pub(crate) use epilogue::{Epilogue, KeepSums, Panels, Requantize, Tiles};
+pub(crate) use input_rows::InputRows;
 pub(crate) use output::OutputRows;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use pack::PanelColumns;
-pub(crate) use pack::{PANEL, PackedMatrix, PanelQuad, QUAD, Runs, check_sum, weight_zero_point};
+pub(crate) use pack::{PackedMatrix, check_sum, check_zero_point_count, weight_zero_point};
 pub(crate) use rows::{LocatedRows, Rows, RunTable};
 pub(crate) use saturation::{LargeQuad, PairBounds};
 use split::Split;

@@ -3,12 +3,12 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-/// Rows of `columns` elements, `pitch` elements apart.
+/// Rows of `columns` elements, `row_stride` elements apart.
 pub(crate) struct OutputRows<'a, T> {
     first: *mut T,
     rows: usize,
     columns: usize,
-    pitch: usize,
+    row_stride: usize,
     elements: PhantomData<&'a mut [T]>,
 }
 
@@ -19,12 +19,12 @@ unsafe impl<T: Send> Send for OutputRows<'_, T> {}
 unsafe impl<T: Send> Sync for OutputRows<'_, T> {}
 
 impl<'a, T> OutputRows<'a, T> {
-    /// All rows of `output`, which holds `(rows - 1) * pitch + columns` elements.
-    pub(crate) fn new(output: &'a mut [T], columns: usize, pitch: usize) -> Self {
-        assert!(0 < columns && columns <= pitch);
-        let rows = output.len().div_ceil(pitch);
-        assert!(rows == 0 || (rows - 1) * pitch + columns <= output.len());
-        Self { first: output.as_mut_ptr(), rows, columns, pitch, elements: PhantomData }
+    /// All rows of `output`, which holds `(rows - 1) * row_stride + columns` elements.
+    pub(crate) fn new(output: &'a mut [T], columns: usize, row_stride: usize) -> Self {
+        assert!(0 < columns && columns <= row_stride);
+        let rows = output.len().div_ceil(row_stride);
+        assert!(rows == 0 || (rows - 1) * row_stride + columns <= output.len());
+        Self { first: output.as_mut_ptr(), rows, columns, row_stride, elements: PhantomData }
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -40,12 +40,14 @@ impl<'a, T> OutputRows<'a, T> {
     pub(crate) fn row_mut(&mut self, row: usize) -> &mut [T] {
         assert!(row < self.rows);
         // SAFETY: the row is inside the rectangle, which is borrowed uniquely.
-        unsafe { std::slice::from_raw_parts_mut(self.first.wrapping_add(row * self.pitch), self.columns) }
+        unsafe {
+            std::slice::from_raw_parts_mut(self.first.wrapping_add(row * self.row_stride), self.columns)
+        }
     }
 
     /// The first element, and the distance of two rows.
     pub(crate) fn as_mut_ptr(&mut self) -> (*mut T, usize) {
-        (self.first, self.pitch)
+        (self.first, self.row_stride)
     }
 
     /// A rectangle within this one.
@@ -68,10 +70,10 @@ impl<'a, T> OutputRows<'a, T> {
         assert!(rows.start <= rows.end && rows.end <= self.rows);
         assert!(columns.start <= columns.end && columns.end <= self.columns);
         OutputRows {
-            first: self.first.wrapping_add(rows.start * self.pitch + columns.start),
+            first: self.first.wrapping_add(rows.start * self.row_stride + columns.start),
             rows: rows.len(),
             columns: columns.len(),
-            pitch: self.pitch,
+            row_stride: self.row_stride,
             elements: PhantomData,
         }
     }

@@ -12,49 +12,8 @@ use super::saturation::PairBounds;
 use super::storage::{QUAD_BYTES, Storage};
 use crate::error::{Error, Result};
 use crate::isa::{Isa, isa};
-use crate::kernels::Sums;
 use crate::length;
-
-/// Columns of a panel: one vector of sixteen 32-bit sums, or two of eight.
-pub(crate) const PANEL: usize = 16;
-
-/// Neighbouring weights of one column.
-pub(crate) const QUAD: usize = 4;
-
-/// Four steps of depth of a panel, `[PANEL][QUAD]`: one cache line.
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-pub(crate) struct PanelQuad(pub(crate) [i8; PANEL * QUAD]);
-
-/// The depth of a product, as the rows of its left side lie in memory: `count` runs of `len` neighbouring bytes.
-///
-/// Packed, every run is filled up with zeros to a multiple of [`QUAD`]. Runs that need no filling can be read as fewer
-/// and longer ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Runs {
-    pub(crate) count: usize,
-    pub(crate) len: usize,
-}
-
-impl Runs {
-    pub(crate) fn depth(self) -> usize {
-        self.count * self.len
-    }
-
-    /// Quads of one run.
-    pub(crate) fn quads(self) -> usize {
-        self.len.div_ceil(QUAD)
-    }
-
-    /// Bytes of one run in the packed order.
-    pub(crate) fn padded_len(self) -> usize {
-        self.quads() * QUAD
-    }
-
-    pub(crate) fn padded_depth(self) -> usize {
-        self.count * self.padded_len()
-    }
-}
+use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 /// Weights of one group: bytes in the order `[columns / PANEL][runs][run length / QUAD][PANEL][QUAD]`, filled
 /// up with zeros, whatever the instruction set.
@@ -239,6 +198,14 @@ impl PanelColumns {
         }
         Ok(())
     }
+}
+
+/// `Ok` if there is one zero point, or one for each output channel.
+pub(crate) fn check_zero_point_count(zero_points: &[i32], out_channels: usize) -> Result<()> {
+    if zero_points.len() == 1 {
+        return Ok(());
+    }
+    length::check("weight zero points", zero_points, out_channels)
 }
 
 /// The zero point of `column`, from one for all or one for each.

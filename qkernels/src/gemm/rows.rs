@@ -7,7 +7,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::pack::Runs;
+use crate::panel::Runs;
 
 /// Where the rows of the left side come from.
 pub(crate) trait Rows: Sync {
@@ -184,7 +184,7 @@ impl<'a> LocatedRows<'a> {
     /// Rows of a single run each.
     pub(crate) fn of_single_runs(rows: &'a [&'a [u8]], starts: &'a mut Vec<*const u8>) -> Self {
         let len = rows[0].len();
-        assert!(len.is_multiple_of(super::pack::QUAD) && rows.iter().all(|row| row.len() == len));
+        assert!(len.is_multiple_of(crate::panel::QUAD) && rows.iter().all(|row| row.len() == len));
         starts.extend(rows.iter().map(|row| row.as_ptr()));
         Self { starts, used: &[0], runs: Runs { count: 1, len }, rows: rows.len(), bytes: PhantomData }
     }

@@ -1,15 +1,17 @@
 //! Products of 8 bits that saturate, and what they lose.
 //!
-//! Where there is no dot product of bytes with 32-bit sums, `vpmaddubsw` multiplies: two neighbouring activations with
-//! their weights, and the sum of both products saturates at 16 bits. Only two large activations reach that far, and
-//! after a ReLU they are rare. So they are looked for in a block once, and for each panel what their sums lost is added.
+//! Where there is no dot product of bytes with 32-bit sums, `vpmaddubsw` multiplies: two neighbouring activations
+//! with their weights, and the sum of both products saturates at 16 bits. Only two large activations reach that far,
+//! and after a ReLU they are rare. So they are looked for in a block once, and for each panel what their sums lost is
+//! added.
 
-use super::pack::{PanelQuad, QUAD};
 use super::rows::LocatedRows;
 use crate::isa::Isa;
-use crate::kernels::{self, Sums};
+use crate::kernels::{self};
+use crate::panel::{PanelQuad, QUAD, Sums};
 
-/// If more than one quad in so many could saturate, correcting them takes longer than products that need no correction.
+/// If more than one quad in so many could saturate, correcting them takes longer than products that need no
+/// correction.
 const QUADS_OF_LARGE: usize = 8;
 
 /// From so many rows it is concluded that the quads are too many.
@@ -117,7 +119,7 @@ impl LargeQuads {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gemm::PANEL;
+    use crate::panel::PANEL;
 
     fn bounds(pair: [i8; 2]) -> PairBounds {
         let mut quad = PanelQuad([0; PANEL * QUAD]);

@@ -2,20 +2,21 @@
 
 use std::ops::Range;
 
-use super::pack::{PANEL, PackedMatrix};
+use super::pack::PackedMatrix;
+use crate::panel::PANEL;
 use crate::threads::threads_for;
 
 /// Bytes that a block of rows may occupy: half of a second-level cache of 512 KiB.
 const BLOCK_BYTES: usize = 256 * 1024;
 
 /// More rows than this do not make a block better.
-const MOST_ROWS: usize = 512;
+const MAX_ROWS: usize = 512;
 
 /// Rows of a task, if there are enough: two register tiles share each load of the weights.
-const LEAST_ROWS: usize = 24;
+const MIN_ROWS: usize = 24;
 
-/// So few rows for each thread are not worth cutting.
-const FEW_ROWS: usize = 4;
+/// With fewer rows for each thread, the columns are cut instead.
+const MIN_ROWS_OF_THREAD: usize = 4;
 
 /// Panels whose outputs fill a cache line, which two threads should not share.
 const PANELS_OF_LINE: usize = 64 / PANEL;
@@ -49,7 +50,7 @@ impl Split {
             split.cut(groups, input_len, panels * PANEL * depth);
         }
         let row_bytes = input_len.div_ceil(rows.max(1)) + matrix.runs().count * size_of::<*const u8>();
-        let most = (BLOCK_BYTES / row_bytes).clamp(LEAST_ROWS, MOST_ROWS);
+        let most = (BLOCK_BYTES / row_bytes).clamp(MIN_ROWS, MAX_ROWS);
         split.block = split.task_rows.div_ceil(split.task_rows.div_ceil(most)).max(1);
         split
     }
@@ -57,7 +58,7 @@ impl Split {
     /// Threads share the larger operand: each reads all of the other one.
     fn cut(&mut self, groups: usize, input_len: usize, weight_len: usize) {
         let columns_can_be_cut = groups == 1 && self.panels >= self.threads * PANELS_OF_LINE;
-        if groups == 1 && self.rows < FEW_ROWS * self.threads {
+        if groups == 1 && self.rows < MIN_ROWS_OF_THREAD * self.threads {
             self.task_panels = self.panels.div_ceil(self.threads);
         } else if columns_can_be_cut && weight_len > input_len {
             let even = self.panels.div_ceil(self.threads);
@@ -66,7 +67,7 @@ impl Split {
             self.task_panels = if whole_lines - even <= even / 8 { whole_lines } else { even };
         } else {
             // A few tasks for each thread, as threads are not equally fast.
-            let tasks = self.threads * (self.rows / (self.threads * LEAST_ROWS)).clamp(1, 4);
+            let tasks = self.threads * (self.rows / (self.threads * MIN_ROWS)).clamp(1, 4);
             self.task_rows = self.rows.div_ceil(tasks).max(1);
         }
     }

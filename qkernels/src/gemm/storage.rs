@@ -2,8 +2,8 @@
 
 use std::ops::Deref;
 
-use super::pack::{PANEL, PanelQuad, QUAD};
 use crate::mapped_file::MappedBytes;
+use crate::panel::{PANEL, PanelQuad, QUAD};
 
 /// Bytes of a [`PanelQuad`].
 pub(crate) const QUAD_BYTES: usize = PANEL * QUAD;

@@ -110,13 +110,6 @@ impl Pool2dGeometry {
     pub(crate) fn check_average(&self) -> Result<()> {
         if self.dilation == [1, 1] { Ok(()) } else { Err(Error::geometry("average pools have no dilation")) }
     }
-
-    /// The windows of an average pool along both axes; an error if the pool is dilated.
-    pub(crate) fn average_windows(&self) -> Result<[Vec<Window>; 2]> {
-        self.check_average()?;
-        Ok([0, 1]
-            .map(|axis| (0..self.output[axis]).map(|position| self.average_window(axis, position)).collect()))
-    }
 }
 
 impl Deref for Pool2dGeometry {
@@ -233,10 +226,5 @@ impl AdaptivePool2dGeometry {
     #[inline(always)]
     pub(crate) fn average_window(&self, axis: usize, position: usize) -> Window {
         Window::adaptive(position, self.input[axis], self.output[axis])
-    }
-
-    pub(crate) fn average_windows(&self) -> [Vec<Window>; 2] {
-        [0, 1]
-            .map(|axis| (0..self.output[axis]).map(|position| self.average_window(axis, position)).collect())
     }
 }

@@ -4,16 +4,15 @@
 //! them all and adds their products: two taps of 16 bits, or four of 8 bits. The lanes of an input row are made once
 //! for all pixels of the output row, each of which reads them under every column of the filter.
 
-use super::Sums;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
-use crate::gemm::PANEL;
 use crate::isa::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::isa::{Avx2, Avx512Vnni};
+use crate::panel::{PANEL, Sums};
 
 /// Panels whose lanes are made together, at most: their channels are a line of the cache, and a vector of AVX-512.
-pub(crate) const MOST_PANELS: usize = 4;
+pub(crate) const MAX_PANELS: usize = 4;
 
 /// A lane for each of sixteen channels: taps, or their weights.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,7 +41,7 @@ pub(crate) struct TapRows<'a> {
     /// Each from the first channel of the first column on, to the last one of the last column or further.
     pub(crate) rows: &'a [&'a [u8]],
     /// Bytes from a column to the next.
-    pub(crate) pitch: usize,
+    pub(crate) pixel_stride: usize,
     /// Channels that are wanted, of at most as many panels as are made [together](DepthwiseKernel::panels_of_lanes).
     pub(crate) channels: usize,
     /// Columns, at least one.
@@ -136,7 +135,7 @@ impl DepthwiseKernel {
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(_) => 1,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni(_) => MOST_PANELS,
+            Self::Avx512Vnni(_) => MAX_PANELS,
         }
     }
 
@@ -231,7 +230,7 @@ impl Scalar {
         for (panel, lanes) in rows.lanes_of_panels(lanes).enumerate() {
             for (column, lanes) in lanes.iter_mut().enumerate() {
                 let [first, second] =
-                    [0, 1].map(|row| rows.channels_at(row, column * rows.pitch + panel * PANEL));
+                    [0, 1].map(|row| rows.channels_at(row, column * rows.pixel_stride + panel * PANEL));
                 *lanes = TapLanes::from_pairs(|channel| [first[channel].into(), second[channel].into()]);
             }
         }

@@ -6,11 +6,10 @@
 
 use std::ops::Range;
 
+use crate::gemm::{Chains, LocatedRows};
 #[cfg(target_arch = "x86_64")]
-use crate::gemm::PANEL;
-use crate::gemm::{Chains, LocatedRows, PanelQuad, QUAD};
-
-use super::Sums;
+use crate::panel::PANEL;
+use crate::panel::{PanelQuad, QUAD, Sums};
 
 /// Vectors of 32-bit sums, and the dot product that adds to them.
 #[cfg(target_arch = "x86_64")]
@@ -234,9 +233,10 @@ pub(super) fn multiply_tile<D: DotProduct, const R: usize, const V: usize, const
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gemm::{PANEL, PackedMatrix, Runs};
+    use crate::gemm::PackedMatrix;
     use crate::isa::Isa;
     use crate::kernels::multiply_tile;
+    use crate::panel::{PANEL, Runs};
 
     #[test]
     fn every_kind_of_products_gives_the_same_sums() {

@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::{Sums, words_of_run};
-use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD, Runs};
+use super::words_of_run;
+use crate::gemm::LocatedRows;
+use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 /// Columns multiplied at once: four dot products share the loads of one activation row.
 const COLUMNS: usize = 4;

@@ -28,20 +28,17 @@ mod transpose;
 
 use std::ops::Range;
 
-use crate::gemm::{LargeQuad, LocatedRows, PANEL, PairBounds, PanelQuad, QUAD, Runs};
+use crate::gemm::{LargeQuad, LocatedRows, PairBounds};
 use crate::isa::Isa;
+use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
-pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, MOST_PANELS, TapLanes, TapRows};
+pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, MAX_PANELS, TapLanes, TapRows};
 pub(crate) use dot::{Products, Tile};
 pub(crate) use lookup::look_up;
-pub use transpose::Element;
-pub(crate) use transpose::{Matrix, TILE, transpose};
+pub(crate) use transpose::{Matrix, TILE, TransposeTile, transpose};
 
-/// Sums of one row with the columns of a panel.
-pub(crate) type Sums = [i32; PANEL];
-
-/// What multiplies with weights of these bounds, for reports: the instruction set, and where it matters the width of the
-/// integers.
+/// What multiplies with weights of these bounds, for reports: the instruction set, and where it matters the width of
+/// the integers.
 pub(crate) fn name(isa: Isa, mut bounds: impl Iterator<Item = PairBounds>) -> String {
     if sums_in_16_bits(isa) && bounds.any(|bounds| bounds.can_saturate([u8::MAX; 2])) {
         return format!("{isa}, 8 bits with corrections, 16 if they are many");
@@ -55,8 +52,8 @@ pub(crate) fn name(isa: Isa, mut bounds: impl Iterator<Item = PairBounds>) -> St
     }
 }
 
-/// Tiles of fewer rows than this have one panel only.
-pub(crate) const FEW_ROWS: usize = 4;
+/// Rows of a tile of several panels; tiles with fewer have one panel only.
+pub(crate) const MIN_ROWS_OF_PANELS: usize = 4;
 
 /// What a micro-kernel that multiplies bytes holds in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +64,7 @@ pub(crate) struct TileSize {
 
 impl TileSize {
     /// The largest tile of any instruction set.
-    pub(crate) const MOST_SUMS: usize = 24;
+    pub(crate) const MAX_SUMS: usize = 24;
 
     /// The tile for [`Products::Chains`], if `isa` has a use for them.
     pub(crate) fn of_chains(isa: Isa) -> Option<Self> {
@@ -131,7 +128,7 @@ pub(crate) fn add_lost(isa: Isa, large: &[LargeQuad], weights: &[PanelQuad], sum
 
 /// `sums[row][panel][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]`.
 ///
-/// The tile is no larger than [`TileSize`] says, and of several panels only with [`FEW_ROWS`] or more. What
+/// The tile is no larger than [`TileSize`] says, and of several panels only with [`MIN_ROWS_OF_PANELS`] or more. What
 /// [saturates](PairBounds::can_saturate) in pairs, [`add_lost`] corrects.
 pub(crate) fn multiply_tile(isa: Isa, tile: &Tile<'_>, sums: &mut [Sums]) {
     match isa {

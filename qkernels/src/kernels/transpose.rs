@@ -1,25 +1,20 @@
 //! Transposition of matrices, in tiles of 16 by 16.
 
 use crate::blocks::{at, at_mut};
+use crate::elements::Element;
 use crate::isa::{Isa, Pass};
 
 /// Rows and columns of a tile.
 pub(crate) const TILE: usize = 16;
 
+pub(crate) use tile::TransposeTile;
+
 type Tile<T> = [[T; TILE]; TILE];
 
-/// The element types of images: `u8`, `i8`, `i32` and `f32`.
-pub trait Element: Copy + Default + Send + Sync + tile::TransposeTile {}
-
-impl Element for u8 {}
-impl Element for i8 {}
-impl Element for i32 {}
-impl Element for f32 {}
-
-/// A part of a matrix whose rows begin `pitch` elements apart.
+/// A part of a matrix whose rows begin `row_stride` elements apart.
 pub(crate) struct Matrix<S> {
     pub(crate) values: S,
-    pub(crate) pitch: usize,
+    pub(crate) row_stride: usize,
 }
 
 /// `output[column][row] = input[row][column]`.
@@ -46,12 +41,12 @@ impl<T: Element> Pass for Transpose<'_, T> {
     fn run(mut self) {
         match (self.rows, self.columns) {
             (TILE.., TILE..) => self.tiles(),
-            (2, _) if self.output.pitch == 2 => self.interleave::<2>(),
-            (3, _) if self.output.pitch == 3 => self.interleave::<3>(),
-            (4, _) if self.output.pitch == 4 => self.interleave::<4>(),
-            (_, 2) if self.input.pitch == 2 => self.deinterleave::<2>(),
-            (_, 3) if self.input.pitch == 3 => self.deinterleave::<3>(),
-            (_, 4) if self.input.pitch == 4 => self.deinterleave::<4>(),
+            (2, _) if self.output.row_stride == 2 => self.interleave::<2>(),
+            (3, _) if self.output.row_stride == 3 => self.interleave::<3>(),
+            (4, _) if self.output.row_stride == 4 => self.interleave::<4>(),
+            (_, 2) if self.input.row_stride == 2 => self.deinterleave::<2>(),
+            (_, 3) if self.input.row_stride == 3 => self.deinterleave::<3>(),
+            (_, 4) if self.input.row_stride == 4 => self.deinterleave::<4>(),
             _ => self.elements(),
         }
     }
@@ -66,14 +61,14 @@ impl<T: Element> Transpose<'_, T> {
             for row in (0..self.rows).step_by(TILE) {
                 let row = row.min(self.rows - TILE);
                 let mut tile = [[T::default(); TILE]; TILE];
-                let input = &self.input.values[row * self.input.pitch + column..];
+                let input = &self.input.values[row * self.input.row_stride + column..];
                 for (i, values) in tile.iter_mut().enumerate() {
-                    *values = *at(input, i * self.input.pitch);
+                    *values = *at(input, i * self.input.row_stride);
                 }
                 let tile = T::transpose_tile(tile);
-                let output = &mut self.output.values[column * self.output.pitch + row..];
+                let output = &mut self.output.values[column * self.output.row_stride + row..];
                 for (i, values) in tile.into_iter().enumerate() {
-                    *at_mut(output, i * self.output.pitch) = values;
+                    *at_mut(output, i * self.output.row_stride) = values;
                 }
             }
         }
@@ -85,7 +80,7 @@ impl<T: Element> Transpose<'_, T> {
         let columns = self.columns;
         let mut rows = [&self.input.values[..columns]; ROWS];
         for (i, row) in rows.iter_mut().enumerate() {
-            *row = &self.input.values[i * self.input.pitch..][..columns];
+            *row = &self.input.values[i * self.input.row_stride..][..columns];
         }
         let output = &mut self.output.values.as_chunks_mut::<ROWS>().0[..columns];
         for column in 0..columns {
@@ -100,7 +95,7 @@ impl<T: Element> Transpose<'_, T> {
     fn deinterleave<const COLUMNS: usize>(&mut self) {
         let (input, _) = self.input.values.as_chunks::<COLUMNS>();
         for column in 0..COLUMNS {
-            let output = &mut self.output.values[column * self.output.pitch..][..self.rows];
+            let output = &mut self.output.values[column * self.output.row_stride..][..self.rows];
             for (output, input) in output.iter_mut().zip(input) {
                 *output = input[column];
             }
@@ -110,9 +105,9 @@ impl<T: Element> Transpose<'_, T> {
     #[inline(always)]
     fn elements(&mut self) {
         for column in 0..self.columns {
-            let output = &mut self.output.values[column * self.output.pitch..][..self.rows];
+            let output = &mut self.output.values[column * self.output.row_stride..][..self.rows];
             for (row, output) in output.iter_mut().enumerate() {
-                *output = self.input.values[row * self.input.pitch + column];
+                *output = self.input.values[row * self.input.row_stride + column];
             }
         }
     }
@@ -131,6 +126,8 @@ mod tile {
 
     impl TransposeTile for f32 {}
     impl TransposeTile for i32 {}
+    impl TransposeTile for u16 {}
+    impl TransposeTile for i16 {}
 
     impl TransposeTile for u8 {
         #[cfg(target_arch = "x86_64")]

@@ -60,18 +60,18 @@ pub fn avg_pool2d<T: EightBit>(
 
 /// [`avg_pool2d`] into a part of a larger output.
 ///
-/// `output` begins at the first pixel's C integers, and those of the next pixel are `pitch` integers
+/// `output` begins at the first pixel's C integers, and those of the next pixel are `pixel_stride` integers
 /// further; integers between them stay as they are.
 ///
 /// # Errors
-/// As for `avg_pool2d`, if `output` has less than `(N * OH * OW - 1) * pitch + C` elements, and if
-/// `pitch` is less than C.
+/// As for `avg_pool2d`, if `output` has less than `(N * OH * OW - 1) * pixel_stride + C` elements, and if
+/// `pixel_stride` is less than C.
 pub fn avg_pool2d_into<T: EightBit>(
     geometry: &Pool2dGeometry,
     pool: &AveragePool2d,
     input: &[T],
     output: &mut [T],
-    pitch: usize,
+    pixel_stride: usize,
 ) -> Result<()> {
     length::check("input", input, geometry.input_len())?;
     geometry.check_average()?;
@@ -81,7 +81,14 @@ pub fn avg_pool2d_into<T: EightBit>(
         output: [geometry.output_height(), geometry.output_width()],
         channels: geometry.channels,
     };
-    average(&images, |axis, position| geometry.average_window(axis, position), pool, input, output, pitch)
+    average(
+        &images,
+        |axis, position| geometry.average_window(axis, position),
+        pool,
+        input,
+        output,
+        pixel_stride,
+    )
 }
 
 /// Average of each adaptive window, `[N, H, W, C]` to `[N, OH, OW, C]`.
@@ -129,18 +136,18 @@ fn average<T: EightBit>(
     pool: &AveragePool2d,
     input: &[T],
     output: &mut [T],
-    pitch: usize,
+    pixel_stride: usize,
 ) -> Result<()> {
     let Images { batch, input: [height, width], output: [rows, columns], channels } = *images;
     pool.qparams.check::<T>()?;
     check_window_size(images, &window)?;
-    let output = length::strided("output", output, batch * rows * columns, channels, pitch)?;
+    let output = length::strided("output", output, batch * rows * columns, channels, pixel_stride)?;
     let isa = isa();
-    for_each_chunk(output, columns * pitch, input.len(), |row, output| {
+    for_each_chunk(output, columns * pixel_stride, input.len(), |row, output| {
         let image_len = height * width * channels;
         let image = &input[row / rows * image_len..][..image_len];
         let y = window(0, row % rows);
-        for (x, output) in output.chunks_mut(pitch).enumerate() {
+        for (x, output) in output.chunks_mut(pixel_stride).enumerate() {
             let x = window(1, x);
             let division = pool.division::<T>(y, x);
             isa.run_pass(AverageWindow { width, channels, y, x, division, image, output });

@@ -22,29 +22,29 @@ pub fn max_pool2d<T: EightBit>(geometry: &Pool2dGeometry, input: &[T], output: &
 
 /// [`max_pool2d`] into a part of a larger output.
 ///
-/// `output` begins at the first pixel's C integers, and those of the next pixel are `pitch` integers
+/// `output` begins at the first pixel's C integers, and those of the next pixel are `pixel_stride` integers
 /// further; integers between them stay as they are.
 ///
 /// # Errors
-/// If the input's length does not match, `output` has less than `(N * OH * OW - 1) * pitch + C`
-/// elements, or `pitch` is less than C.
+/// If the input's length does not match, `output` has less than `(N * OH * OW - 1) * pixel_stride + C`
+/// elements, or `pixel_stride` is less than C.
 pub fn max_pool2d_into<T: EightBit>(
     geometry: &Pool2dGeometry,
     input: &[T],
     output: &mut [T],
-    pitch: usize,
+    pixel_stride: usize,
 ) -> Result<()> {
     length::check("input", input, geometry.input_len())?;
     let pixels = geometry.output_len() / geometry.channels;
-    let output = length::strided("output", output, pixels, geometry.channels, pitch)?;
+    let output = length::strided("output", output, pixels, geometry.channels, pixel_stride)?;
     let image_len = geometry.height * geometry.width * geometry.channels;
     let taps = geometry.kernel[0].saturating_mul(geometry.kernel[1]);
     // A comparison of bytes is about a quarter of a multiply-add.
     let work = geometry.output_len().saturating_mul(taps) / 4;
     let isa = isa();
-    for_each_chunk(output, geometry.output_width() * pitch, work, |row, output| {
+    for_each_chunk(output, geometry.output_width() * pixel_stride, work, |row, output| {
         let image = &input[row / geometry.output_height() * image_len..][..image_len];
-        isa.run_pass(MaxRow { geometry, y: row % geometry.output_height(), image, output, pitch });
+        isa.run_pass(MaxRow { geometry, y: row % geometry.output_height(), image, output, pixel_stride });
     });
     Ok(())
 }
@@ -55,7 +55,7 @@ struct MaxRow<'a, T> {
     y: usize,
     image: &'a [T],
     output: &'a mut [T],
-    pitch: usize,
+    pixel_stride: usize,
 }
 
 impl<T: EightBit> Pass for MaxRow<'_, T> {
@@ -63,12 +63,12 @@ impl<T: EightBit> Pass for MaxRow<'_, T> {
 
     #[inline(always)]
     fn run(self) {
-        let Self { geometry, y, image, output, pitch } = self;
+        let Self { geometry, y, image, output, pixel_stride } = self;
         let channels = geometry.channels;
         let (first_y, rows) = geometry.taps(0, y);
         let row_step = geometry.dilation[0] * geometry.width * channels;
         let column_step = geometry.dilation[1] * channels;
-        for (x, output) in output.chunks_mut(pitch).enumerate() {
+        for (x, output) in output.chunks_mut(pixel_stride).enumerate() {
             let (first_x, columns) = geometry.taps(1, x);
             let first = (first_y * geometry.width + first_x) * channels;
             let mut window = MaxWindow { image, first, rows, columns, row_step, column_step, output };

@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 
 use super::{Dequantize, Quantize, Quantizer, dequantize_per_tensor, quantize_per_tensor};
+use crate::elements::Element;
 use crate::error::Result;
 use crate::isa::isa;
-use crate::kernels::{Element, Matrix, TILE, transpose};
+use crate::kernels::{Matrix, TILE, transpose};
 use crate::length;
 use crate::qparams::{QParams, QuantizedInteger};
 use crate::threads::{elementwise_chunk, for_each_chunk};
@@ -90,8 +91,8 @@ pub fn quantize_nchw_to_nhwc<T: QuantizedInteger>(
                         let input = &plane[first_pixel..][..columns];
                         isa.run_pass(Quantize { quantizer, input, output: &mut output[..columns] });
                     }
-                    let quantized = Matrix { values: &buffer[..], pitch: PIXELS };
-                    let output = Matrix { values: &mut output[first..], pitch: channels };
+                    let quantized = Matrix { values: &buffer[..], row_stride: PIXELS };
+                    let output = Matrix { values: &mut output[first..], row_stride: channels };
                     transpose(isa, [rows, columns], quantized, output);
                 }
             }
@@ -124,8 +125,8 @@ pub fn dequantize_nhwc_to_nchw<T: QuantizedInteger>(
             let columns = output.len() / pixels;
             for (block, image) in image.chunks(PIXELS * channels).enumerate() {
                 let rows = image.len() / channels;
-                let pixels_of_group = Matrix { values: &image[index * group..], pitch: channels };
-                let planes = Matrix { values: &mut buffer[..], pitch: PIXELS };
+                let pixels_of_group = Matrix { values: &image[index * group..], row_stride: channels };
+                let planes = Matrix { values: &mut buffer[..], row_stride: PIXELS };
                 transpose(isa, [rows, columns], pixels_of_group, planes);
                 for (input, plane) in buffer.chunks_exact(PIXELS).zip(output.chunks_exact_mut(pixels)) {
                     let output = &mut plane[block * PIXELS..][..rows];
@@ -152,9 +153,9 @@ pub fn nchw_to_nhwc<T: Element>(input: &[T], shape: ImageShape, output: &mut [T]
     for (image, output) in shape.images(input, output) {
         let chunk_len = elementwise_chunk(output.len(), PIXELS * channels);
         for_each_chunk(output, chunk_len, image.len(), |chunk, output| {
-            let planes = Matrix { values: &image[chunk * (chunk_len / channels)..], pitch: pixels };
+            let planes = Matrix { values: &image[chunk * (chunk_len / channels)..], row_stride: pixels };
             let columns = output.len() / channels;
-            transpose(isa, [channels, columns], planes, Matrix { values: output, pitch: channels });
+            transpose(isa, [channels, columns], planes, Matrix { values: output, row_stride: channels });
         });
     }
     Ok(())
@@ -175,9 +176,9 @@ pub fn nhwc_to_nchw<T: Element>(input: &[T], shape: ImageShape, output: &mut [T]
     let isa = isa();
     for (image, output) in shape.images(input, output) {
         for_each_chunk(output, group * pixels, image.len(), |index, output| {
-            let pixels_of_group = Matrix { values: &image[index * group..], pitch: channels };
+            let pixels_of_group = Matrix { values: &image[index * group..], row_stride: channels };
             let columns = output.len() / pixels;
-            transpose(isa, [pixels, columns], pixels_of_group, Matrix { values: output, pitch: pixels });
+            transpose(isa, [pixels, columns], pixels_of_group, Matrix { values: output, row_stride: pixels });
         });
     }
     Ok(())

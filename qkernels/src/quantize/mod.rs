@@ -6,6 +6,7 @@
 
 mod layout;
 mod per_channel;
+mod range;
 
 use std::ops::RangeInclusive;
 
@@ -15,12 +16,12 @@ use crate::length;
 use crate::qparams::{QParams, QuantizedInteger, check_range};
 use crate::threads::{elementwise_chunk, for_each_chunk};
 
-pub use crate::kernels::Element;
 pub use layout::{ImageShape, dequantize_nhwc_to_nchw, nchw_to_nhwc, nhwc_to_nchw, quantize_nchw_to_nhwc};
 pub use per_channel::{
     ChannelExtents, dequantize_per_channel, dequantize_per_channel_float_qparams, quantize_per_channel,
     quantize_per_channel_float_qparams,
 };
+pub use range::range;
 
 /// Quantizes with one scale and zero point; `range` is `quant_min..=quant_max`, normally
 /// [`T::RANGE`](QuantizedInteger::RANGE).

@@ -13,7 +13,7 @@ static NUM_THREADS: AtomicUsize = AtomicUsize::new(0);
 static WORK_THRESHOLD: AtomicUsize = AtomicUsize::new(1 << 18);
 
 /// More threads than this are never asked for.
-const MOST_THREADS: usize = 1024;
+const MAX_THREADS: usize = 1024;
 
 /// Sets how many threads one kernel call may use; 0 means all of the current rayon pool.
 ///
@@ -21,7 +21,7 @@ const MOST_THREADS: usize = 1024;
 /// caller installed another), so more than that pool has are never used; they stay at hand, busily waiting, until
 /// nothing has come for 200 microseconds. Where many threads call models at once, 1 is best.
 pub fn set_num_threads(threads: usize) {
-    NUM_THREADS.store(threads.min(MOST_THREADS), Ordering::Relaxed);
+    NUM_THREADS.store(threads.min(MAX_THREADS), Ordering::Relaxed);
 }
 
 /// How many threads one kernel call may use.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// More threads than this have shares in common.
-const MOST: usize = 16;
+const MAX_SHARES: usize = 16;
 
 /// The indices below a number, a share of neighbours for each thread.
 ///
@@ -13,7 +13,7 @@ pub(super) struct Shares {
     count: usize,
     shares: usize,
     /// The next index of each share.
-    next: [OwnLine; MOST],
+    next: [OwnLine; MAX_SHARES],
 }
 
 /// Two threads that count in one cache line wait for each other.
@@ -24,8 +24,8 @@ struct OwnLine(AtomicUsize);
 impl Shares {
     /// `0..count` for `threads` threads, one at least.
     pub(super) fn new(count: usize, threads: usize) -> Self {
-        let shares = threads.min(MOST);
-        let next: [OwnLine; MOST] = Default::default();
+        let shares = threads.min(MAX_SHARES);
+        let next: [OwnLine; MAX_SHARES] = Default::default();
         for (share, next) in next.iter().enumerate().take(shares) {
             next.0.store(start(count, shares, share), Ordering::Relaxed);
         }

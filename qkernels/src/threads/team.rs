@@ -24,8 +24,8 @@ thread_local! {
 
 /// Calls `job` on this thread and at the same time on up to `helpers` others, and returns when all calls have.
 ///
-/// There may be fewer calls, so each has to do whatever it finds left. Threads have numbers: this one is 0, and a helper
-/// has the same one as long as it stays.
+/// There may be fewer calls, so each has to do whatever it finds left. Threads have numbers: this one is 0, and a
+/// helper has the same one as long as it stays.
 ///
 /// # Panics
 /// If one of the calls does.

@@ -1,8 +1,8 @@
-//! Quantized convolution: dense, grouped, depthwise, pointwise, with and without fused addition.
+//! Quantized convolution: dense, grouped, depthwise, pointwise.
 
 use proptest::prelude::*;
 use qkernels::QParams;
-use qkernels::conv::{Addend, PackedConv2d};
+use qkernels::conv::PackedConv2d;
 use qkernels::geometry::{Conv2dGeometry, Conv2dParameters};
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 
@@ -91,7 +91,8 @@ fn usual_depthwise() -> impl Strategy<Value = Conv2dGeometry> {
     )
 }
 
-/// 3x3 filters of stride 1 as networks have them, which Winograd's algorithm may compute; wide images have several parts.
+/// 3x3 filters of stride 1 as networks have them, which Winograd's algorithm may compute; wide images have several
+/// parts.
 fn usual_dense() -> impl Strategy<Value = Conv2dGeometry> {
     let size = prop_oneof![
         4 => prop::array::uniform2(3..=15_usize),
@@ -147,40 +148,6 @@ proptest! {
             .into_iter()
             .enumerate()
             .map(|(i, sum)| requantization.requantize(sum, i % channels))
-            .collect();
-        prop_assert_eq!(actual, expected);
-    }
-
-    #[test]
-    fn fused_addition_adds_before_requantizing(problem in problem(), relu in any::<bool>()) {
-        let channels = problem.geometry.out_channels;
-        let requantization = requantization(channels, Formula::Onednn, relu);
-        let values: Vec<u8> = (0..problem.geometry.output_len()).map(|i| (i * 41) as u8).collect();
-        let addend = Addend { values: &values, qparams: QParams::new(0.4, 31) };
-        let packed = problem.pack();
-        let actual = in_every_way(|| {
-            let mut output = vec![1; problem.geometry.output_len()];
-            packed
-                .run_add(
-                    &problem.geometry,
-                    &problem.input,
-                    problem.input_zero_point,
-                    &requantization,
-                    addend,
-                    &mut output,
-                )
-                .unwrap();
-            output
-        });
-        let expected: Vec<u8> = problem
-            .sums()
-            .into_iter()
-            .zip(&values)
-            .enumerate()
-            .map(|(i, (sum, &q))| {
-                let addend = reference::dequantize(i32::from(q), 0.4, 31);
-                requantization.requantize_add(sum, addend, i % channels).unwrap()
-            })
             .collect();
         prop_assert_eq!(actual, expected);
     }

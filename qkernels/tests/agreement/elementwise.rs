@@ -346,3 +346,18 @@ fn a_float_table_is_quantize_of_f_of_dequantize() {
     }
     assert_eq!(i8::RANGE.count(), 256);
 }
+
+#[test]
+fn lookups_of_every_length_equal_the_table() {
+    let table = LookupTable::new(|q: u8| q.wrapping_mul(167) ^ (q >> 3));
+    for len in 0..=300_usize {
+        let input: Vec<u8> = (0..len).map(|i| (i * 89 + len) as u8).collect();
+        let expected: Vec<u8> = input.iter().map(|&q| table.get(q)).collect();
+        let actual = in_every_way(|| {
+            let mut output = vec![0; len];
+            table.apply(&input, &mut output).unwrap();
+            output
+        });
+        assert_eq!(actual, expected, "{len}");
+    }
+}

@@ -147,6 +147,22 @@ fn wrong_lengths_are_reported_with_their_name() {
     assert!(float::linear(0, &[1.0; 3], &[1.0; 3], &epilogue(1), &mut [0.0; 2]).is_err());
     assert!(float::linear(1, &[1.0; 3], &[1.0; 3], &epilogue(2), &mut [0.0; 1]).is_err());
     assert!(float::conv2d(&geometry, &[], float::Weight::Whole(&[]), &epilogue(1)).is_err());
+    let pixel = Conv2dParameters {
+        in_channels: 1,
+        height: 1,
+        width: 1,
+        out_channels: 1,
+        kernel: [1; 2],
+        padding: [0; 2],
+        groups: 1,
+        ..CONV
+    };
+    let pixel = Conv2dGeometry::new(pixel).unwrap();
+    for len in 0..=2 {
+        let output = &mut [0.0; 2][..len];
+        let weight = float::Weight::Whole(&[1.0]);
+        assert_eq!(float::conv2d_into(&pixel, &[1.0], weight, &epilogue(1), output).is_ok(), len == 1);
+    }
     assert!(float::Epilogue::bias(3, Some(&[0.0; 2])).is_err());
 }
 

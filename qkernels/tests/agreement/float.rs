@@ -2,11 +2,12 @@
 
 use proptest::prelude::*;
 use qkernels::float::{
-    BatchNorm, Epilogue, FittedWeight, Weight, adaptive_avg_pool2d, avg_pool2d, batch_norm, conv2d, linear,
-    map, max_pool2d, zip,
+    BatchNormParameters, Epilogue, PackedWeight, Weight, adaptive_avg_pool2d, affine_into, avg_pool2d,
+    batch_norm, conv2d_into, linear, map, map_into, max_pool2d, mean_into, zip, zip_into,
 };
 use qkernels::geometry::{AdaptivePool2dGeometry, Conv2dGeometry, Conv2dParameters, Pool2dGeometry};
 use qkernels::isa::{Isa, set_isa};
+use qkernels::pool::MeanExtents;
 use qkernels::threads::{set_num_threads, set_work_threshold};
 
 use crate::problem::{self, floats, in_every_way, pool2d};
@@ -15,6 +16,18 @@ use crate::reference;
 fn close(actual: &[f32], expected: &[f32]) -> bool {
     actual.len() == expected.len()
         && actual.iter().zip(expected).all(|(a, e)| (a - e).abs() <= 1e-4 * e.abs().max(1.0))
+}
+
+/// A convolution into memory that it has to set as a whole.
+fn conv2d(
+    geometry: &Conv2dGeometry,
+    input: &[f32],
+    weight: Weight<'_>,
+    epilogue: &Epilogue,
+) -> qkernels::Result<Vec<f32>> {
+    let mut output = vec![f32::NAN; geometry.output_len()];
+    conv2d_into(geometry, input, weight, epilogue, &mut output)?;
+    Ok(output)
 }
 
 /// The results of `run` on each instruction set of this machine, on one and on three threads.
@@ -68,6 +81,44 @@ fn for_each_window(g: &Pool2dGeometry, input: &[f32], mut f: impl FnMut(usize, &
 
 proptest! {
     #[test]
+    fn mean_agrees_with_a_sum_in_double(
+        (outer, reduced, inner, input) in (0..=3_usize, 1..=70_usize, prop_oneof![Just(1), 1..=40_usize])
+            .prop_flat_map(|(o, r, i)| (Just(o), Just(r), Just(i), floats(o * r * i))),
+    ) {
+        let output = in_every_way(|| {
+            let mut output = vec![9.0; outer * inner];
+            mean_into(MeanExtents { outer, reduced, inner }, &input, &mut output).unwrap();
+            output
+        });
+        for (i, found) in output.iter().enumerate() {
+            let values = input[i / inner * reduced * inner + i % inner..].iter().step_by(inner).take(reduced);
+            let sum: f64 = values.copied().map(f64::from).sum();
+            let expected = sum / reduced as f64;
+            // A sum in double is off by less than its last rounding to single.
+            prop_assert!((f64::from(*found) - expected).abs() <= expected.abs() * 6e-8 + 1e-12);
+        }
+    }
+
+    #[test]
+    fn affine_scales_shifts_and_clamps_each_channel(
+        (channels, inner, affine, input) in (1..=5_usize, 1..=40_usize, 0..=3_usize)
+            .prop_flat_map(|(c, i, n)| (Just(c), Just(i), floats(2 * c), floats(n * c * i))),
+        clamps in any::<bool>(),
+    ) {
+        let limits = if clamps { [-1.0, 6.0] } else { [f32::NEG_INFINITY, f32::INFINITY] };
+        let output = in_every_way(|| {
+            let mut output = vec![9.0; input.len()];
+            affine_into(affine.as_chunks().0, inner, limits, &input, &mut output).unwrap();
+            output
+        });
+        let expected: Vec<f32> = input.iter().enumerate().map(|(i, x)| {
+            let channel = i / inner % channels;
+            (x * affine[2 * channel] + affine[2 * channel + 1]).max(limits[0]).min(limits[1])
+        }).collect();
+        prop_assert_eq!(output, expected);
+    }
+
+    #[test]
     fn conv2d_agrees_with_the_definition(
         (geometry, input, weight, bias) in problem::conv2d().prop_flat_map(|g| (
             Just(g),
@@ -89,10 +140,10 @@ proptest! {
         }
     }
 
-    /// A value of the input enters outputs that do not see it, and leaves them again but for rounding: so the error is a part
-    /// of what is added anywhere.
+    /// A value of the input enters outputs that do not see it, and leaves them again but for rounding: so the error
+    /// is a part of what is added anywhere.
     #[test]
-    fn conv2d_with_a_fitted_weight_agrees_with_the_definition(
+    fn conv2d_with_a_packed_weight_agrees_with_the_definition(
         (geometry, input, weight, bias) in problem::conv2d_worth_fitting().prop_flat_map(|g| (
             Just(g),
             floats(g.input_len()),
@@ -104,8 +155,8 @@ proptest! {
         let added = added(&geometry, &input, &weight, Some(&bias)).into_iter().fold(0.0, f32::max);
         let epilogue = Epilogue::bias(geometry.out_channels, Some(&bias)).unwrap();
         for output in on_every_isa(|| {
-            let fitted = FittedWeight::new(&geometry, &weight).unwrap().unwrap();
-            conv2d(&geometry, &input, Weight::Fitted(&fitted), &epilogue).unwrap()
+            let packed = PackedWeight::new(&geometry, &weight).unwrap().unwrap();
+            conv2d(&geometry, &input, Weight::Packed(&packed), &epilogue).unwrap()
         }) {
             prop_assert_eq!(output.len(), expected.len());
             for (found, expected) in output.iter().zip(&expected) {
@@ -233,7 +284,7 @@ fn conv2d_agrees_beyond_one_tile() {
 
 /// Several tiles of patches that end within a row, images of odd sizes, and all paddings.
 #[test]
-fn conv2d_with_a_fitted_weight_agrees_beyond_one_tile() {
+fn conv2d_with_a_packed_weight_agrees_beyond_one_tile() {
     let cases = [
         ([16, 16], [6, 6], [1, 1]),
         ([17, 30], [29, 31], [1, 1]),
@@ -251,14 +302,14 @@ fn conv2d_with_a_fitted_weight_agrees_beyond_one_tile() {
         let expected = reference::conv2d_float(&geometry, &input, &weight, Some(&bias));
         let epilogue = Epilogue::bias(geometry.out_channels, Some(&bias)).unwrap();
         for output in on_every_isa(|| {
-            let fitted = FittedWeight::new(&geometry, &weight).unwrap().unwrap();
-            conv2d(&geometry, &input, Weight::Fitted(&fitted), &epilogue).unwrap()
+            let packed = PackedWeight::new(&geometry, &weight).unwrap().unwrap();
+            conv2d(&geometry, &input, Weight::Packed(&packed), &epilogue).unwrap()
         }) {
             assert_eq!(output, expected, "{geometry:?}");
         }
-        // A weight that was fitted for one instruction set serves all.
-        let fitted = FittedWeight::new(&geometry, &weight).unwrap().unwrap();
-        for output in on_every_isa(|| conv2d(&geometry, &input, Weight::Fitted(&fitted), &epilogue).unwrap())
+        // A weight that was packed for one instruction set serves all.
+        let packed = PackedWeight::new(&geometry, &weight).unwrap().unwrap();
+        for output in on_every_isa(|| conv2d(&geometry, &input, Weight::Packed(&packed), &epilogue).unwrap())
         {
             assert_eq!(output, expected, "{geometry:?}");
         }
@@ -288,13 +339,15 @@ fn conv2d_needs_only_what_is_seen_of_a_weight() {
         let (input, weight) = (values(geometry.input_len()), values(geometry.weight_len()));
         let expected = reference::conv2d_float(&geometry, &input, &weight, None);
         let epilogue = Epilogue::bias(channels[1], None).unwrap();
-        let seen = FittedWeight::new(&geometry, &weight).unwrap();
+        let seen = PackedWeight::new(&geometry, &weight).unwrap();
         let Some(seen) = seen else { panic!("{geometry:?} sees all") };
-        let output = conv2d(&geometry, &input, Weight::Fitted(&seen), &epilogue).unwrap();
+        let output = conv2d(&geometry, &input, Weight::Packed(&seen), &epilogue).unwrap();
         assert_eq!(output, expected);
+        let new = qkernels::float::conv2d(&geometry, &input, Weight::Packed(&seen), &epilogue).unwrap();
+        assert_eq!(new, expected);
         let larger = Conv2dGeometry::new(Conv2dParameters { height: 9, width: 9, ..*geometry }).unwrap();
         let input = values(larger.input_len());
-        assert!(conv2d(&larger, &input, Weight::Fitted(&seen), &epilogue).is_err());
+        assert!(conv2d(&larger, &input, Weight::Packed(&seen), &epilogue).is_err());
         assert!(!seen.fits(&larger));
     }
 }
@@ -369,6 +422,14 @@ fn element_wise_functions_see_every_value_once() {
     zip(&mut values, &numbers, |a, b| a - 2.0 * b).unwrap();
     assert_eq!(values, [1.0; 10_001]);
     assert!(zip(&mut values, &numbers[1..], |a, _| a).is_err());
+    map_into(&numbers, &mut values, |x| 2.0 * x + 1.0).unwrap();
+    assert!(values.iter().zip(&numbers).all(|(&y, &x)| y == 2.0 * x + 1.0));
+    let mut differences = vec![f32::NAN; 10_001];
+    zip_into(&values, &numbers, &mut differences, |a, b| a - 2.0 * b).unwrap();
+    assert_eq!(differences, [1.0; 10_001]);
+    assert!(map_into(&numbers[1..], &mut values, |x| x).is_err());
+    assert!(zip_into(&numbers, &numbers[1..], &mut values, |a, _| a).is_err());
+    assert!(zip_into(&numbers, &numbers, &mut values[1..], |a, _| a).is_err());
 }
 
 #[test]
@@ -381,8 +442,28 @@ fn adaptive_pool_to_one_pixel_is_the_mean() {
 }
 
 #[test]
+fn affine_lets_nan_through() {
+    let mut output = [0.0; 3];
+    affine_into(&[[1.0, 0.0]], 3, [0.0, 6.0], &[f32::NAN, -1.0, 7.0], &mut output).unwrap();
+    assert!(output[0].is_nan());
+    assert_eq!(output[1..], [0.0, 6.0]);
+}
+
+#[test]
+fn affine_and_mean_refuse_what_does_not_fit() {
+    let none = [f32::NEG_INFINITY, f32::INFINITY];
+    for (channels, inner, input, output) in [(2, 3, 7, 7), (2, 3, 6, 5), (0, 3, 6, 6), (2, 0, 6, 6)] {
+        let affine = &[[1.0, 0.0]; 2][..channels];
+        assert!(affine_into(affine, inner, none, &[1.0; 7][..input], &mut [0.0; 7][..output]).is_err());
+    }
+    for (outer, reduced, inner) in [(2, 0, 3), (1, 2, 3), (2, 2, 2), (usize::MAX, 2, 2)] {
+        assert!(mean_into(MeanExtents { outer, reduced, inner }, &[1.0; 12], &mut [0.0; 6]).is_err());
+    }
+}
+
+#[test]
 fn batch_norm_normalizes_each_channel() {
-    let parameters = BatchNorm {
+    let parameters = BatchNormParameters {
         mean: &[1.0, -2.0],
         variance: &[4.0, 0.25],
         weight: Some(&[3.0, 1.0]),

@@ -15,10 +15,10 @@ fn tie_rule() -> impl Strategy<Value = TieRule> {
     prop_oneof![Just(TieRule::Centered), Just(TieRule::Raw), Just(TieRule::CenteredPrime)]
 }
 
-/// `pixels` of `channels` bytes, `pitch` bytes apart, with `gap` between them.
-fn with_gaps(pixels: &[u8], channels: usize, pitch: usize, gap: u8) -> Vec<u8> {
-    let mut spread = vec![gap; (pixels.len() / channels - 1) * pitch + channels];
-    for (spread, pixel) in spread.chunks_mut(pitch).zip(pixels.chunks(channels)) {
+/// `pixels` of `channels` bytes, `pixel_stride` bytes apart, with `gap` between them.
+fn with_gaps(pixels: &[u8], channels: usize, pixel_stride: usize, gap: u8) -> Vec<u8> {
+    let mut spread = vec![gap; (pixels.len() / channels - 1) * pixel_stride + channels];
+    for (spread, pixel) in spread.chunks_mut(pixel_stride).zip(pixels.chunks(channels)) {
         spread[..channels].copy_from_slice(pixel);
     }
     spread
@@ -31,13 +31,13 @@ proptest! {
         extra in 0..=5_usize,
         zero_point in zero_point(),
     ) {
-        let pitch = geometry.channels + extra;
+        let pixel_stride = geometry.channels + extra;
         let mut output = vec![0; geometry.output_len()];
         max_pool2d(&geometry, &input, &mut output).unwrap();
-        let expected = with_gaps(&output, geometry.channels, pitch, 7);
+        let expected = with_gaps(&output, geometry.channels, pixel_stride, 7);
         let actual = in_every_way(|| {
             let mut output = vec![7; expected.len()];
-            max_pool2d_into(&geometry, &input, &mut output, pitch).unwrap();
+            max_pool2d_into(&geometry, &input, &mut output, pixel_stride).unwrap();
             output
         });
         prop_assert_eq!(actual, expected);
@@ -45,10 +45,10 @@ proptest! {
         let qparams = QParams::new(0.1, zero_point);
         let pool = AveragePool2d { qparams, tie_rule: TieRule::Centered, count_include_pad: true };
         avg_pool2d(&geometry, &pool, &input, &mut output).unwrap();
-        let expected = with_gaps(&output, geometry.channels, pitch, 7);
+        let expected = with_gaps(&output, geometry.channels, pixel_stride, 7);
         let actual = in_every_way(|| {
             let mut output = vec![7; expected.len()];
-            avg_pool2d_into(&geometry, &pool, &input, &mut output, pitch).unwrap();
+            avg_pool2d_into(&geometry, &pool, &input, &mut output, pixel_stride).unwrap();
             output
         });
         prop_assert_eq!(actual, expected);

@@ -1,7 +1,7 @@
 //! Random problems: geometries that fit together, and values that include the extremes.
 
 use proptest::prelude::*;
-use qkernels::float::FittedWeight;
+use qkernels::float::PackedWeight;
 use qkernels::geometry::{Conv2dGeometry, Conv2dParameters, Pool2dGeometry, Pool2dParameters};
 use qkernels::isa::{Isa, set_isa};
 use qkernels::threads;
@@ -101,7 +101,7 @@ pub fn conv2d_worth_fitting() -> impl Strategy<Value = Conv2dGeometry> {
         .prop_filter_map("padding is all there is", |(batch, in_channels, out_channels, size, padding)| {
             conv2d_3x3(batch, [in_channels, out_channels], size, padding).ok()
         })
-        .prop_filter("few pixels", FittedWeight::is_worth_it)
+        .prop_filter("few pixels", PackedWeight::is_faster)
 }
 
 pub fn conv2d() -> impl Strategy<Value = Conv2dGeometry> {

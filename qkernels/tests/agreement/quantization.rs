@@ -5,6 +5,7 @@ use qkernels::quantize::{
     ChannelExtents, ImageShape, dequantize_nhwc_to_nchw, dequantize_per_channel,
     dequantize_per_channel_float_qparams, dequantize_per_tensor, nchw_to_nhwc, nhwc_to_nchw,
     quantize_nchw_to_nhwc, quantize_per_channel, quantize_per_channel_float_qparams, quantize_per_tensor,
+    range,
 };
 use qkernels::{QParams, QuantizedInteger};
 
@@ -20,6 +21,24 @@ fn quantized<T: QuantizedInteger>(input: &[f32], scale: f32, zero_point: i32) ->
 }
 
 proptest! {
+    #[test]
+    fn range_is_that_of_a_plain_loop(
+        mut values in prop_oneof![1..200_usize, 4000..9000_usize].prop_flat_map(floats),
+        nan in prop::option::of(any::<prop::sample::Index>()),
+        large in prop::sample::select(&[0.0, f32::INFINITY, f32::NEG_INFINITY]),
+        place in any::<prop::sample::Index>(),
+    ) {
+        *place.get_mut(&mut values) += large;
+        let found = in_every_way(|| range(&values).unwrap());
+        prop_assert_eq!(found.0, values.iter().copied().fold(f32::INFINITY, f32::min));
+        prop_assert_eq!(found.1, values.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+        if let Some(place) = nan {
+            *place.get_mut(&mut values) = f32::NAN;
+            let found = in_every_way(|| range(&values).map(|(low, high)| [low.is_nan(), high.is_nan()]));
+            prop_assert_eq!(found, Some([true; 2]));
+        }
+    }
+
     #[test]
     fn quantize_equals_the_formula(
         input in floats(100),
@@ -167,4 +186,11 @@ fn empty_tensors_are_fine() {
     assert!(quantized::<u8>(&[], 1.0, 0).is_empty());
     let shape = ImageShape { batch: 0, channels: 3, height: 2, width: 2 };
     nchw_to_nhwc::<u8>(&[], shape, &mut []).unwrap();
+}
+
+#[test]
+fn range_of_nothing_is_none_and_its_zero_is_positive() {
+    assert_eq!(range(&[]), None);
+    let (low, high) = range(&[-0.0; 3]).unwrap();
+    assert_eq!([low.to_bits(), high.to_bits()], [0; 2]);
 }

@@ -1,6 +1,7 @@
 //! Permutations, cuts and repetitions of axes.
 
 use proptest::prelude::*;
+use qkernels::elements::Element;
 use qkernels::rearrange::StridedCopy;
 
 use crate::problem::{bytes, in_every_way};
@@ -61,21 +62,44 @@ fn expected(problem: &Problem) -> Vec<u8> {
     places.into_iter().map(|place| problem.input[place]).collect()
 }
 
+fn values<T: From<u8>>(bytes: &[u8]) -> Vec<T> {
+    bytes.iter().copied().map(T::from).collect()
+}
+
+/// Copies elements with the values of some bytes.
+fn copy_elements<T: Element>(
+    copy: &StridedCopy,
+    input: &[u8],
+    output_len: usize,
+    row_stride: usize,
+    element: impl Fn(u8) -> T + Copy,
+) -> Vec<T> {
+    let input: Vec<T> = input.iter().copied().map(element).collect();
+    in_every_way(|| {
+        let mut output = vec![element(77); output_len];
+        copy.run(&input, &mut output, row_stride).unwrap();
+        output
+    })
+}
+
 proptest! {
     #[test]
     fn every_byte_comes_from_its_place(problem in problem()) {
         let Problem { extents, strides, start, row_axes, gap, input } = &problem;
         let row: usize = extents[extents.len() - row_axes..].iter().product();
         let copy = StridedCopy::new(extents, strides, *start, row).unwrap();
-        prop_assert!(copy.takes_pitch());
+        prop_assert!(copy.takes_row_stride());
         let rows: Vec<Vec<u8>> = expected(&problem).chunks(row).map(<[u8]>::to_vec).collect();
-        let pitch = row + gap;
+        let row_stride = row + gap;
         let output = in_every_way(|| {
-            let mut output = vec![77; (rows.len() - 1) * pitch + row];
-            copy.run(input, &mut output, pitch).unwrap();
+            let mut output = vec![77; (rows.len() - 1) * row_stride + row];
+            copy.run(input, &mut output, row_stride).unwrap();
             output
         });
-        prop_assert_eq!(output, rows.join(&vec![77; *gap][..]));
+        prop_assert_eq!(&output, &rows.join(&vec![77; *gap][..]));
+        // The same places in arrays of larger elements.
+        prop_assert_eq!(copy_elements(&copy, input, output.len(), row_stride, f32::from), values(&output));
+        prop_assert_eq!(copy_elements(&copy, input, output.len(), row_stride, u16::from), values(&output));
     }
 }
 
@@ -88,7 +112,7 @@ fn rows_may_end_within_an_axis() {
     copy.run(&input, &mut output, 3).unwrap();
     assert_eq!(output[..9], [0, 4, 77, 8, 12, 77, 16, 20, 77]);
     let copy = StridedCopy::new(&[4, 6], &[1, 4], 0, 4).unwrap();
-    assert!(!copy.takes_pitch());
+    assert!(!copy.takes_row_stride());
     assert!(copy.run(&input, &mut output, 5).is_err());
     copy.run(&input, &mut output, 4).unwrap();
     assert_eq!(output[..8], [0, 4, 8, 12, 16, 20, 1, 5]);
@@ -106,5 +130,5 @@ fn what_does_not_fit_is_refused() {
     assert!(copy.run(&[0; 7], &mut [0; 5], 3).is_err());
     assert!(copy.run(&[0; 7], &mut [0; 6], 2).is_err());
     assert!(copy.run(&[0; 7], &mut [0; 6], 3).is_ok());
-    assert!(StridedCopy::new(&[0, 3], &[3, 1], 9, 3).unwrap().run(&[], &mut [], 3).is_ok());
+    assert!(StridedCopy::new(&[0, 3], &[3, 1], 9, 3).unwrap().run::<u8>(&[], &mut [], 3).is_ok());
 }

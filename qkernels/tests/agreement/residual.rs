@@ -1,12 +1,12 @@
 //! An addition in the same pass, and outputs within larger ones: the same bytes as the operations one by one.
 
 use proptest::prelude::*;
-use qkernels::conv::{PackedConv2d, Residual};
+use qkernels::conv::PackedConv2d;
 use qkernels::elementwise::{BinaryQParams, add};
 use qkernels::geometry::{Conv2dGeometry, Conv2dParameters};
 use qkernels::linear::PackedLinear;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
-use qkernels::{Error, QParams};
+use qkernels::{Error, QParams, Residual};
 
 use crate::problem::{bytes, cases, conv2d, in_every_way, signed_bytes, zero_point};
 
@@ -44,13 +44,13 @@ fn addition() -> impl Strategy<Value = BinaryQParams> {
     })
 }
 
-/// Rows of `width` bytes, `pitch` apart, the last one without what follows it.
-fn spread(rows: &[u8], width: usize, pitch: usize) -> Vec<u8> {
+/// Rows of `width` bytes, `row_stride` apart, the last one without what follows it.
+fn spread(rows: &[u8], width: usize, row_stride: usize) -> Vec<u8> {
     let mut spread: Vec<u8> = rows
         .chunks_exact(width)
-        .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(UNTOUCHED, pitch - width)))
+        .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(UNTOUCHED, row_stride - width)))
         .collect();
-    spread.truncate(spread.len().saturating_sub(pitch - width));
+    spread.truncate(spread.len().saturating_sub(row_stride - width));
     spread
 }
 
@@ -79,14 +79,14 @@ proptest! {
         let mut added = vec![0; alone.len()];
         add(&qparams, &alone, &values, &mut added).unwrap();
 
-        let pitch = channels + gap;
+        let row_stride = channels + gap;
         for (residual, expected) in [(None, &alone), (Some(Residual { values: &values, qparams }), &added)] {
-            let expected = spread(expected, channels, pitch);
+            let expected = spread(expected, channels, row_stride);
             let actual = in_every_way(|| {
                 let mut output = vec![UNTOUCHED; expected.len()];
                 packed
                     .run_into(
-                        &geometry, &input, input_zero_point, &requantization, residual, &mut output, pitch,
+                        &geometry, &input, input_zero_point, &requantization, residual, &mut output, row_stride,
                     )
                     .unwrap();
                 output
@@ -117,12 +117,12 @@ proptest! {
         let mut added = vec![0; alone.len()];
         add(&qparams, &alone, &values, &mut added).unwrap();
 
-        let pitch = out_features + gap;
+        let row_stride = out_features + gap;
         for (residual, expected) in [(None, &alone), (Some(Residual { values: &values, qparams }), &added)] {
-            let expected = spread(expected, out_features, pitch);
+            let expected = spread(expected, out_features, row_stride);
             let actual = in_every_way(|| {
                 let mut output = vec![UNTOUCHED; expected.len()];
-                packed.run_into(rows, &input, 100, &requantization, residual, &mut output, pitch).unwrap();
+                packed.run_into(rows, &input, 100, &requantization, residual, &mut output, row_stride).unwrap();
                 output
             });
             prop_assert_eq!(actual, expected);
@@ -147,8 +147,8 @@ fn pitches_and_residuals_that_do_not_fit_are_refused() {
     .unwrap();
     let packed = PackedConv2d::new(&[1; 24], &[0], &geometry).unwrap();
     let requantization = requantization(Formula::Fbgemm, 6, false);
-    let run = |residual: Option<Residual<'_>>, len: usize, pitch: usize| {
-        packed.run_into(&geometry, &[1; 16], 0, &requantization, residual, &mut vec![0; len], pitch)
+    let run = |residual: Option<Residual<'_>>, len: usize, row_stride: usize| {
+        packed.run_into(&geometry, &[1; 16], 0, &requantization, residual, &mut vec![0; len], row_stride)
     };
     assert_eq!(run(None, 3 * 8 + 6, 8), Ok(()));
     assert_eq!(run(None, 3 * 8 + 5, 8), Err(Error::Length { what: "output", expected: 30, actual: 29 }));

@@ -85,8 +85,8 @@ fn a_single_large_pair_does_not_saturate() {
 /// Four products that are added up in 16 bits, as large as they may be there, and beyond.
 #[test]
 fn sums_of_four_products_do_not_wrap_around() {
-    // Two quads that just fit and two of which one sum just does not (if both did not, their errors would cancel), for
-    // each bound of activations; then others.
+    // Two quads that just fit and two of which one sum just does not (if both did not, their errors would cancel),
+    // for each bound of activations; then others.
     let weights: [fn(usize) -> i8; 9] = [
         |i| [104, 0, -104, 0, 100, 2, -2, -100][i % 8],
         |i| [104, 0, -104, 0, 100, 4, -2, -100][i % 8],

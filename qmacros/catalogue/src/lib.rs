@@ -179,6 +179,28 @@ pub enum Precision {
     Dynamic,
 }
 
+impl Precision {
+    /// PyTorch's word: `float`, `static`, `dynamic`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Float => "float",
+            Self::Static => "static",
+            Self::Dynamic => "dynamic",
+        }
+    }
+
+    /// The precision of this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        [Self::Float, Self::Static, Self::Dynamic].into_iter().find(|precision| precision.name() == name)
+    }
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
 /// The operation with this key, see [`Operation::name`].
 pub fn operation(name: &str) -> Option<&'static Operation> {
     operations().iter().find(|operation| operation.name == name)

@@ -10,13 +10,13 @@ use syn::{Generics, Type, parse_quote};
 use super::io_type;
 use crate::ir::{Block, Graph, ModelNode, NodeKind};
 use crate::parse::{Forward, Model};
-use crate::runtime::{QUANTIZABLE, TENSOR, at};
+use crate::runtime::{MODULE, TENSOR, at};
 
 /// The struct's generics with a bound for each nested model.
 ///
 /// ```text
 /// struct Net<B> { layers: Vec<B>, head: Head }
-///     where B: Quantizable<Input = Tensor, Output = Tensor>, Head: Quantizable<Input = Tensor, Output = Tensor>
+///     where B: Module<Input = Tensor, Output = Tensor>, Head: Module<Input = Tensor, Output = Tensor>
 /// ```
 ///
 /// Where the type is no parameter the bound is there for the errors: if `Head` is no model, rustc says so once,
@@ -35,7 +35,7 @@ pub fn bounded(model: &Model, graph: &Graph) -> Generics {
         if bound.insert(ty.to_token_stream().to_string()) {
             let input = io_type(node.operands.len(), node.operands.len() != 1, &TENSOR);
             let output = io_type(node.results.len(), node.results_are_tuple, &TENSOR);
-            let bound = at(ty.span(), quote!(#QUANTIZABLE<Input = #input, Output = #output>));
+            let bound = at(ty.span(), quote!(#MODULE<Input = #input, Output = #output>));
             clause.predicates.push(parse_quote!(#ty: #bound));
         }
     }
@@ -44,6 +44,15 @@ pub fn bounded(model: &Model, graph: &Graph) -> Generics {
         clause.predicates.push(parse_quote!(#ident: 'static));
     }
     generics
+}
+
+/// The types of the models that this one calls, each once.
+pub fn model_types(graph: &Graph) -> Vec<&Type> {
+    let mut models = Vec::new();
+    collect_models(&graph.body, &mut models);
+    let mut seen = HashSet::new();
+    let types = models.into_iter().map(|model| &model.place.ty);
+    types.filter(|ty| seen.insert(ty.to_token_stream().to_string())).collect()
 }
 
 fn collect_models<'a>(block: &'a Block, models: &mut Vec<&'a ModelNode>) {

@@ -15,12 +15,12 @@ use crate::ir::{Block, Callee, LoopId, Member, ModelNode, Node, NodeKind, OpNode
 use crate::passes::{Action, BlockNumber, Domain, Stub};
 use crate::runtime::{
     DOMAIN, GRAPH, GRAPH_CARRIED, GRAPH_MEMBER, GRAPH_MERGED, GRAPH_NODE, GRAPH_NODE_KIND, GRAPH_VALUE,
-    QUANTIZABLE, STUB_ACTION,
+    MODULE, STUB_ACTION,
 };
 
 impl Context<'_> {
     pub fn graph_const(&self) -> TokenStream {
-        let graph = &self.planned.fused;
+        let graph = &self.plan.graph;
         let mut writer =
             Writer { context: self, numbers: number_values(graph), letters: loop_letters(graph), blocks: 1 };
         let model = self.model.ident.unraw().to_string();
@@ -40,9 +40,9 @@ impl Context<'_> {
     }
 
     pub fn fusions_const(&self) -> TokenStream {
-        let letters = loop_letters(&self.planned.fused);
+        let letters = loop_letters(&self.plan.graph);
         let mut groups = Vec::new();
-        collect_groups(&self.planned.fused.body, &mut groups);
+        collect_groups(&self.plan.graph.body, &mut groups);
         let groups = groups.into_iter().map(|op| {
             let members = op.members.iter().map(|member| match &member.callee {
                 Callee::Layer(layer) => place_text(&layer.place, &letters),
@@ -89,12 +89,12 @@ impl Writer<'_> {
         let mut values: Vec<(usize, ValueId)> =
             self.numbers.iter().map(|(&value, &number)| (number, value)).collect();
         values.sort_unstable();
-        let planned = self.context.planned;
+        let plan = self.context.plan;
         values
             .into_iter()
             .map(|(_, value)| {
-                let name = &planned.fused.values[value.0].name;
-                let domain = domain(planned.domains.of(value));
+                let name = &plan.graph.values[value.0].name;
+                let domain = domain(plan.domains.of(value));
                 quote!(#GRAPH_VALUE { name: #name, domain: #domain })
             })
             .collect()
@@ -103,7 +103,7 @@ impl Writer<'_> {
     /// The nodes of block `number`, stubs before the node that needs them.
     fn block(&mut self, block: &Block, number: BlockNumber) -> TokenStream {
         let mut nodes = Vec::new();
-        let stubs = |index: usize| self.context.planned.stubs.before(number, index);
+        let stubs = |index: usize| self.context.plan.stubs.before(number, index);
         for index in 0..=block.nodes.len() {
             nodes.extend(stubs(index).iter().map(|stub| (Some(stub), index)));
             nodes.push((None, index));
@@ -155,7 +155,7 @@ impl Writer<'_> {
                     quote!(#GRAPH_CARRIED { initial: #initial, entry: #entry, next: #next, result: #result })
                 });
                 let kind = quote!(Loop { iterable: #iterable, carried: &[#(#carried),*], body: &[#body] });
-                self.step(&repeat.field.unraw().to_string(), &initial, &results, &kind)
+                self.step(&repeat.name, &initial, &results, &kind)
             }
             NodeKind::Branch(branch) => {
                 let then_number = self.next_block();
@@ -175,26 +175,26 @@ impl Writer<'_> {
                     else_nodes: &[#else_nodes],
                 });
                 let results: Vec<ValueId> = branch.merged.iter().map(|merged| merged.result).collect();
-                self.step(&branch.field.unraw().to_string(), &[], &results, &kind)
+                self.step(&branch.name, &[], &results, &kind)
             }
         }
     }
 
     fn op(&self, op: &OpNode) -> TokenStream {
-        let planned = self.context.planned;
+        let plan = self.context.plan;
         let operation = operation_name(op);
         let members = op.members.iter().map(|member| self.member(member));
-        let domain_out = planned.domains.of(op.result);
-        let domain_in = planned.domains.operands_of(op).unwrap_or(match domain_out {
+        let domain_out = plan.domains.of(op.result);
+        let domain_in = plan.domains.operands_of(op).unwrap_or(match domain_out {
             Domain::Float => Domain::Int8,
             Domain::Int8 => Domain::Float,
         });
         let (domain_in, domain_out) = (domain(domain_in), domain(domain_out));
-        let float_reason = optional(planned.domains.float_reason(op.result).map(|reason| reason.text()));
-        let not_fused = planned.why_not_fused(op.members[0].result);
+        let float_reason = optional(plan.domains.float_reason(op.result).map(|reason| reason.text()));
+        let not_fused = plan.why_not_fused(op.members[0].result);
         let not_fused = not_fused.map(|declined| format!("{}: {}", declined.fusion, declined.reason));
         let not_fused = optional(not_fused.as_deref());
-        let computed_with = planned.residuals.computed_with(op.result);
+        let computed_with = plan.residuals.computed_with(op.result);
         let path = site_name(op, &self.letters);
         let kind = quote!(Operation {
             operation: #operation,
@@ -222,10 +222,9 @@ impl Writer<'_> {
     fn model(&self, model: &ModelNode) -> TokenStream {
         let ty = &model.place.ty;
         let text = source_text(&quote!(#ty));
-        let reason =
-            model.results.first().and_then(|&result| self.context.planned.domains.float_reason(result));
+        let reason = model.results.first().and_then(|&result| self.context.plan.domains.float_reason(result));
         let reason = optional(reason.map(|reason| reason.text()));
-        let kind = quote!(Model { model: #text, graph: <#ty as #QUANTIZABLE>::GRAPH, float_reason: #reason });
+        let kind = quote!(Model { model: #text, graph: <#ty as #MODULE>::GRAPH, float_reason: #reason });
         let path = place_text(&model.place, &self.letters);
         self.step(&path, &model.operands, &model.results, &kind)
     }

@@ -1,18 +1,16 @@
-//! What the variants share: the names of things, the shape of the structs, walking the graph in order.
+//! What is generated for a model: `forward`, its variants' names, the impls of `Parameters` and `Module`.
 
+mod aliases;
 mod checks;
-mod converted;
-mod float;
+mod forward;
 mod generics;
 mod graph_const;
+mod module;
 mod names;
 mod operation;
 mod parameters;
-mod prepared;
-mod shape;
 #[cfg(test)]
 mod tests;
-mod trace;
 mod walk;
 
 use proc_macro2::TokenStream;
@@ -20,19 +18,17 @@ use quote::{ToTokens, quote};
 use syn::{Generics, Token};
 
 use crate::parse::{Forward, Model};
-use crate::passes::Planned;
+use crate::passes::Plan;
 use names::Names;
-use shape::{Stage, root_shape};
+
+pub use aliases::aliases;
 
 /// What all parts of the output need.
 struct Context<'a> {
     model: &'a Model,
     forward: &'a Forward,
-    planned: &'a Planned,
-    /// The variables of the float graph.
-    float_names: Names,
-    /// The variables of the graph of fused groups.
-    fused_names: Names,
+    plan: &'a Plan,
+    names: Names,
     /// The user's type with the struct's generics.
     self_ty: TokenStream,
     /// The struct's generics with the bounds that nested models need.
@@ -42,54 +38,42 @@ struct Context<'a> {
 }
 
 /// Everything that is generated for a model, beside the items that the user wrote.
-pub fn variants(model: &Model, forward: &Forward, planned: &Planned) -> TokenStream {
+pub fn generate(model: &Model, forward: &Forward, plan: &Plan) -> TokenStream {
     let context = Context {
         model,
         forward,
-        planned,
-        float_names: Names::of(&planned.float),
-        fused_names: Names::of(&planned.fused),
+        plan,
+        names: Names::of(&plan.graph),
         self_ty: generics::self_type(model, forward),
-        generics: generics::bounded(model, &planned.float),
+        generics: generics::bounded(model, &plan.graph),
         this: forward.self_token,
     };
-    let shape = root_shape(&context);
     let inherent = context.inherent();
-    let declarations = [Stage::Prepared, Stage::Converted].map(|stage| context.declare(stage, &shape));
+    let aliases = aliases(&model.item, &context.self_ty);
     let types = context.name_types();
     let parameters = context.implement_parameters();
-    let quantizable = context.implement_quantizable();
-    let prepared = context.implement_prepared(&shape);
-    let converted = context.implement_converted(&shape);
+    let module = context.implement_module();
     quote! {
         #inherent
-        #(#declarations)*
+        #aliases
         const _: () = {
             #types
             #parameters
-            #quantizable
-            #prepared
-            #converted
+            #module
         };
     }
 }
 
 impl Context<'_> {
-    /// `Tensor`, `(Tensor, Tensor)`: what `forward` takes, of any guise.
+    /// `Tensor`, `(Tensor, Tensor)`: what `forward` takes, as tensors or as values.
     fn input_type(&self, element: &impl ToTokens) -> TokenStream {
         let count = self.forward.inputs.len();
         io_type(count, count != 1, element)
     }
 
     fn output_type(&self, element: &impl ToTokens) -> TokenStream {
-        let outputs = &self.planned.float.outputs;
+        let outputs = &self.plan.graph.outputs;
         io_type(outputs.values.len(), outputs.is_tuple, element)
-    }
-
-    /// `x`, `(a, b)`: the parameters as variables.
-    fn input_pattern(&self, names: &Names) -> TokenStream {
-        let inputs = names.locals(self.planned.float.inputs.iter().copied());
-        pattern(&inputs, inputs.len() != 1)
     }
 }
 

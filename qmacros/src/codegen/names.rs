@@ -8,7 +8,6 @@ use std::collections::{HashMap, HashSet};
 use proc_macro2::Span;
 use quote::format_ident;
 use syn::Ident;
-use syn::ext::IdentExt as _;
 
 use crate::ir::{Block, Graph, LoopId, NodeKind, ValueId};
 
@@ -20,36 +19,20 @@ pub struct Names {
 }
 
 /// Variables that generated code uses for itself.
-const RESERVED: [&str; 12] = [
-    "tracer",
-    "observation",
-    "conversion",
-    "archive",
-    "path",
-    "visit",
-    "error",
-    "sizes",
-    "self",
-    "op",
-    "arm",
-    "input",
-];
+const RESERVED: [&str; 3] = ["tracer", "error", "self"];
 
 impl Names {
     pub fn of(graph: &Graph) -> Self {
-        let mut fields = HashSet::new();
+        let mut taken: HashSet<String> = RESERVED.iter().map(|&name| name.to_owned()).collect();
         let mut values = graph.inputs.clone();
-        collect(&graph.body, &mut fields, &mut values);
-        fields.extend(RESERVED.iter().map(|&name| name.to_owned()));
-        let mut taken = fields.clone();
+        collect(&graph.body, &mut taken, &mut values);
 
         let mut locals = HashMap::new();
         for value in values {
             let known = &graph.values[value.0];
             let base =
                 if syn::parse_str::<Ident>(&known.name).is_ok() { known.name.as_str() } else { "value" };
-            let base = if fields.contains(base) { format!("{base}_out") } else { base.to_owned() };
-            let name = free_name(&base, &taken);
+            let name = free_name(base, &taken);
             taken.insert(name.clone());
             locals.insert(value, Ident::new(&name, known.span.resolved_at(Span::mixed_site())));
         }
@@ -79,31 +62,24 @@ fn free_name(base: &str, taken: &HashSet<String>) -> String {
     }
 }
 
-fn collect(block: &Block, fields: &mut HashSet<String>, values: &mut Vec<ValueId>) {
+/// The values in the order in which they are made, and the indices of the loops.
+fn collect(block: &Block, taken: &mut HashSet<String>, values: &mut Vec<ValueId>) {
     for node in &block.nodes {
-        let field = match &node.kind {
-            NodeKind::Op(op) => {
-                values.push(op.result);
-                &op.field
-            }
-            NodeKind::Model(model) => {
-                values.extend(&model.results);
-                &model.field
-            }
+        match &node.kind {
+            NodeKind::Op(op) => values.push(op.result),
+            NodeKind::Model(model) => values.extend(&model.results),
             NodeKind::For(repeat) => {
+                taken.insert(index(repeat.id).to_string());
                 values.extend(repeat.carried.iter().map(|carried| carried.entry));
-                collect(&repeat.body, fields, values);
+                collect(&repeat.body, taken, values);
                 values.extend(repeat.carried.iter().map(|carried| carried.result));
-                &repeat.field
             }
             NodeKind::Branch(branch) => {
-                collect(&branch.then_block, fields, values);
-                collect(&branch.else_block, fields, values);
+                collect(&branch.then_block, taken, values);
+                collect(&branch.else_block, taken, values);
                 values.extend(branch.merged.iter().map(|merged| merged.result));
-                &branch.field
             }
-        };
-        fields.insert(field.unraw().to_string());
+        }
     }
 }
 
@@ -112,24 +88,7 @@ pub fn local(name: &str) -> Ident {
     Ident::new(name, Span::mixed_site())
 }
 
-/// The variable that holds a field of a generated struct before the struct is made, or after it is taken apart.
-pub fn field_local(field: &Ident) -> Ident {
-    let mut local = field.clone();
-    local.set_span(field.span().resolved_at(Span::mixed_site()));
-    local
-}
-
 /// The index of a loop.
 pub fn index(id: LoopId) -> Ident {
     format_ident!("index_{}", id.0, span = Span::mixed_site())
-}
-
-/// The entries of a loop that are made so far.
-pub fn entries(id: LoopId) -> Ident {
-    format_ident!("entries_{}", id.0, span = Span::mixed_site())
-}
-
-/// The entry of the current iteration.
-pub fn entry(id: LoopId) -> Ident {
-    format_ident!("entry_{}", id.0, span = Span::mixed_site())
 }

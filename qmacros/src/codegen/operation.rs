@@ -1,17 +1,16 @@
-//! What the variants say of an operation: its name, its constructor, the sizes that it is given.
+//! How generated code names and constructs an operation.
 
 use proc_macro2::{Span, TokenStream};
 use qcatalogue::ParameterKind;
 use quote::{quote, quote_spanned};
 use syn::Ident;
-use syn::ext::IdentExt as _;
 
-use super::names::{Names, index};
-use crate::ir::{Argument, Callee, Extent, FunctionCall, OpNode, PathSegment, Place};
-use crate::runtime::{EXTENT, OP_MODULE, PAIR};
+use super::names::index;
+use crate::ir::{Argument, Extent, FunctionCall, Member, OpNode, PathSegment, ValueId};
+use crate::runtime::{EXTENT, OPS, PAIR};
 
-/// A `&str`: `"conv1"`, `&format!("layers.{}.conv1", index_0)`.
-pub fn path_text(path: &[PathSegment]) -> TokenStream {
+/// `format_args!("layers.{}.conv1", index_0)`: nothing is formatted unless somebody reads it.
+pub fn path_arguments(path: &[PathSegment]) -> TokenStream {
     let mut pattern = String::new();
     let mut indices = Vec::new();
     for (position, segment) in path.iter().enumerate() {
@@ -26,36 +25,20 @@ pub fn path_text(path: &[PathSegment]) -> TokenStream {
             }
         }
     }
-    if indices.is_empty() { quote!(#pattern) } else { quote!(&::std::format!(#pattern, #(#indices),*)) }
+    quote!(::core::format_args!(#pattern #(, #indices)*))
 }
 
-pub fn place_name(place: &Place) -> TokenStream {
-    path_text(&place.path)
-}
-
-/// How an operation is called within the model: its layer's path, or the field that the macro named.
-pub fn site_name(op: &OpNode) -> TokenStream {
-    match &op.members[0].callee {
-        Callee::Layer(layer) => place_name(&layer.place),
-        Callee::Function(_) => {
-            let name = op.field.unraw().to_string();
-            quote!(#name)
-        }
-    }
-}
-
-/// `op::max_pool2d(3, Some(pair(2)), None, None, None)`: a `Result`.
-pub fn constructor(op: &OpNode, call: &FunctionCall) -> TokenStream {
-    let span = op.members[0].span;
+/// `ops::max_pool2d(3, Some(pair(2)), None, None, None).map_err(..)?`.
+pub fn constructor(op: &OpNode, member: &Member, call: &FunctionCall) -> TokenStream {
     let function = Ident::new(call.function.operation.name, Span::call_site());
     let mut given = call.arguments.iter().filter(|argument| !matches!(argument, Argument::Piece(_)));
     let mut arguments: Vec<TokenStream> = Vec::new();
     for (position, parameter) in call.function.operation.parameters.iter().enumerate() {
         let is_required = position < call.function.operation.required;
         let argument = match (given.next(), is_required) {
-            (Some(argument), true) => value(argument),
+            (Some(argument), true) => value(op, argument),
             (Some(argument), false) => {
-                let value = value(argument);
+                let value = value(op, argument);
                 let value = if parameter.kind == ParameterKind::IntegerOrPair {
                     quote!(#PAIR(#value))
                 } else {
@@ -71,20 +54,23 @@ pub fn constructor(op: &OpNode, call: &FunctionCall) -> TokenStream {
         Argument::Piece(piece) => Some(quote!(#piece)),
         Argument::Expr(_) | Argument::Extents(_) => None,
     }));
-    quote_spanned!(span=> #OP_MODULE::#function(#(#arguments),*))
+    let name = &member.name;
+    quote_spanned! {member.span=>
+        #OPS::#function(#(#arguments),*).map_err(|error| error.in_layer(#name))?
+    }
 }
 
-fn value(argument: &Argument) -> TokenStream {
+fn value(op: &OpNode, argument: &Argument) -> TokenStream {
     match argument {
         Argument::Expr(tokens) => tokens.clone(),
         Argument::Piece(piece) => quote!(#piece),
         Argument::Extents(extents) => {
-            let mut sizes = 0_usize..;
             let extents = extents.iter().map(|extent| match extent {
                 Extent::Expr(tokens) => quote!(#EXTENT::from(#tokens)),
-                Extent::SizeOf { .. } => {
-                    let size = sizes.next().unwrap_or_default();
-                    quote!(#EXTENT::Given(#size))
+                Extent::SizeOf { shape_operand, dim } => {
+                    let tensor = op.shape_operands.get(*shape_operand);
+                    let input = inputs(op).position(|input| Some(&input) == tensor).unwrap_or_default();
+                    quote!(#EXTENT::SizeOf { input: #input, dim: #dim })
                 }
             });
             quote!(::std::vec![#(#extents),*])
@@ -92,24 +78,8 @@ fn value(argument: &Argument) -> TokenStream {
     }
 }
 
-/// `[x.size(0)?]`: the extents that are known at run time alone, if there are any.
-pub fn sizes(op: &OpNode, names: &Names) -> Option<TokenStream> {
-    let Callee::Function(call) = &op.members[0].callee else { return None };
-    let sizes: Vec<TokenStream> = call
-        .arguments
-        .iter()
-        .filter_map(|argument| match argument {
-            Argument::Extents(extents) => Some(extents),
-            Argument::Expr(_) | Argument::Piece(_) => None,
-        })
-        .flatten()
-        .filter_map(|extent| match extent {
-            Extent::SizeOf { shape_operand, dim } => {
-                let tensor = names.local(*op.shape_operands.get(*shape_operand)?);
-                Some(quote!(#tensor.size(#dim)?))
-            }
-            Extent::Expr(_) => None,
-        })
-        .collect();
-    (!sizes.is_empty()).then(|| quote!([#(#sizes),*]))
+/// The inputs of a call: the operands, then those tensors of which only a size is read.
+pub fn inputs(op: &OpNode) -> impl Iterator<Item = ValueId> {
+    let sizes_alone = op.shape_operands.iter().filter(|value| !op.operands.contains(value));
+    op.operands.iter().chain(sizes_alone).copied()
 }

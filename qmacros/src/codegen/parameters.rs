@@ -20,7 +20,7 @@ impl Context<'_> {
         let self_ty = &self.self_ty;
         let (this, path, visit) = (local("self"), local("path"), local("visit"));
         let mut called = HashSet::new();
-        collect_called(&self.planned.float.body, &mut called);
+        collect_called(&self.plan.graph.body, &mut called);
         let fields: Vec<&Field> =
             self.model.fields.iter().filter(|field| has_parameters(field, &called)).collect();
         let shared = fields.iter().map(|field| {

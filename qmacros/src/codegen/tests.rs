@@ -6,15 +6,15 @@
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use super::variants;
+use super::generate;
 use crate::ir::lower::testing::lowered;
 use crate::passes;
 
 fn expanded(source: &str) -> String {
     let lowered = lowered(source).unwrap_or_else(|errors| panic!("{errors:#?}"));
-    let planned = passes::run(lowered.graph, lowered.forward.options);
-    assert!(planned.diagnostics.is_empty(), "{:?}", planned.diagnostics);
-    let tokens = variants(&lowered.model, &lowered.forward, &planned);
+    let plan = passes::run(lowered.graph, lowered.forward.options);
+    assert!(plan.diagnostics.is_empty(), "{:?}", plan.diagnostics);
+    let tokens = generate(&lowered.model, &lowered.forward, &plan);
     let text = tokens.to_string().replace(":: qcore :: __private ::", "qp ::");
     let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{error} in\n{text}"));
     prettyplease::unparse(&file)

@@ -1,50 +1,23 @@
-//! The body of `forward` as straight-line code over values, for the variants that compute.
+//! The body of `trace`: `forward` as one walk over values, which runs the model in float or records its network.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 
-use super::names::Names;
-use super::{Context, operation, pattern};
-use crate::ir::{Block, BranchNode, ForNode, Graph, ModelNode, NodeKind, OpNode, ValueId};
-use crate::passes::{Liveness, Use};
-use crate::runtime::RESULT;
+use super::checks::as_layer;
+use super::names::{index, local};
+use super::operation::{constructor, inputs, path_arguments};
+use super::{Context, pattern};
+use crate::ir::{
+    Block, BranchNode, Callee, Condition, ForNode, Member, ModelNode, NodeKind, OpNode, Place, ValueId,
+};
+use crate::passes::Use;
+use crate::runtime::{MEMBER, MODULE, SITE};
 
-/// How one variant runs what a graph is made of. `Here` is the way to the fields of the current block.
-pub trait Variant {
-    type Here: Clone;
-
-    /// A tensor; `sizes` are the extents that are known at run time alone.
-    fn op(&self, here: &Self::Here, op: &OpNode, inputs: &[TokenStream], sizes: bool) -> TokenStream;
-
-    /// A tensor, or a tuple of them.
-    fn model(&self, here: &Self::Here, model: &ModelNode, input: TokenStream) -> TokenStream;
-
-    /// `for entry in &self.layers`, and the way to the fields of an entry.
-    fn repeat(&self, here: &Self::Here, repeat: &ForNode) -> (TokenStream, Self::Here);
-
-    /// The arms, each a block of code that ends in its values, put behind the condition.
-    fn branch(&self, here: &Self::Here, branch: &BranchNode) -> BranchHead<Self::Here>;
-}
-
-/// `match &self.field { then_pattern => …, else_pattern => … }`.
-pub struct BranchHead<H> {
-    pub scrutinee: TokenStream,
-    pub then_pattern: TokenStream,
-    pub then_here: H,
-    pub else_pattern: TokenStream,
-    pub else_here: H,
-}
-
-pub struct Walker<'a, V: Variant> {
-    pub names: &'a Names,
-    pub liveness: &'a Liveness,
-    pub variant: V,
-}
-
-impl<V: Variant> Walker<'_, V> {
+impl Context<'_> {
     /// The statements and the result.
-    pub fn function_body(&self, graph: &Graph, here: &V::Here) -> TokenStream {
-        let statements = self.block(&graph.body, here);
+    pub fn walk(&self) -> TokenStream {
+        let graph = &self.plan.graph;
+        let statements = self.block(&graph.body);
         let outputs: Vec<TokenStream> = graph
             .outputs
             .values
@@ -59,11 +32,7 @@ impl<V: Variant> Walker<'_, V> {
     /// The value itself at its last use, a clone before.
     fn hand_over(&self, value: ValueId, place: Use) -> TokenStream {
         let local = self.names.local(value);
-        if self.liveness.is_last(place) {
-            quote!(#local)
-        } else {
-            quote!(::core::clone::Clone::clone(&#local))
-        }
+        if self.plan.liveness.is_last(place) { quote!(#local) } else { clone_of(local) }
     }
 
     fn operands(&self, node: ValueId, operands: &[ValueId]) -> Vec<TokenStream> {
@@ -71,87 +40,96 @@ impl<V: Variant> Walker<'_, V> {
         slots.map(|(slot, &operand)| self.hand_over(operand, Use::Operand { node, slot })).collect()
     }
 
-    fn block(&self, block: &Block, here: &V::Here) -> TokenStream {
+    fn block(&self, block: &Block) -> TokenStream {
         let statements = block.nodes.iter().map(|node| match &node.kind {
-            NodeKind::Op(op) => self.op(op, here),
-            NodeKind::Model(model) => self.model(model, here),
-            NodeKind::For(repeat) => self.repeat(repeat, here),
-            NodeKind::Branch(branch) => self.branch(branch, here),
+            NodeKind::Op(op) if self.plan.float_fusions.is_taken(op.result) => TokenStream::new(),
+            NodeKind::Op(op) => self.op(op),
+            NodeKind::Model(model) => self.model(model),
+            NodeKind::For(repeat) => self.repeat(repeat),
+            NodeKind::Branch(branch) => self.branch(branch),
         });
         quote!(#(#statements)*)
     }
 
-    fn op(&self, op: &OpNode, here: &V::Here) -> TokenStream {
-        let result = self.names.local(op.result);
-        let inputs = self.operands(op.result, &op.operands);
-        match operation::sizes(op, self.names) {
-            None => {
-                let run = self.variant.op(here, op, &inputs, false);
-                quote!(let #result = #run;)
-            }
-            Some(sizes) => {
-                let run = self.variant.op(here, op, &inputs, true);
-                let local = super::names::local("sizes");
-                quote!(let #result = { let #local = #sizes; #run };)
-            }
+    /// A fused group is one call, with what float computes in the same pass as its last member.
+    fn op(&self, op: &OpNode) -> TokenStream {
+        let activation = self.plan.float_fusions.activation_after(op.result);
+        let result = self.names.local(activation.map_or(op.result, |member| member.result));
+        let members = op.members.iter().chain(activation).map(|each| member(op, each));
+        let mut operands = self.operands(op.result, &op.operands);
+        let sizes = inputs(op).skip(operands.len());
+        operands.extend(sizes.map(|value| clone_of(self.names.local(value))));
+        let mut places = op.members.iter().filter_map(Member::place);
+        let skip = places.clone().any(|place| place.skip);
+        let site = site(name(&op.members[0]), skip, places.next());
+        let tracer = local("tracer");
+        quote! {
+            let #result = #tracer.call(#site, &[#(#members),*], &mut [#(#operands),*])?;
         }
     }
 
-    fn model(&self, model: &ModelNode, here: &V::Here) -> TokenStream {
+    fn model(&self, model: &ModelNode) -> TokenStream {
         let node = model.results.first().copied().unwrap_or(ValueId(usize::MAX));
         let operands = self.operands(node, &model.operands);
         let input = pattern(&operands, operands.len() != 1);
         let results = pattern(&self.names.locals(model.results.iter().copied()), model.results_are_tuple);
-        let run = self.variant.model(here, model, input);
-        quote!(let #results = #run;)
+        let Place { ty, float_expr, skip, path, .. } = &model.place;
+        let site = site(path_arguments(path), *skip, Some(&model.place));
+        let tracer = local("tracer");
+        quote! {
+            let #results = #tracer.scope(
+                #site,
+                |#tracer| <#ty as #MODULE>::trace(&#float_expr, #tracer, #input),
+            )?;
+        }
     }
 
-    fn repeat(&self, repeat: &ForNode, here: &V::Here) -> TokenStream {
-        let (head, inside) = self.variant.repeat(here, repeat);
-        let entries = self.names.locals(repeat.carried.iter().map(|carried| carried.entry));
-        let results = self.names.locals(repeat.carried.iter().map(|carried| carried.result));
-        let initial: Vec<TokenStream> = repeat
-            .carried
-            .iter()
-            .map(|carried| self.hand_over(carried.initial, Use::Initial(carried.entry)))
-            .collect();
-        let next: Vec<TokenStream> = repeat
-            .carried
-            .iter()
-            .map(|carried| self.hand_over(carried.next, Use::Next(carried.entry)))
-            .collect();
-        let body = self.block(&repeat.body, &inside);
-        let advance = match (entries.as_slice(), next.as_slice()) {
-            ([], []) => TokenStream::new(),
-            ([entry], [next]) => quote!(#entry = #next;),
-            (entries, next) => quote!((#(#entries),*) = (#(#next),*);),
-        };
+    /// `for (index_0, block) in self.layers.iter().enumerate()`.
+    fn repeat(&self, repeat: &ForNode) -> TokenStream {
+        let ForNode { id, iterable, binding, carried, body, .. } = repeat;
+        let index = index(*id);
+        let entries = self.names.locals(carried.iter().map(|carried| carried.entry));
+        let results = self.names.locals(carried.iter().map(|carried| carried.result));
+        let initial =
+            carried.iter().map(|carried| self.hand_over(carried.initial, Use::Initial(carried.entry)));
+        let next: Vec<TokenStream> =
+            carried.iter().map(|carried| self.hand_over(carried.next, Use::Next(carried.entry))).collect();
+        let body = self.block(body);
+        let advance = (!carried.is_empty()).then(|| {
+            let (entries, next) = (pattern(&entries, false), pattern(&next, false));
+            quote!(#entries = #next;)
+        });
         quote! {
             #(let mut #entries = #initial;)*
-            #head { #body #advance }
+            for (#index, #binding) in ::core::iter::Iterator::enumerate(#iterable.iter()) {
+                #body
+                #advance
+            }
             #(let #results = #entries;)*
         }
     }
 
-    fn branch(&self, branch: &BranchNode, here: &V::Here) -> TokenStream {
-        let BranchHead { scrutinee, then_pattern, then_here, else_pattern, else_here } =
-            self.variant.branch(here, branch);
-        let results = self.names.locals(branch.merged.iter().map(|merged| merged.result));
-        let then_values: Vec<TokenStream> = branch
-            .merged
-            .iter()
+    fn branch(&self, branch: &BranchNode) -> TokenStream {
+        let (scrutinee, then_pattern, else_pattern) = match &branch.condition {
+            Condition::Flag(flag) => (flag.clone(), quote!(true), quote!(false)),
+            Condition::IsSome { option, binding } => {
+                let some = quote!(::core::option::Option::Some(#binding));
+                (quote!(&#option), some, quote!(::core::option::Option::None))
+            }
+        };
+        let is_tuple = branch.merged.len() != 1;
+        let merged = branch.merged.iter();
+        let results = self.names.locals(merged.clone().map(|merged| merged.result));
+        let then_values: Vec<TokenStream> = merged
+            .clone()
             .map(|merged| self.hand_over(merged.then_value, Use::Then(merged.result)))
             .collect();
-        let else_values: Vec<TokenStream> = branch
-            .merged
-            .iter()
-            .map(|merged| self.hand_over(merged.else_value, Use::Else(merged.result)))
-            .collect();
-        let [then_values, else_values] =
-            [then_values, else_values].map(|values| pattern(&values, values.len() != 1));
-        let results = pattern(&results, results.len() != 1);
-        let then_body = self.block(&branch.then_block, &then_here);
-        let else_body = self.block(&branch.else_block, &else_here);
+        let else_values: Vec<TokenStream> =
+            merged.map(|merged| self.hand_over(merged.else_value, Use::Else(merged.result))).collect();
+        let results = pattern(&results, is_tuple);
+        let [then_values, else_values] = [then_values, else_values].map(|values| pattern(&values, is_tuple));
+        let then_body = self.block(&branch.then_block);
+        let else_body = self.block(&branch.else_block);
         quote! {
             let #results = match #scrutinee {
                 #then_pattern => { #then_body #then_values }
@@ -161,9 +139,40 @@ impl<V: Variant> Walker<'_, V> {
     }
 }
 
-impl Context<'_> {
-    /// `Result<T>` of the runtime.
-    pub fn result(&self, ty: &TokenStream) -> TokenStream {
-        quote!(#RESULT<#ty>)
+fn clone_of(local: &syn::Ident) -> TokenStream {
+    quote!(::core::clone::Clone::clone(&#local))
+}
+
+/// What a call is known by, as `format_args!`: its layer's path, or the name that the macro gave it.
+fn name(member: &Member) -> TokenStream {
+    match member.place() {
+        Some(place) => path_arguments(&place.path),
+        None => {
+            let name = &member.name;
+            quote!(::core::format_args!(#name))
+        }
+    }
+}
+
+fn site(path: TokenStream, skip: bool, place: Option<&Place>) -> TokenStream {
+    let qconfig = match place.and_then(|place| place.qconfig.as_ref()) {
+        Some(qconfig) => quote!(::core::option::Option::Some(|| #qconfig())),
+        None => quote!(::core::option::Option::None),
+    };
+    quote!(#SITE { path: #path, skip: #skip, qconfig: #qconfig })
+}
+
+fn member(op: &OpNode, member: &Member) -> TokenStream {
+    let name = name(member);
+    match &member.callee {
+        Callee::Layer(layer) => {
+            let layer = as_layer(layer);
+            quote_spanned!(member.span=> #MEMBER::layer(#name, #layer))
+        }
+        Callee::Function(call) => {
+            let function = call.function.name;
+            let operation = constructor(op, member, call);
+            quote_spanned!(member.span=> #MEMBER::function(#name, #function, &#operation))
+        }
     }
 }

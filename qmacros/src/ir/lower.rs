@@ -17,7 +17,6 @@ mod statements;
 mod used;
 
 use proc_macro2::Span;
-use syn::Ident;
 use syn::ext::IdentExt;
 
 use self::naming::Names;
@@ -186,14 +185,13 @@ impl Lowering<'_> {
     }
 
     fn push_op(&mut self, op: Operation, span: Span) -> ValueId {
-        let result = self.value(op.field.unraw().to_string(), span);
+        let result = self.value(op.name.clone(), span);
         self.push(
             NodeKind::Op(OpNode {
-                members: vec![Member { callee: op.callee, result, span }],
+                members: vec![Member { name: op.name, callee: op.callee, result, span }],
                 operands: op.operands,
                 shape_operands: op.shape_operands,
                 result,
-                field: op.field,
             }),
             span,
         );
@@ -217,7 +215,7 @@ struct Operation {
     callee: Callee,
     operands: Vec<ValueId>,
     shape_operands: Vec<ValueId>,
-    field: Ident,
+    name: String,
 }
 
 #[cfg(test)]

@@ -85,12 +85,12 @@ pub struct OpNode {
     /// Tensors of which only a shape is read, `x.size(0)` inside `reshape`; after the operands at run time.
     pub shape_operands: Vec<ValueId>,
     pub result: ValueId,
-    /// The field of the generated structs, unique in its block: `conv1`, `y_plus_identity`.
-    pub field: Ident,
 }
 
 #[derive(Clone, Debug)]
 pub struct Member {
+    /// The node's name if it stands alone, unique in its block: `conv1`, `y_plus_identity`.
+    pub name: String,
     pub callee: Callee,
     /// The value of this member alone; the last member's is the node's result.
     pub result: ValueId,
@@ -110,9 +110,22 @@ impl OpNode {
     pub fn operation(&self) -> &'static Operation {
         self.members[0].operation()
     }
+
+    /// Unique in its block: the first member's.
+    pub fn name(&self) -> &str {
+        &self.members[0].name
+    }
 }
 
 impl Member {
+    /// Where it lives, if it is a layer.
+    pub fn place(&self) -> Option<&Place> {
+        match &self.callee {
+            Callee::Layer(layer) => Some(&layer.place),
+            Callee::Function(_) => None,
+        }
+    }
+
     pub fn operation(&self) -> &'static Operation {
         match &self.callee {
             Callee::Layer(layer) => layer.operation,
@@ -205,7 +218,8 @@ pub struct ModelNode {
     pub results: Vec<ValueId>,
     /// Whether the results were bound as a tuple.
     pub results_are_tuple: bool,
-    pub field: Ident,
+    /// Unique in its block.
+    pub name: String,
 }
 
 /// `for binding in &self.field { … }`, or a direct call of a `Vec` field.
@@ -219,8 +233,8 @@ pub struct ForNode {
     /// Variables that the body re-assigns.
     pub carried: Vec<Carried>,
     pub body: Block,
-    /// The field of the generated structs: a `Vec` with one entry an iteration.
-    pub field: Ident,
+    /// Unique in its block: the `Vec`'s field.
+    pub name: String,
 }
 
 /// A variable that lives across iterations.
@@ -244,8 +258,8 @@ pub struct BranchNode {
     pub else_block: Block,
     /// Values that come out of both arms.
     pub merged: Vec<Merged>,
-    /// The field of the generated structs: which arm this instance takes, and that arm's operations.
-    pub field: Ident,
+    /// Unique in its block: the field that decides.
+    pub name: String,
 }
 
 #[derive(Clone, Debug)]

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 
 use proc_macro2::TokenStream;
 use qcatalogue::Role;
-use syn::ext::IdentExt as _;
 
 use super::{
     Argument, Block, BranchNode, Callee, Carried, Condition, Extent, ForNode, FunctionCall, Graph, LoopId,
@@ -104,7 +103,7 @@ pub fn place_text(place: &Place, letters: &HashMap<LoopId, String>) -> String {
 pub fn site_name(op: &OpNode, letters: &HashMap<LoopId, String>) -> String {
     match op.members.first().map(|member| &member.callee) {
         Some(Callee::Layer(layer)) => place_text(&layer.place, letters),
-        Some(Callee::Function(_)) | None => op.field.unraw().to_string(),
+        Some(Callee::Function(_)) | None => op.name().to_owned(),
     }
 }
 
@@ -217,7 +216,7 @@ impl Printer {
         let is_first = op.members.first().is_some_and(|first| first.result == member.result);
         match &member.callee {
             Callee::Layer(layer) => place_text(&layer.place, &self.letters),
-            Callee::Function(_) if is_first => op.field.unraw().to_string(),
+            Callee::Function(_) if is_first => op.name().to_owned(),
             Callee::Function(call) => call.function.name.to_owned(),
         }
     }

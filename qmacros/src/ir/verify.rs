@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use syn::ext::IdentExt as _;
-
 use super::{Argument, PathSegment};
 use super::{
     Block, BranchNode, Callee, Extent, ForNode, Graph, LoopId, Node, NodeKind, OpNode, Place, ValueId,
@@ -74,44 +72,44 @@ impl Verifier<'_> {
     }
 
     fn block(&mut self, block: &Block, scope: &mut Scope) -> Result<(), String> {
-        let mut fields = HashSet::new();
+        let mut names = HashSet::new();
         for node in &block.nodes {
-            let field = field_of(node);
-            if !fields.insert(field.clone()) {
-                return Err(format!("two nodes of a block are called `{field}`"));
+            let name = name_of(node);
+            if !names.insert(name) {
+                return Err(format!("two nodes of a block are called `{name}`"));
             }
-            self.node(node, &field, scope)?;
+            self.node(node, name, scope)?;
         }
         Ok(())
     }
 
-    fn node(&mut self, node: &Node, field: &str, scope: &mut Scope) -> Result<(), String> {
+    fn node(&mut self, node: &Node, name: &str, scope: &mut Scope) -> Result<(), String> {
         match &node.kind {
-            NodeKind::Op(op) => self.op(op, field, scope),
+            NodeKind::Op(op) => self.op(op, name, scope),
             NodeKind::Model(model) => {
-                place_is_in_scope(&model.place, field, scope)?;
+                place_is_in_scope(&model.place, name, scope)?;
                 for &operand in &model.operands {
-                    self.read(operand, scope, field)?;
+                    self.read(operand, scope, name)?;
                 }
                 if !model.results_are_tuple && model.results.len() != 1 {
-                    return Err(format!("`{field}` has {} results that are no tuple", model.results.len()));
+                    return Err(format!("`{name}` has {} results that are no tuple", model.results.len()));
                 }
                 model.results.iter().try_for_each(|&result| self.define(result, scope))
             }
-            NodeKind::For(repeat) => self.repeat(repeat, field, scope),
-            NodeKind::Branch(branch) => self.branch(branch, field, scope),
+            NodeKind::For(repeat) => self.repeat(repeat, name, scope),
+            NodeKind::Branch(branch) => self.branch(branch, name, scope),
         }
     }
 
-    fn op(&mut self, op: &OpNode, field: &str, scope: &mut Scope) -> Result<(), String> {
+    fn op(&mut self, op: &OpNode, name: &str, scope: &mut Scope) -> Result<(), String> {
         for &operand in op.operands.iter().chain(&op.shape_operands) {
-            self.read(operand, scope, field)?;
+            self.read(operand, scope, name)?;
         }
         let Some((last, inner)) = op.members.split_last() else {
-            return Err(format!("`{field}` does nothing"));
+            return Err(format!("`{name}` does nothing"));
         };
         if last.result != op.result {
-            return Err(format!("`{field}` hands out another value than its last member's"));
+            return Err(format!("`{name}` hands out another value than its last member's"));
         }
         for member in inner {
             if !self.defined.insert(member.result) {
@@ -121,57 +119,56 @@ impl Verifier<'_> {
         }
         for member in &op.members {
             match &member.callee {
-                Callee::Layer(layer) => place_is_in_scope(&layer.place, field, scope)?,
-                Callee::Function(call) => sizes_exist(&call.arguments, op.shape_operands.len(), field)?,
+                Callee::Layer(layer) => place_is_in_scope(&layer.place, name, scope)?,
+                Callee::Function(call) => sizes_exist(&call.arguments, op.shape_operands.len(), name)?,
             }
         }
         self.define(op.result, scope)
     }
 
-    fn repeat(&mut self, repeat: &ForNode, field: &str, scope: &mut Scope) -> Result<(), String> {
+    fn repeat(&mut self, repeat: &ForNode, name: &str, scope: &mut Scope) -> Result<(), String> {
         let mut inside = scope.clone();
         inside.loops.push(repeat.id);
         for carried in &repeat.carried {
-            self.read(carried.initial, scope, field)?;
+            self.read(carried.initial, scope, name)?;
             self.define(carried.entry, &mut inside)?;
         }
         self.block(&repeat.body, &mut inside)?;
         for carried in &repeat.carried {
-            self.read(carried.next, &inside, field)?;
+            self.read(carried.next, &inside, name)?;
             self.define(carried.result, scope)?;
         }
         Ok(())
     }
 
-    fn branch(&mut self, branch: &BranchNode, field: &str, scope: &mut Scope) -> Result<(), String> {
+    fn branch(&mut self, branch: &BranchNode, name: &str, scope: &mut Scope) -> Result<(), String> {
         let mut then_scope = scope.clone();
         let mut else_scope = scope.clone();
         self.block(&branch.then_block, &mut then_scope)?;
         self.block(&branch.else_block, &mut else_scope)?;
         for merged in &branch.merged {
-            self.read(merged.then_value, &then_scope, field)?;
-            self.read(merged.else_value, &else_scope, field)?;
+            self.read(merged.then_value, &then_scope, name)?;
+            self.read(merged.else_value, &else_scope, name)?;
             self.define(merged.result, scope)?;
         }
         Ok(())
     }
 }
 
-fn field_of(node: &Node) -> String {
-    let field = match &node.kind {
-        NodeKind::Op(op) => &op.field,
-        NodeKind::Model(model) => &model.field,
-        NodeKind::For(repeat) => &repeat.field,
-        NodeKind::Branch(branch) => &branch.field,
-    };
-    field.unraw().to_string()
+fn name_of(node: &Node) -> &str {
+    match &node.kind {
+        NodeKind::Op(op) => op.members.first().map_or("", |member| &member.name),
+        NodeKind::Model(model) => &model.name,
+        NodeKind::For(repeat) => &repeat.name,
+        NodeKind::Branch(branch) => &branch.name,
+    }
 }
 
-fn place_is_in_scope(place: &Place, field: &str, scope: &Scope) -> Result<(), String> {
+fn place_is_in_scope(place: &Place, name: &str, scope: &Scope) -> Result<(), String> {
     for segment in &place.path {
         match segment {
             PathSegment::Index(id) if !scope.loops.contains(id) => {
-                return Err(format!("`{field}` speaks of the index of loop {} outside of it", id.0));
+                return Err(format!("`{name}` speaks of the index of loop {} outside of it", id.0));
             }
             PathSegment::Index(_) | PathSegment::Name(_) => {}
         }
@@ -179,13 +176,13 @@ fn place_is_in_scope(place: &Place, field: &str, scope: &Scope) -> Result<(), St
     Ok(())
 }
 
-fn sizes_exist(arguments: &[Argument], shape_operands: usize, field: &str) -> Result<(), String> {
+fn sizes_exist(arguments: &[Argument], shape_operands: usize, name: &str) -> Result<(), String> {
     for argument in arguments {
         let Argument::Extents(extents) = argument else { continue };
         for extent in extents {
             match extent {
                 Extent::SizeOf { shape_operand, .. } if *shape_operand >= shape_operands => {
-                    return Err(format!("`{field}` asks for the size of a tensor that it does not read"));
+                    return Err(format!("`{name}` asks for the size of a tensor that it does not read"));
                 }
                 Extent::SizeOf { .. } | Extent::Expr(_) => {}
             }

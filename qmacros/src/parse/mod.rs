@@ -18,10 +18,7 @@ pub use model::model;
 #[derive(Debug)]
 pub struct Model {
     pub ident: Ident,
-    pub vis: Visibility,
     pub generics: Generics,
-    /// The doc comments, carried over to the generated types.
-    pub docs: Vec<Attribute>,
     pub fields: Vec<Field>,
     /// The struct as it is emitted: without our attributes.
     pub item: ItemStruct,

@@ -34,14 +34,7 @@ pub fn model(errors: &mut Errors, mut item: ItemStruct) -> Option<Model> {
             .note("what is prepared and converted outlives the float model");
         errors.error(lifetime, message);
     }
-    Some(Model {
-        ident: item.ident.clone(),
-        vis: item.vis.clone(),
-        generics: item.generics.clone(),
-        docs: item.attrs.iter().filter(|attribute| attribute.path().is_ident("doc")).cloned().collect(),
-        fields,
-        item,
-    })
+    Some(Model { ident: item.ident.clone(), generics: item.generics.clone(), fields, item })
 }
 
 fn refuse_shape(errors: &mut Errors, item: &ItemStruct) {

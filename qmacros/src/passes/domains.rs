@@ -21,7 +21,7 @@ pub enum Domain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FloatReason {
     Skipped,
-    Island,
+    AfterDequant,
     NothingQuantizedAround,
 }
 
@@ -29,7 +29,7 @@ impl FloatReason {
     pub fn text(self) -> &'static str {
         match self {
             Self::Skipped => "its field is marked `#[quantizable(skip)]`",
-            Self::Island => "its input was computed from a `dequant(…)`",
+            Self::AfterDequant => "its input was computed from a `dequant(…)`",
             Self::NothingQuantizedAround => "its input is float and nothing quantized reads its result",
         }
     }
@@ -37,7 +37,7 @@ impl FloatReason {
 
 /// How the domain of an operation follows from those around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nature {
+pub enum Rule {
     /// Int8 by itself.
     Quantizes,
     /// As its input, or as the reader of its result.
@@ -65,9 +65,9 @@ impl Domains {
 
     /// What an operation that makes `result` asks of its operands; a stub asks nothing.
     pub fn operands_of(&self, op: &OpNode) -> Option<Domain> {
-        match nature(op) {
-            Nature::Quant | Nature::Dequant => None,
-            Nature::Quantizes | Nature::Follows => Some(self.ran(op.result)),
+        match rule(op) {
+            Rule::Quant | Rule::Dequant => None,
+            Rule::Quantizes | Rule::Follows => Some(self.ran(op.result)),
         }
     }
 
@@ -88,12 +88,12 @@ impl Domains {
     }
 }
 
-pub fn nature(op: &OpNode) -> Nature {
+pub fn rule(op: &OpNode) -> Rule {
     match op.operation().output {
-        OutputRule::Quantize => Nature::Quant,
-        OutputRule::Dequantize => Nature::Dequant,
-        OutputRule::Observed => Nature::Quantizes,
-        _ => Nature::Follows,
+        OutputRule::Quantize => Rule::Quant,
+        OutputRule::Dequantize => Rule::Dequant,
+        OutputRule::Observed => Rule::Quantizes,
+        _ => Rule::Follows,
     }
 }
 
@@ -106,9 +106,9 @@ pub fn infer(graph: &Graph) -> Domains {
     let mut steps = Vec::new();
     collect_steps(&graph.body, &mut steps);
     let count = graph.values.len();
-    let island = islands(&steps, count);
-    let soft = soft(graph, &steps, &island);
-    let int8 = spread(&steps, &island, &soft);
+    let float_region = float_regions(&steps, count);
+    let quantizable = quantizable(graph, &steps, &float_region);
+    let int8 = propagate(&steps, &float_region, &quantizable);
 
     let mut domains = Domains::default();
     for value in (0..count).map(ValueId).filter(|value| int8[value.0]) {
@@ -116,14 +116,12 @@ pub fn infer(graph: &Graph) -> Domains {
     }
     for step in &steps {
         match step {
-            Step::Op(op)
-                if matches!(nature(op), Nature::Quantizes | Nature::Follows) && !int8[op.result.0] =>
-            {
-                domains.set_float_op(op.result, reason(is_skipped(op), &op.operands, &island));
+            Step::Op(op) if matches!(rule(op), Rule::Quantizes | Rule::Follows) && !int8[op.result.0] => {
+                domains.set_float_op(op.result, reason(is_skipped(op), &op.operands, &float_region));
             }
             Step::Model(model) => {
                 for &result in model.results.iter().filter(|result| !int8[result.0]) {
-                    domains.set_float_op(result, reason(model.place.skip, &model.operands, &island));
+                    domains.set_float_op(result, reason(model.place.skip, &model.operands, &float_region));
                 }
             }
             Step::Op(_) | Step::Carried(_) | Step::Merged(_) => {}
@@ -132,11 +130,11 @@ pub fn infer(graph: &Graph) -> Domains {
     domains
 }
 
-fn reason(is_skipped: bool, operands: &[ValueId], island: &[bool]) -> FloatReason {
+fn reason(is_skipped: bool, operands: &[ValueId], float_region: &[bool]) -> FloatReason {
     if is_skipped {
         FloatReason::Skipped
-    } else if operands.iter().any(|operand| island[operand.0]) {
-        FloatReason::Island
+    } else if operands.iter().any(|operand| float_region[operand.0]) {
+        FloatReason::AfterDequant
     } else {
         FloatReason::NothingQuantizedAround
     }
@@ -191,101 +189,104 @@ impl Flags {
 }
 
 /// The values that were computed from a `dequant` with no `quant` since.
-fn islands(steps: &[Step<'_>], count: usize) -> Vec<bool> {
-    let mut island = Flags::new(count);
-    while std::mem::take(&mut island.changed) {
+fn float_regions(steps: &[Step<'_>], count: usize) -> Vec<bool> {
+    let mut float_region = Flags::new(count);
+    while std::mem::take(&mut float_region.changed) {
         for step in steps {
             match step {
                 Step::Op(op) => {
-                    let is_island = match nature(op) {
-                        Nature::Quant => false,
-                        Nature::Dequant => true,
-                        Nature::Quantizes | Nature::Follows => island.any(&op.operands),
+                    let is_float = match rule(op) {
+                        Rule::Quant => false,
+                        Rule::Dequant => true,
+                        Rule::Quantizes | Rule::Follows => float_region.any(&op.operands),
                     };
-                    island.raise(op.result, is_island);
+                    float_region.raise(op.result, is_float);
                 }
                 Step::Model(model) => {
-                    let is_island = island.any(&model.operands);
-                    model.results.iter().for_each(|&result| island.raise(result, is_island));
+                    let is_float = float_region.any(&model.operands);
+                    model.results.iter().for_each(|&result| float_region.raise(result, is_float));
                 }
                 Step::Carried(carried) => {
-                    let is_island = island.any(&[carried.initial, carried.next]);
-                    island.raise(carried.entry, is_island);
-                    island.raise(carried.result, is_island);
+                    let is_float = float_region.any(&[carried.initial, carried.next]);
+                    float_region.raise(carried.entry, is_float);
+                    float_region.raise(carried.result, is_float);
                 }
                 Step::Merged(merged) => {
-                    let is_island = island.any(&[merged.then_value, merged.else_value]);
-                    island.raise(merged.result, is_island);
+                    let is_float = float_region.any(&[merged.then_value, merged.else_value]);
+                    float_region.raise(merged.result, is_float);
                 }
             }
         }
     }
-    island.set
+    float_region.set
 }
 
 /// The values that can be had in int8 with no quantize step behind an operation that must run in float.
-fn soft(graph: &Graph, steps: &[Step<'_>], island: &[bool]) -> Vec<bool> {
-    let mut soft = Flags::new(island.len());
-    graph.inputs.iter().for_each(|&input| soft.raise(input, true));
+fn quantizable(graph: &Graph, steps: &[Step<'_>], float_region: &[bool]) -> Vec<bool> {
+    let mut quantizable = Flags::new(float_region.len());
+    graph.inputs.iter().for_each(|&input| quantizable.raise(input, true));
     for step in steps {
         if let Step::Carried(carried) = step {
-            soft.raise(carried.entry, !island[carried.entry.0]);
+            quantizable.raise(carried.entry, !float_region[carried.entry.0]);
         }
     }
-    while std::mem::take(&mut soft.changed) {
+    while std::mem::take(&mut quantizable.changed) {
         for step in steps {
             match step {
                 Step::Op(op) => {
-                    let is_free = !is_skipped(op) && !island[op.result.0];
-                    let is_soft = match nature(op) {
-                        Nature::Quant => true,
-                        Nature::Dequant => false,
-                        Nature::Quantizes => is_free,
-                        Nature::Follows => is_free && soft.any(&op.operands),
+                    let is_free = !is_skipped(op) && !float_region[op.result.0];
+                    let is_quantizable = match rule(op) {
+                        Rule::Quant => true,
+                        Rule::Dequant => false,
+                        Rule::Quantizes => is_free,
+                        Rule::Follows => is_free && quantizable.any(&op.operands),
                     };
-                    soft.raise(op.result, is_soft);
+                    quantizable.raise(op.result, is_quantizable);
                 }
                 Step::Model(model) => {
                     let results = model.results.iter();
-                    results.for_each(|&result| soft.raise(result, !model.place.skip && !island[result.0]));
+                    results.for_each(|&result| {
+                        quantizable.raise(result, !model.place.skip && !float_region[result.0])
+                    });
                 }
                 Step::Carried(carried) => {
-                    let is_soft = soft.set[carried.next.0] && !island[carried.entry.0];
-                    soft.raise(carried.result, is_soft);
+                    let is_quantizable = quantizable.set[carried.next.0] && !float_region[carried.entry.0];
+                    quantizable.raise(carried.result, is_quantizable);
                 }
                 Step::Merged(merged) => {
-                    let is_soft = soft.set[merged.then_value.0] && soft.set[merged.else_value.0];
-                    soft.raise(merged.result, is_soft);
+                    let is_quantizable =
+                        quantizable.set[merged.then_value.0] && quantizable.set[merged.else_value.0];
+                    quantizable.raise(merged.result, is_quantizable);
                 }
             }
         }
     }
-    soft.set
+    quantizable.set
 }
 
 /// The values that are int8: demand runs backwards and supply forwards until neither moves.
-fn spread(steps: &[Step<'_>], island: &[bool], soft: &[bool]) -> Vec<bool> {
-    let mut int8 = Flags::new(island.len());
-    let mut wanted = Flags::new(island.len());
+fn propagate(steps: &[Step<'_>], float_region: &[bool], quantizable: &[bool]) -> Vec<bool> {
+    let mut int8 = Flags::new(float_region.len());
+    let mut wanted = Flags::new(float_region.len());
     while std::mem::take(&mut int8.changed) | std::mem::take(&mut wanted.changed) {
         for step in steps {
             match step {
                 Step::Op(op) => {
-                    let is_free = !is_skipped(op) && !island[op.result.0];
-                    let is_int8 = match nature(op) {
-                        Nature::Quant => true,
-                        Nature::Dequant => false,
-                        Nature::Quantizes => is_free,
-                        Nature::Follows => is_free && (int8.any(&op.operands) || wanted.set[op.result.0]),
+                    let is_free = !is_skipped(op) && !float_region[op.result.0];
+                    let is_int8 = match rule(op) {
+                        Rule::Quant => true,
+                        Rule::Dequant => false,
+                        Rule::Quantizes => is_free,
+                        Rule::Follows => is_free && (int8.any(&op.operands) || wanted.set[op.result.0]),
                     };
                     int8.raise(op.result, is_int8);
-                    if nature(op) != Nature::Quant {
+                    if rule(op) != Rule::Quant {
                         op.operands.iter().for_each(|&operand| wanted.raise(operand, is_int8));
                     }
                 }
                 Step::Model(model) => {
                     for &result in &model.results {
-                        int8.raise(result, !model.place.skip && !island[result.0]);
+                        int8.raise(result, !model.place.skip && !float_region[result.0]);
                     }
                     let is_int8 = int8.any(&model.results);
                     model.operands.iter().for_each(|&operand| wanted.raise(operand, is_int8));
@@ -293,7 +294,8 @@ fn spread(steps: &[Step<'_>], island: &[bool], soft: &[bool]) -> Vec<bool> {
                 Step::Carried(carried) => {
                     let both = int8.set[carried.initial.0] && int8.set[carried.next.0];
                     let invited = int8.set[carried.initial.0] || wanted.any(&[carried.entry, carried.result]);
-                    let is_int8 = !island[carried.entry.0] && (both || soft[carried.next.0] && invited);
+                    let is_int8 =
+                        !float_region[carried.entry.0] && (both || quantizable[carried.next.0] && invited);
                     int8.raise(carried.entry, is_int8);
                     int8.raise(carried.result, is_int8);
                     wanted.raise(carried.initial, is_int8);
@@ -302,8 +304,9 @@ fn spread(steps: &[Step<'_>], island: &[bool], soft: &[bool]) -> Vec<bool> {
                 Step::Merged(merged) => {
                     let arms = [merged.then_value, merged.else_value];
                     let both = arms.iter().all(|value| int8.set[value.0]);
-                    let can = int8.any(&arms) || arms.iter().all(|value| soft[value.0]);
-                    let is_int8 = !island[merged.result.0] && (both || can && wanted.set[merged.result.0]);
+                    let can = int8.any(&arms) || arms.iter().all(|value| quantizable[value.0]);
+                    let is_int8 =
+                        !float_region[merged.result.0] && (both || can && wanted.set[merged.result.0]);
                     int8.raise(merged.result, is_int8);
                     arms.iter().for_each(|&value| wanted.raise(value, is_int8));
                 }

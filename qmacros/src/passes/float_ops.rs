@@ -37,7 +37,7 @@ fn collect(block: &Block, domains: &Domains, found: &mut Vec<Diagnostic>) {
 fn message(call: &str, reason: FloatReason) -> Message {
     let help = match reason {
         FloatReason::Skipped => "remove `skip`, or remove `deny(float_ops)`",
-        FloatReason::Island => "put a `quant(…)` before it, or remove `deny(float_ops)`",
+        FloatReason::AfterDequant => "put a `quant(…)` before it, or remove `deny(float_ops)`",
         FloatReason::NothingQuantizedAround => "remove it, or remove `deny(float_ops)`",
     };
     Message::new(format!("`{call}` runs in float: {}", reason.text())).help(help)

@@ -1,10 +1,9 @@
 //! Finds the catalogue's chains; declines, with a reason, if an inner value escapes or the settings of two members differ.
 
 use qcatalogue::{Operation, fusions};
-use syn::ext::IdentExt as _;
 
 use super::readers::{Reader, Readers, readers};
-use crate::ir::{Block, Callee, Graph, Node, NodeKind, OpNode, Place, ValueId, print};
+use crate::ir::{Block, Graph, Node, NodeKind, OpNode, Place, ValueId, print};
 
 /// A graph with fused groups, and what could have been fused.
 pub struct Fusion {
@@ -106,7 +105,7 @@ impl Driver<'_> {
     /// Who else reads what `producer` hands to `follower`.
     fn escape(&self, producer: &OpNode, follower: &OpNode) -> Option<String> {
         let readers = self.readers.get(&producer.result).filter(|readers| readers.len() > 1)?;
-        let follower = Reader::Node(follower.field.unraw().to_string());
+        let follower = Reader::Node(follower.name().to_owned());
         let other = readers.iter().find(|reader| **reader != follower).unwrap_or(&follower);
         let value = &self.graph.values[producer.result.0].name;
         Some(format!("`{value}` is needed on its own: {other}"))
@@ -123,7 +122,7 @@ fn single_op(nodes: &[Option<Node>], index: usize) -> Option<&OpNode> {
 
 /// A function has no attributes of its own and takes its neighbour's.
 fn differing(ops: &[&OpNode]) -> Option<String> {
-    let places: Vec<&Place> = ops.iter().filter_map(|op| place(op)).collect();
+    let places: Vec<&Place> = ops.iter().filter_map(|op| op.members[0].place()).collect();
     places.windows(2).find_map(|pair| {
         let [one, other] = [pair[0], pair[1]].map(|place| print::path_text(&place.path, |_| "i".to_owned()));
         if pair[0].skip != pair[1].skip {
@@ -132,13 +131,6 @@ fn differing(ops: &[&OpNode]) -> Option<String> {
         }
         (pair[0].qconfig != pair[1].qconfig).then(|| format!("`{one}` and `{other}` have different qconfigs"))
     })
-}
-
-fn place(op: &OpNode) -> Option<&Place> {
-    match &op.members[0].callee {
-        Callee::Layer(layer) => Some(&layer.place),
-        Callee::Function(_) => None,
-    }
 }
 
 fn join(nodes: &mut [Option<Node>], first: usize, followers: &[usize]) {

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use proc_macro2::Span;
 
-use super::domains::{Domain, Domains, FloatReason, Nature, is_skipped, nature};
+use super::domains::{Domain, Domains, FloatReason, Rule, is_skipped, rule};
 use crate::errors::Message;
 use crate::ir::{Block, BranchNode, Callee, ForNode, Graph, ModelNode, Node, NodeKind, OpNode, ValueId};
 
@@ -16,7 +16,7 @@ pub type Diagnostic = (Span, String);
 /// The domains as the user's own `quant` and `dequant` make them, and what does not agree.
 pub fn infer(graph: &Graph) -> (Domains, Vec<Diagnostic>) {
     let mut analysis =
-        Analysis { graph, domains: Domains::default(), islands: HashSet::new(), found: Vec::new() };
+        Analysis { graph, domains: Domains::default(), float_regions: HashSet::new(), found: Vec::new() };
     analysis.block(&graph.body);
     for &output in &graph.outputs.values {
         if analysis.domains.of(output) == Domain::Int8 {
@@ -36,7 +36,7 @@ struct Analysis<'a> {
     graph: &'a Graph,
     domains: Domains,
     /// Float values that were computed from a `dequant`.
-    islands: HashSet<ValueId>,
+    float_regions: HashSet<ValueId>,
     found: Vec<Diagnostic>,
 }
 
@@ -51,8 +51,8 @@ impl Analysis<'_> {
 
     fn copy(&mut self, from: ValueId, to: ValueId) {
         self.domains.set(to, self.domains.of(from));
-        if self.islands.contains(&from) {
-            self.islands.insert(to);
+        if self.float_regions.contains(&from) {
+            self.float_regions.insert(to);
         }
     }
 
@@ -68,12 +68,12 @@ impl Analysis<'_> {
     }
 
     fn op(&mut self, op: &OpNode, span: Span) {
-        match nature(op) {
-            Nature::Quant => self.quant(op, span),
-            Nature::Dequant => self.dequant(op, span),
-            Nature::Quantizes | Nature::Follows => {
+        match rule(op) {
+            Rule::Quant => self.quant(op, span),
+            Rule::Dequant => self.dequant(op, span),
+            Rule::Quantizes | Rule::Follows => {
                 let call = callee_text(op);
-                let follows = nature(op) == Nature::Follows;
+                let follows = rule(op) == Rule::Follows;
                 let skipped = is_skipped(op);
                 let domain = self.operation(&call, &op.operands, skipped, follows, span);
                 self.finish(&[op.result], &op.operands, domain, skipped);
@@ -105,7 +105,7 @@ impl Analysis<'_> {
             self.report(span, message);
         }
         self.domains.set(op.result, Domain::Float);
-        self.islands.insert(op.result);
+        self.float_regions.insert(op.result);
     }
 
     /// The domain in which an operation runs, after a report if its operands do not allow it.
@@ -139,7 +139,7 @@ impl Analysis<'_> {
                 self.report(span, message);
                 Domain::Int8
             }
-            (Some(float), None) if !skipped && !follows && !self.in_island(operands) => {
+            (Some(float), None) if !skipped && !follows && !self.in_float_region(operands) => {
                 let name = self.name(float);
                 let message =
                     Message::new(format!("`{call}` is quantized and gets `{name}`, which is float"))
@@ -152,25 +152,25 @@ impl Analysis<'_> {
         }
     }
 
-    fn in_island(&self, operands: &[ValueId]) -> bool {
-        operands.iter().any(|operand| self.islands.contains(operand))
+    fn in_float_region(&self, operands: &[ValueId]) -> bool {
+        operands.iter().any(|operand| self.float_regions.contains(operand))
     }
 
     fn finish(&mut self, results: &[ValueId], operands: &[ValueId], domain: Domain, skipped: bool) {
-        let in_island = self.in_island(operands);
+        let in_float_region = self.in_float_region(operands);
         for &result in results {
             self.domains.set(result, domain);
             if domain == Domain::Int8 {
                 continue;
             }
-            let reason = match (skipped, in_island) {
+            let reason = match (skipped, in_float_region) {
                 (true, _) => FloatReason::Skipped,
-                (false, true) => FloatReason::Island,
+                (false, true) => FloatReason::AfterDequant,
                 (false, false) => FloatReason::NothingQuantizedAround,
             };
             self.domains.set_float_op(result, reason);
-            if in_island {
-                self.islands.insert(result);
+            if in_float_region {
+                self.float_regions.insert(result);
             }
         }
     }

@@ -3,10 +3,10 @@
 //! 1. `fusion` first, so that a fused group counts as one operation;
 //! 2. `domains` and `stubs` next, because the borders of int8 regions depend on the groups;
 //! 3. `residual` then, because only additions of int8 values run in a convolution;
-//! 4. `liveness` last, because it describes the final graph. The float variant runs a graph with fusions of its own and
-//!    has a table of its own.
+//! 4. `float_fusion` and `liveness` last, because they describe the final graph.
 
 mod domains;
+mod float_fusion;
 mod float_ops;
 mod fusion;
 mod liveness;
@@ -22,6 +22,7 @@ mod tests;
 use std::fmt::Write as _;
 
 pub use domains::{Domain, Domains};
+pub use float_fusion::FloatFusions;
 pub use fusion::Declined;
 pub use liveness::{Liveness, Use};
 pub use manual::Diagnostic;
@@ -35,31 +36,29 @@ use crate::parse::ForwardOptions;
 
 /// Everything that code generation needs.
 #[derive(Debug)]
-pub struct Planned {
-    /// The graph with what is one pass over memory in float: what the float variant runs.
-    pub float: Graph,
-    pub float_liveness: Liveness,
-    /// The graph of fused groups: what the other variants run.
-    pub fused: Graph,
-    pub fused_liveness: Liveness,
+pub struct Plan {
+    /// The graph of fused groups.
+    pub graph: Graph,
+    pub liveness: Liveness,
+    pub float_fusions: FloatFusions,
     pub declined: Vec<Declined>,
     pub domains: Domains,
     pub stubs: StubPlan,
     pub residuals: Residuals,
     /// The text after each pass, if `dump` asks for it.
     pub dump: Option<String>,
-    /// What the user has to change; no variant is worth generating if there is any.
+    /// What the user has to change; nothing is generated if there is any.
     pub diagnostics: Vec<Diagnostic>,
 }
 
-impl Planned {
+impl Plan {
     /// Why the chain that begins with the operation that makes `first` is not fused further.
     pub fn why_not_fused(&self, first: ValueId) -> Option<&Declined> {
         self.declined.iter().find(|declined| declined.first == first)
     }
 }
 
-pub fn run(graph: Graph, options: ForwardOptions) -> Planned {
+pub fn run(graph: Graph, options: ForwardOptions) -> Plan {
     let mut diagnostics = Vec::new();
     check("lowering", &graph, &mut diagnostics);
     let mut dump = String::new();
@@ -92,11 +91,10 @@ pub fn run(graph: Graph, options: ForwardOptions) -> Planned {
     let residuals = residual::find(&fused, &domains);
     dump.push_str(&residuals_text(&fused, &residuals));
 
-    Planned {
-        float_liveness: liveness::analyze(&graph),
-        fused_liveness: liveness::analyze(&fused),
-        float: graph,
-        fused,
+    Plan {
+        liveness: liveness::analyze(&fused),
+        float_fusions: float_fusion::find(&fused),
+        graph: fused,
         declined,
         domains,
         stubs,

@@ -3,22 +3,20 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use syn::ext::IdentExt as _;
-
 use crate::ir::{Block, Graph, NodeKind, ValueId};
 
 /// One read of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reader {
-    /// An operation or a nested model, by its field.
+    /// An operation or a nested model, by its name.
     Node(String),
     /// `x.size(0)` in an operation's arguments.
     Shape(String),
-    /// A loop that begins with it, by its field.
+    /// A loop that begins with it, by its name.
     LoopStart(String),
-    /// The next iteration of a loop, by its field.
+    /// The next iteration of a loop, by its name.
     NextIteration(String),
-    /// A branch of which it is a result, by its field.
+    /// A branch of which it is a result, by its name.
     Branch(String),
     Output,
 }
@@ -26,11 +24,11 @@ pub enum Reader {
 impl fmt::Display for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Node(field) => write!(f, "`{field}` reads it"),
-            Self::Shape(field) => write!(f, "`{field}` asks for its size"),
-            Self::LoopStart(field) => write!(f, "the loop `{field}` begins with it"),
-            Self::NextIteration(field) => write!(f, "the next iteration of `{field}` begins with it"),
-            Self::Branch(field) => write!(f, "it is a result of the branch `{field}`"),
+            Self::Node(name) => write!(f, "`{name}` reads it"),
+            Self::Shape(name) => write!(f, "`{name}` asks for its size"),
+            Self::LoopStart(name) => write!(f, "the loop `{name}` begins with it"),
+            Self::NextIteration(name) => write!(f, "the next iteration of `{name}` begins with it"),
+            Self::Branch(name) => write!(f, "it is a result of the branch `{name}`"),
             Self::Output => write!(f, "`forward` returns it"),
         }
     }
@@ -53,26 +51,26 @@ fn collect(block: &Block, readers: &mut Readers) {
     for node in &block.nodes {
         match &node.kind {
             NodeKind::Op(op) => {
-                let field = op.field.unraw().to_string();
-                op.shape_operands.iter().for_each(|&value| read(value, Reader::Shape(field.clone())));
-                op.operands.iter().for_each(|&value| read(value, Reader::Node(field.clone())));
+                let name = op.name().to_owned();
+                op.shape_operands.iter().for_each(|&value| read(value, Reader::Shape(name.clone())));
+                op.operands.iter().for_each(|&value| read(value, Reader::Node(name.clone())));
             }
             NodeKind::Model(model) => {
-                let field = model.field.unraw().to_string();
-                model.operands.iter().for_each(|&value| read(value, Reader::Node(field.clone())));
+                let name = &model.name;
+                model.operands.iter().for_each(|&value| read(value, Reader::Node(name.clone())));
             }
             NodeKind::For(repeat) => {
-                let field = repeat.field.unraw().to_string();
+                let name = &repeat.name;
                 for carried in &repeat.carried {
-                    read(carried.initial, Reader::LoopStart(field.clone()));
-                    read(carried.next, Reader::NextIteration(field.clone()));
+                    read(carried.initial, Reader::LoopStart(name.clone()));
+                    read(carried.next, Reader::NextIteration(name.clone()));
                 }
             }
             NodeKind::Branch(branch) => {
-                let field = branch.field.unraw().to_string();
+                let name = &branch.name;
                 for merged in &branch.merged {
-                    read(merged.then_value, Reader::Branch(field.clone()));
-                    read(merged.else_value, Reader::Branch(field.clone()));
+                    read(merged.then_value, Reader::Branch(name.clone()));
+                    read(merged.else_value, Reader::Branch(name.clone()));
                 }
             }
         }

@@ -7,15 +7,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use qcatalogue::Role;
+
 use super::domains::{Domain, Domains};
 use super::readers::most_reads;
-use crate::ir::print::{loop_letters, member_operation, site_name};
+use crate::ir::print::{loop_letters, site_name};
 use crate::ir::{Block, Graph, LoopId, ModelNode, NodeKind, OpNode, ValueId};
 
 /// What leaves its result in a buffer; what is not here may run on tensors, which are stored when they are read.
-const ON_BUFFERS: &[&str] = &["conv2d", "add", "relu", "relu6", "clamp", "max_pool2d", "avg_pool2d"];
+const ON_BUFFERS: &[&str] = &["Conv2d", "add", "relu", "relu6", "clamp", "max_pool2d", "avg_pool2d"];
 /// What hands on its input's buffer.
-const VIEWS: &[&str] = &["dropout", "identity"];
+const VIEWS: &[&str] = &["dropout", "Identity"];
 
 /// For each addition that runs in a convolution the paths of those that it may run in, in their order.
 #[derive(Debug, Default)]
@@ -106,9 +108,9 @@ impl<'a> Finder<'a> {
 
     fn op(&mut self, op: &'a OpNode) {
         let step = self.next_step();
-        let operation = member_operation(&op.members[0]);
-        let is_view = VIEWS.contains(&operation);
-        let is_on_buffers = is_view || ON_BUFFERS.contains(&operation);
+        let (name, role) = (op.operation().name, op.operation().role);
+        let is_view = VIEWS.contains(&name);
+        let is_on_buffers = is_view || ON_BUFFERS.contains(&name);
         if !is_on_buffers || self.domains.operands_of(op) != Some(Domain::Int8) {
             return;
         }
@@ -117,9 +119,9 @@ impl<'a> Finder<'a> {
             return self.pass_on(op.result, self.sources(*operand));
         }
         let mut made = Source { value: op.result, step: Some(step), convolution: None };
-        if operation == "conv2d" {
+        if role == Role::Conv {
             made.convolution = Some(op);
-        } else if operation == "add" {
+        } else if role == Role::Add {
             let convolutions = self.convolutions(&op.operands);
             if let Some((&last, _)) = convolutions.last_key_value() {
                 made.step = Some(last);

@@ -5,8 +5,6 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use syn::ext::IdentExt as _;
-
 use super::domains::{Domain, Domains};
 use crate::ir::print::{loop_letters, place_text, site_name};
 use crate::ir::{Block, Graph, LoopId, NodeKind, ValueId};
@@ -141,34 +139,34 @@ impl Placer<'_> {
                 model.results.iter().for_each(|&result| self.make(result));
             }
             NodeKind::For(repeat) => {
-                let field = repeat.field.unraw().to_string();
+                let name = &repeat.name;
                 let domain = |placer: &Self, value| placer.domains.of(value);
                 for carried in &repeat.carried {
                     let wanted = domain(self, carried.entry);
-                    self.need(carried.initial, wanted, &field);
+                    self.need(carried.initial, wanted, name);
                 }
                 self.inside(|placer| {
                     repeat.carried.iter().for_each(|carried| placer.make(carried.entry));
                     placer.block(&repeat.body);
                     for carried in &repeat.carried {
                         let wanted = domain(placer, carried.entry);
-                        placer.need(carried.next, wanted, &field);
+                        placer.need(carried.next, wanted, name);
                     }
                 });
                 repeat.carried.iter().for_each(|carried| self.make(carried.result));
             }
             NodeKind::Branch(branch) => {
-                let field = branch.field.unraw().to_string();
+                let name = &branch.name;
                 self.inside(|placer| {
                     placer.block(&branch.then_block);
                     for merged in &branch.merged {
-                        placer.need(merged.then_value, placer.domains.of(merged.result), &field);
+                        placer.need(merged.then_value, placer.domains.of(merged.result), name);
                     }
                 });
                 self.inside(|placer| {
                     placer.block(&branch.else_block);
                     for merged in &branch.merged {
-                        placer.need(merged.else_value, placer.domains.of(merged.result), &field);
+                        placer.need(merged.else_value, placer.domains.of(merged.result), name);
                     }
                 });
                 branch.merged.iter().for_each(|merged| self.make(merged.result));

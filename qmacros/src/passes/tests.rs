@@ -4,7 +4,7 @@ use super::domains::{Domain, FloatReason};
 use super::fusion::fuse;
 use super::liveness::{Use, analyze};
 use super::testing::{graph_of, graph_with};
-use super::{Action, Planned, domains, run, stubs};
+use super::{Action, Plan, domains, run, stubs};
 use crate::ir::print::graph_text;
 use crate::ir::{Graph, NodeKind};
 use crate::parse::ForwardOptions;
@@ -18,7 +18,7 @@ fn fused(fields: &str, body: &str) -> String {
     text
 }
 
-fn planned(graph: Graph) -> Planned {
+fn plan(graph: Graph) -> Plan {
     run(graph, ForwardOptions::default())
 }
 
@@ -196,13 +196,13 @@ mod domains_and_stubs {
 
     /// `quantize 0`, `dequantize 3`: the stubs, by the names of their values.
     fn steps(fields: &str, body: &str) -> Vec<String> {
-        let planned = planned(graph_of(fields, body));
-        let names = planned.stubs.in_order().map(|stub| {
+        let plan = plan(graph_of(fields, body));
+        let names = plan.stubs.in_order().map(|stub| {
             let action = match stub.action {
                 Action::Quantize => "quantize",
                 Action::Dequantize => "dequantize",
             };
-            let name = &planned.fused.values[stub.value.0].name;
+            let name = &plan.graph.values[stub.value.0].name;
             format!("{action} {name} for {}", stub.readers.join(", "))
         });
         names.collect()
@@ -274,12 +274,12 @@ mod domains_and_stubs {
     }
 
     #[test]
-    fn dequant_makes_a_float_island_until_quant() {
+    fn dequant_makes_a_float_float_region_until_quant() {
         let graph = graph_of(
             "a: Linear, b: Linear, c: Linear",
             "let y = dequant(self.a(x)); self.c(quant(self.b(y)))",
         );
-        assert_eq!(float_reasons(&graph), [FloatReason::Island]);
+        assert_eq!(float_reasons(&graph), [FloatReason::AfterDequant]);
         let body = "let y = dequant(self.a(x)); self.c(quant(self.b(y)))";
         assert_eq!(
             steps("a: Linear, b: Linear, c: Linear", body),
@@ -333,11 +333,11 @@ mod domains_and_stubs {
 
     #[test]
     fn boundary_stubs_are_those_that_a_nested_model_has_not() {
-        let planned = planned(graph_of(
+        let plan = plan(graph_of(
             "a: Linear, #[quantizable(skip)] s: Linear, b: Linear",
             "self.b(self.s(self.a(x)))",
         ));
-        let boundaries: Vec<bool> = planned.stubs.in_order().map(|stub| stub.at_boundary).collect();
+        let boundaries: Vec<bool> = plan.stubs.in_order().map(|stub| stub.at_boundary).collect();
         assert_eq!(boundaries, [true, false, false, true]);
     }
 
@@ -356,10 +356,10 @@ mod refusals {
 
     fn manual(fields: &str, body: &str) -> Vec<String> {
         let options = ForwardOptions { manual_stubs: true, ..ForwardOptions::default() };
-        let planned = run(graph_of(fields, body), options);
-        assert_eq!(planned.stubs.in_order().count(), 0);
+        let plan = run(graph_of(fields, body), options);
+        assert_eq!(plan.stubs.in_order().count(), 0);
         let first_lines =
-            planned.diagnostics.iter().map(|(_, text)| text.lines().next().unwrap_or("").to_owned());
+            plan.diagnostics.iter().map(|(_, text)| text.lines().next().unwrap_or("").to_owned());
         first_lines.collect()
     }
 
@@ -401,18 +401,18 @@ mod refusals {
     #[test]
     fn a_message_has_help_and_a_note() {
         let options = ForwardOptions { manual_stubs: true, ..ForwardOptions::default() };
-        let planned = run(graph_of("a: Linear", "dequant(self.a(x))"), options);
+        let plan = run(graph_of("a: Linear", "dequant(self.a(x))"), options);
         let expected = "`self.a` is quantized and gets `x`, which is float\n\nhelp: hand it `quant(x)`\n\
                         note: `stubs = \"manual\"` leaves every quantize and dequantize step to you";
-        assert_eq!(planned.diagnostics[0].1, expected);
+        assert_eq!(plan.diagnostics[0].1, expected);
     }
 
     #[test]
     fn denied_float_operations_are_named_with_the_reason() {
         let options = ForwardOptions { deny_float_ops: true, ..ForwardOptions::default() };
         let fields = "a: Linear, #[quantizable(skip)] s: Linear";
-        let planned = run(graph_of(fields, "let y = self.s(self.a(x)); self.a(dequant(y))"), options);
-        let found: Vec<_> = planned.diagnostics.iter().map(|(_, text)| text.lines().next()).collect();
+        let plan = run(graph_of(fields, "let y = self.s(self.a(x)); self.a(dequant(y))"), options);
+        let found: Vec<_> = plan.diagnostics.iter().map(|(_, text)| text.lines().next()).collect();
         assert_eq!(
             found,
             [

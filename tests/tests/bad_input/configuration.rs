@@ -5,7 +5,7 @@ use qcore::observer::{
     default_weight_observer,
 };
 use qcore::prelude::*;
-use qcore::{DType, Error, QScheme};
+use qcore::{DType, Error, ObjectType, QScheme};
 use tests::networks::Network;
 use tests::tensors::noise;
 
@@ -61,30 +61,41 @@ fn a_broken_pattern_is_shown() {
 
 #[test]
 fn a_qconfig_that_no_kernel_runs_is_refused_on_a_weighted_layer() {
-    let unsupported = [
-        QConfig::dynamic(),
-        QConfig::per_channel_dynamic_qconfig(),
+    let refused_by_all = [
         QConfig::float16_dynamic_qconfig(),
         QConfig::float16_static_qconfig(),
         QConfig::float_qparams_weight_only_qconfig(),
         QConfig::default_debug_qconfig(),
         QConfig::default_symmetric_qnnpack_qconfig(),
     ];
-    for qconfig in unsupported {
-        let observer = qconfig.activation_observer();
-        for mapping in [
-            mapping().module("fc", qconfig.clone()),
-            mapping().module_type::<Linear>(qconfig.clone()),
-            mapping().module_name_regex("f.", qconfig.clone()).unwrap(),
-        ] {
-            let error = Network::small().prepare(&mapping).unwrap_err();
-            assert!(matches!(error, Error::Unsupported(_)), "{error}");
-            let text = error.to_string();
-            assert_contains(
-                &text,
-                &["`fc`", observer.name(), observer.dtype().name(), "static quint8", "None"],
-            );
-        }
+    let dynamic = [QConfig::dynamic(), QConfig::per_channel_dynamic_qconfig()];
+    for qconfig in refused_by_all.iter().chain(&dynamic) {
+        assert_refused::<Conv2d>("conv1", "^conv.", qconfig);
+    }
+    for qconfig in &refused_by_all {
+        assert_refused::<Linear>("fc", "^f.", qconfig);
+    }
+    for qconfig in dynamic {
+        assert!(Network::small().prepare(&mapping().module("fc", qconfig)).is_ok());
+    }
+}
+
+/// Asserts that the layer `name`, the first of its type, is refused with `qconfig`, by whatever entry it gets it.
+#[track_caller]
+fn assert_refused<L: ObjectType>(name: &str, pattern: &str, qconfig: &QConfig) {
+    let observer = qconfig.activation_observer();
+    for mapping in [
+        mapping().module(name, qconfig.clone()),
+        mapping().module_type::<L>(qconfig.clone()),
+        mapping().module_name_regex(pattern, qconfig.clone()).unwrap(),
+    ] {
+        let error = Network::small().prepare(&mapping).unwrap_err();
+        assert!(matches!(error, Error::Unsupported(_)), "{error}");
+        let path = format!("`{name}`");
+        assert_contains(
+            &error.to_string(),
+            &[&path, observer.name(), observer.dtype().name(), "static", "None"],
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use tests::networks::Network;
 use tests::tensors::noise;
 
 /// Calibration without the progress bar.
-fn calibrate<M: Quantizable, B: IntoInput<M::Input>>(
+fn calibrate<M: Module, B: IntoInput<M::Input>>(
     prepared: &mut Prepared<M>,
     batches: impl IntoIterator<Item = B>,
 ) -> Result<CalibrationReport> {

@@ -31,7 +31,7 @@ fn rows(values: &[f32]) -> Tensor {
     Tensor::from_vec(&[values.len() / 2, 2], values.to_vec()).unwrap()
 }
 
-fn calibrate<M: Quantizable, B: IntoInput<M::Input>>(
+fn calibrate<M: Module, B: IntoInput<M::Input>>(
     prepared: &mut Prepared<M>,
     batches: impl IntoIterator<Item = B>,
 ) -> CalibrationReport {

@@ -2,7 +2,7 @@
 
 use qcore::observer::{MinMaxObserver, default_per_channel_weight_observer};
 use qcore::prelude::*;
-use qcore::{Domain, Prepared};
+use qcore::{Precision, Prepared};
 
 /// A qconfig that is told from others by the eps of its activations.
 fn marked(mark: u8) -> QConfig {
@@ -67,8 +67,8 @@ fn prepared(mapping: &QConfigMapping) -> Prepared<Model> {
 
 /// The mark of the qconfig that `path` got; `None` if it stays in float.
 fn mark(prepared: &Prepared<Model>, path: &str) -> Option<u8> {
-    let node = prepared.plan().nodes().iter().find(|node| node.path() == path).unwrap();
-    if node.domain() == Domain::Float {
+    let node = prepared.plan().nodes().find(|node| node.path() == path).unwrap();
+    if node.precision() == Precision::Float {
         assert!(node.float_reason().is_some(), "{path}");
         return None;
     }

@@ -1,30 +1,58 @@
-//! What a run allocates from the second one on: nothing where a model is int8 throughout.
+//! A run allocates nothing from the second one on, whatever its precisions.
+
+use std::fmt::Debug;
 
 use allocation_counter::measure;
-use qcore::Converted;
 use qcore::prelude::*;
+use qcore::{CalibrationOptions, Converted, IntoInput};
+use tests::networks::TwoWays;
 use tests::tensors::noise;
 
 use super::{converted, residual, with_num_threads};
 
-/// What the second run on `input` allocates, counted on the calling thread: how often, and bytes.
-fn allocated<M: Quantizable<Input = Tensor, Output = Tensor>>(
-    model: &Converted<M>,
-    input: &Tensor,
-) -> (u64, u64) {
-    let expected = model.forward(input).unwrap();
-    let mut output = Tensor::zeros(expected.shape());
+/// What a run on `input` into the answer to `other` allocates, counted on the calling thread: how often, and bytes.
+#[track_caller]
+fn allocated<M: Module>(model: &Converted<M>, input: &M::Input, other: &M::Input) -> (u64, u64)
+where
+    M::Input: Clone + IntoInput<M::Input>,
+    M::Output: Debug + PartialEq,
+{
+    let expected = model.forward(input.clone()).unwrap();
+    let mut output = model.forward(other.clone()).unwrap();
+    assert_ne!(output, expected);
     let counted = measure(|| model.forward_into(input, &mut output).unwrap());
     assert_eq!(output, expected);
     (counted.count_total, counted.bytes_total)
 }
 
+/// Asserts that a warm run of `model`, calibrated on `input` as `mapping` says, allocates nothing.
+#[track_caller]
+fn assert_allocates_nothing<M: Module>(
+    model: &M,
+    mapping: &QConfigMapping,
+    input: &M::Input,
+    other: &M::Input,
+) where
+    M::Input: Clone + IntoInput<M::Input>,
+    M::Output: Debug + PartialEq,
+{
+    let mut prepared = model.prepare(mapping).unwrap();
+    prepared.calibrate_with([input.clone()], CalibrationOptions { progress: false }).unwrap();
+    let converted = prepared.convert().unwrap();
+    let found = with_num_threads(1, || allocated(&converted, input, other));
+    assert_eq!(found, (0, 0), "{}", prepared.plan());
+}
+
+/// Everything in int8, and everything in float.
+fn mappings() -> Vec<QConfigMapping> {
+    Backend::ALL.into_iter().map(QConfigMapping::for_backend).chain([QConfigMapping::new()]).collect()
+}
+
 #[test]
-fn a_steady_state_allocates_nothing() {
-    let input = noise(&[1, 3, 32, 32], 20);
-    for backend in Backend::ALL {
-        let model = converted(&residual(), backend, &[1, 3, 32, 32]);
-        assert_eq!(with_num_threads(1, || allocated(&model, &input)), (0, 0), "{backend}");
+fn a_residual_network_allocates_nothing() {
+    let inputs = [20, 21].map(|seed| noise(&[1, 3, 32, 32], seed));
+    for mapping in mappings() {
+        assert_allocates_nothing(&residual(), &mapping, &inputs[0], &inputs[1]);
     }
 }
 
@@ -32,15 +60,19 @@ fn a_steady_state_allocates_nothing() {
 #[test]
 fn two_threads_allocate_nothing_while_they_are_at_hand() {
     let input = noise(&[1, 3, 64, 64], 20);
-    let model = converted(&residual(), Backend::Native, &[1, 3, 64, 64]);
-    let expected = model.forward(&input).unwrap();
-    let mut output = Tensor::zeros(&[1, 10]);
-    let counted = with_num_threads(2, || {
-        let run = |_| measure(|| model.forward_into(&input, &mut output).unwrap()).count_total;
-        (0..70).map(run).collect::<Vec<u64>>()
-    });
-    assert_eq!(output, expected);
-    assert_eq!(counted.iter().min(), Some(&0), "{counted:?}");
+    for mapping in [QConfigMapping::for_backend(Backend::Native), QConfigMapping::new()] {
+        let mut prepared = residual().prepare(&mapping).unwrap();
+        prepared.calibrate_with([&input], CalibrationOptions { progress: false }).unwrap();
+        let model = prepared.convert().unwrap();
+        let expected = model.forward(&input).unwrap();
+        let mut output = Tensor::zeros(&[1, 10]);
+        let counted = with_num_threads(2, || {
+            let run = |_| measure(|| model.forward_into(&input, &mut output).unwrap()).count_total;
+            (0..70).map(run).collect::<Vec<u64>>()
+        });
+        assert_eq!(output, expected);
+        assert_eq!(counted.iter().min(), Some(&0), "{counted:?}");
+    }
 }
 
 /// Everything that only moves values, in one model.
@@ -62,13 +94,70 @@ impl Moving {
 
 #[test]
 fn values_are_moved_without_an_allocation() {
-    let input = noise(&[2, 3, 6, 5], 20);
+    let inputs = [20, 21].map(|seed| noise(&[2, 3, 6, 5], seed));
     let model = Moving {
         conv: Conv2d::new(3, 8, 1).with_weight(noise(&[8, 3, 1, 1], 1)).unwrap(),
         fc: Linear::new(30, 8).with_weight(noise(&[8, 30], 2)).unwrap(),
     };
-    let model = converted(&model, Backend::Native, &[2, 3, 6, 5]);
-    assert_eq!(with_num_threads(1, || allocated(&model, &input)), (0, 0));
+    for mapping in mappings() {
+        assert_allocates_nothing(&model, &mapping, &inputs[0], &inputs[1]);
+    }
+}
+
+/// Everything that computes.
+#[quantizable]
+struct Computing {
+    conv: Conv2d,
+    norm: BatchNorm2d,
+    depthwise: Conv2d,
+    alone: BatchNorm2d,
+    strided: Conv2d,
+    max: MaxPool2d,
+    mean: AvgPool2d,
+    fc: Linear,
+}
+
+#[quantizable]
+impl Computing {
+    fn new() -> Self {
+        Self {
+            conv: Conv2d::new(3, 8, 3).padding(1).bias(false),
+            norm: BatchNorm2d::new(8),
+            depthwise: Conv2d::new(8, 8, 3).padding(1).groups(8),
+            alone: BatchNorm2d::new(8),
+            strided: Conv2d::new(16, 8, 3).stride(2).groups(2),
+            max: MaxPool2d::new(3).stride(1),
+            mean: AvgPool2d::new(3).stride(1),
+            fc: Linear::new(8, 5),
+        }
+    }
+
+    fn forward(&self, x: Tensor) -> (Tensor, Tensor) {
+        let y = relu6(self.norm(self.conv(x)));
+        let z = hardswish(self.alone(relu(self.depthwise(y))));
+        let y = self.strided(cat([self.max(y), self.mean(z)], 1));
+        let z = relu(y * adaptive_avg_pool2d(y, 1) + y) - y * 0.5;
+        let rows = (z + 0.25).permute((0, 2, 3, 1)).mean((1, 2));
+        (clamp(self.fc(rows), -1, 1), y)
+    }
+}
+
+#[test]
+fn no_operation_allocates_in_any_precision() {
+    let inputs = [20, 21].map(|seed| noise(&[2, 3, 12, 11], seed));
+    let native = || QConfigMapping::for_backend(Backend::Native);
+    let partly_float = [
+        native().module("conv", None),
+        native().module("depthwise", None).module("strided", None),
+        native().module_type::<BatchNorm2d>(None).object_type("hardswish", None),
+        native().object_type("add", None).object_type("mul", None).object_type("cat", None),
+        native().module_type::<Conv2d>(None),
+    ];
+    let dynamic =
+        [native(), QConfigMapping::new()].map(|mapping| mapping.module_type::<Linear>(QConfig::dynamic()));
+    for mapping in mappings().into_iter().chain(partly_float).chain(dynamic) {
+        assert_allocates_nothing(&Computing::new(), &mapping, &inputs[0], &inputs[1]);
+    }
 }
 
 /// A layer in float between two in int8.
@@ -87,32 +176,26 @@ impl Mixed {
     }
 }
 
-/// The layer alone.
-#[quantizable]
-struct Alone {
-    float: Linear,
-}
-
-#[quantizable]
-impl Alone {
-    fn forward(&self, x: Tensor) -> Tensor {
-        relu(self.float(x))
+#[test]
+fn a_layer_in_float_allocates_nothing_between_two_in_int8() {
+    let linear = |seed| Linear::new(64, 64).with_weight(noise(&[64, 64], seed)).unwrap();
+    let model = Mixed { first: linear(1), float: linear(2), last: linear(3) };
+    let inputs = [4, 5].map(|seed| noise(&[8, 64], seed));
+    for mapping in mappings() {
+        assert_allocates_nothing(&model, &mapping, &inputs[0], &inputs[1]);
+        let dynamic = mapping.module("last", QConfig::dynamic());
+        assert_allocates_nothing(&model, &dynamic, &inputs[0], &inputs[1]);
     }
 }
 
 #[test]
-fn a_layer_in_float_allocates_what_it_does_alone_and_its_input() {
-    let linear = |seed| Linear::new(64, 64).with_weight(noise(&[64, 64], seed)).unwrap();
-    let input = noise(&[8, 64], 4);
-    let alone = Alone { float: linear(2) };
-    let model = Mixed { first: linear(1), float: linear(2), last: linear(3) };
-    let model = converted(&model, Backend::Native, &[8, 64]);
-    let (counted, bytes) = with_num_threads(1, || {
-        alone.forward(&input).unwrap();
-        (measure(|| drop(alone.forward(&input).unwrap())), allocated(&model, &input).1)
-    });
-    let (input_bytes, bookkeeping) = (4 * 8 * 64, 1024);
-    assert!(bytes < counted.bytes_total + input_bytes + bookkeeping, "{bytes} bytes, alone {counted:?}");
+fn several_inputs_and_outputs_take_no_allocation() {
+    let inputs = [4, 5].map(|seed| (noise(&[3, 8], seed), noise(&[3, 8], seed + 10)));
+    for mapping in mappings() {
+        for wide in [false, true] {
+            assert_allocates_nothing(&TwoWays::new(wide), &mapping, &inputs[0], &inputs[1]);
+        }
+    }
 }
 
 #[test]

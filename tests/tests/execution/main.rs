@@ -48,7 +48,7 @@ fn residual() -> Residual {
 }
 
 /// Calibrated on noise of this shape.
-fn converted<M: Quantizable<Input = Tensor>>(model: &M, backend: Backend, shape: &[usize]) -> Converted<M> {
+fn converted<M: Module<Input = Tensor>>(model: &M, backend: Backend, shape: &[usize]) -> Converted<M> {
     let mut prepared = model.prepare(&QConfigMapping::for_backend(backend)).unwrap();
     let batches = [noise(shape, 10), noise(shape, 11)];
     prepared.calibrate_with(&batches, CalibrationOptions { progress: false }).unwrap();
@@ -56,7 +56,7 @@ fn converted<M: Quantizable<Input = Tensor>>(model: &M, backend: Backend, shape:
 }
 
 /// The paths of the steps of one run.
-fn paths<M: Quantizable<Input = Tensor>>(model: &Converted<M>, input: &Tensor) -> Vec<String> {
+fn paths<M: Module<Input = Tensor>>(model: &Converted<M>, input: &Tensor) -> Vec<String> {
     model.profile(input).unwrap().steps.into_iter().map(|step| step.path).collect()
 }
 

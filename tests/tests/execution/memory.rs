@@ -114,7 +114,7 @@ fn conv(inputs: usize, outputs: usize, size: usize) -> Conv2d {
 
 /// Asserts that the buffers of `model` take at most a twentieth more than what lives at the same time.
 #[track_caller]
-fn assert_dense<M: Quantizable<Input = Tensor>>(model: &M, shape: &[usize]) {
+fn assert_dense<M: Module<Input = Tensor>>(model: &M, shape: &[usize]) {
     let memory = converted(model, Backend::Native, shape).memory(&noise(shape, 20)).unwrap();
     assert!(memory.peak_bytes <= memory.lower_bound_bytes + memory.lower_bound_bytes / 20, "{memory:?}");
 }

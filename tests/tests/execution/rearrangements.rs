@@ -1,4 +1,4 @@
-//! Channels that are shuffled, pieces, and axes that change places: as few copies as can be, and no tensors.
+//! Channels that are shuffled, pieces, and axes that change places: as few copies as can be, and nothing in float.
 
 use ndarray::{Axis, IxDyn, Slice, concatenate};
 use qcore::Converted;
@@ -7,11 +7,11 @@ use tests::tensors::{largest_difference, noise};
 
 use super::{converted, paths};
 
-/// The paths of the steps, none of which is one on tensors.
+/// The paths of the steps, none of which computes in float.
 #[track_caller]
-fn steps<M: Quantizable<Input = Tensor>>(model: &Converted<M>, input: &Tensor) -> Vec<String> {
+fn steps<M: Module<Input = Tensor>>(model: &Converted<M>, input: &Tensor) -> Vec<String> {
     let profile = model.profile(input).unwrap();
-    assert!(profile.steps.iter().all(|step| step.domain != "tensor"), "{profile:?}");
+    assert!(profile.steps.iter().all(|step| step.domain != "float"), "{profile:?}");
     paths(model, input)
 }
 

@@ -132,7 +132,7 @@ fn several() -> Several {
     Several { a: conv(1), b: conv(2), c: conv(3), d: conv(4), e: conv(5), layers: vec![conv(6), conv(7)] }
 }
 
-fn steps<M: Quantizable<Input = Tensor>>(model: &M, backend: Backend) -> Vec<String> {
+fn steps<M: Module<Input = Tensor>>(model: &M, backend: Backend) -> Vec<String> {
     paths(&converted(model, backend, &SHAPE), &noise(&SHAPE, 20))
 }
 

@@ -1,14 +1,16 @@
-//! Files that were cut off, overwritten or flipped: an error or a model, never a panic, and quickly.
+//! Files that were cut off, overwritten or flipped: an error or a model, never a panic, and quickly. What is damaged in
+//! a tensor is always an error.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use qcore::{Converted, Error, ModelSummary, StateDict};
-use tests::networks::{Network, TwoWays};
+use qcore::prelude::*;
+use qcore::{Converted, Error, ModelSummary};
+use tests::networks::Network;
 use tests::tensors::noise;
 
 use crate::parts::Parts;
-use crate::{converted_network, saved_network, scratch};
+use crate::{saved_network, scratch};
 
 /// Loads `bytes` in every way that there is; what loads must also run, or say why not.
 #[track_caller]
@@ -22,9 +24,14 @@ fn load(path: &Path, bytes: &[u8]) -> Result<Converted<Network>, Error> {
             let _ = state_dict.get(&key);
         }
     }
+    let untyped = qcore::Network::load(path);
+    let x = noise(&[1, 3, 5, 5], 0);
     if let Ok(loaded) = &loaded {
         assert!(summary.is_ok(), "a model without a readable summary");
-        let _ = loaded.forward(noise(&[1, 3, 5, 5], 0));
+        let untyped = untyped.unwrap().forward(std::slice::from_ref(&x));
+        assert_eq!(untyped.ok(), loaded.forward(&x).ok().map(|y| vec![y]));
+    } else if let Ok(untyped) = untyped {
+        let _ = untyped.forward(&vec![x; untyped.input_count()]);
     }
     assert!(begin.elapsed() < Duration::from_secs(5), "took {:?}", begin.elapsed());
     loaded
@@ -52,7 +59,7 @@ fn a_file_cut_off_anywhere_is_an_error() {
     let (_folder, path) = scratch("model.safetensors");
     let bytes = saved_network();
     assert!(load(&path, &bytes).is_ok());
-    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+    let header = data_start(&bytes);
     let everywhere = (0..64).map(|part| part * bytes.len() / 64);
     let near_the_borders = (0..20).chain(header - 10..header + 10).chain(bytes.len() - 10..bytes.len());
     for length in everywhere.chain(near_the_borders).chain((0..header).step_by(header / 50)) {
@@ -74,26 +81,31 @@ fn a_header_that_claims_to_be_huge_is_an_error() {
     }
 }
 
-#[test]
-fn flipped_bytes_are_an_error_or_a_model_that_runs() {
-    let (_folder, path) = scratch("model.safetensors");
-    let bytes = saved_network();
-    let header = 8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize;
+/// Where the tensors begin.
+fn data_start(bytes: &[u8]) -> usize {
+    8 + u64::from_le_bytes(*bytes.first_chunk().unwrap()) as usize
+}
+
+/// Numbers that look random, each below what it is asked for.
+fn random() -> impl FnMut(usize) -> usize {
     let mut seed = 0x2545_F491_4F6C_DD1D_u64;
-    let mut random = |below: usize| {
+    move |below| {
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
         (seed % below as u64) as usize
-    };
+    }
+}
+
+#[test]
+fn a_flipped_bit_in_the_header_is_an_error_or_a_model_that_runs() {
+    let (_folder, path) = scratch("model.safetensors");
+    let bytes = saved_network();
+    let (header, mut random) = (data_start(&bytes), random());
     let (mut errors, mut models) = (0, 0);
-    for round in 0..450 {
-        let place = match round % 3 {
-            0 | 1 => random(header),
-            _ => header + random(bytes.len() - header),
-        };
+    for _ in 0..300 {
         let mut damaged = bytes.clone();
-        damaged[place] ^= 1 << random(8);
+        damaged[random(header)] ^= 1 << random(8);
         match load(&path, &damaged) {
             Ok(_) => models += 1,
             Err(_) => errors += 1,
@@ -103,21 +115,42 @@ fn flipped_bytes_are_an_error_or_a_model_that_runs() {
 }
 
 #[test]
+fn a_flipped_bit_in_a_tensor_is_an_error_that_names_it() {
+    let (_folder, path) = scratch("model.safetensors");
+    let bytes = saved_network();
+    let parts = Parts::of(&bytes);
+    let (header, mut random) = (data_start(&bytes), random());
+    for name in parts.tensors() {
+        let range = parts.range(&name);
+        // Both ends, and some between.
+        let between: Vec<usize> = (0..8).map(|_| range.start + random(range.len())).collect();
+        for place in [range.start, range.end - 1].into_iter().chain(between) {
+            let mut damaged = bytes.clone();
+            damaged[header + place] ^= 1 << random(8);
+            let text = message(load(&path, &damaged));
+            assert!(text.contains(&format!("`{name}`")) && text.contains("checksum"), "{text}");
+        }
+    }
+}
+
+#[test]
 fn other_files_are_refused_by_what_they_are() {
     let (_folder, path) = scratch("model.safetensors");
-    qcore::Quantizable::state_dict(&Network::small()).save(&path).unwrap();
+    Network::small().state_dict().save(&path).unwrap();
     let text = message(load(&path, &std::fs::read(&path).unwrap()));
     assert!(text.contains("no converted model") && text.contains("StateDict::open"), "{text}");
 
-    converted_network().save(&path).unwrap();
-    let text = Converted::<TwoWays>::load(&path).unwrap_err().to_string();
-    assert!(text.contains("`Network`") && text.contains("`TwoWays`"), "{text}");
-
     let parts = Parts::of(&saved_network());
-    for version in [0, 3, 99] {
-        let other = parts.changed(|contents| contents["version"] = version.into());
-        let text = message(load(&path, &other.to_bytes()));
-        assert!(text.contains(&format!("version {version}")) && text.contains("reads 1..=2"), "{text}");
+    for version in [0, 2, 99] {
+        // Whatever else such a file says.
+        let other = parts.clone().with_contents(&serde_json::json!({ "version": version, "records": {} }));
+        for other in [other, parts.changed(|contents| contents["version"] = version.into())] {
+            let text = message(load(&path, &other.to_bytes()));
+            assert!(
+                text.contains(&format!("version {version}")) && text.contains("reads version 1"),
+                "{text}"
+            );
+        }
     }
 }
 
@@ -125,9 +158,8 @@ fn other_files_are_refused_by_what_they_are() {
 fn a_tensor_of_another_type_or_shape_is_named() {
     let (_folder, path) = scratch("model.safetensors");
     let parts = Parts::of(&saved_network());
-    let names: Vec<String> = parts.header.keys().filter(|key| *key != "__metadata__").cloned().collect();
-    assert!(names.len() > 10);
-    for name in names {
+    assert!(parts.tensors().len() > 10);
+    for name in parts.tensors() {
         let info = &parts.header[&name];
         // The same number of bytes.
         let dtype = match info["dtype"].as_str().unwrap() {
@@ -146,11 +178,68 @@ fn a_tensor_of_another_type_or_shape_is_named() {
         let mut other = parts.clone();
         other.header[&name]["shape"] = shape.into();
         assert!(load(&path, &other.to_bytes()).is_err(), "{name}");
+    }
+}
 
+#[test]
+fn a_tensor_that_is_missing_or_that_nothing_reads_is_named() {
+    let (_folder, path) = scratch("model.safetensors");
+    let parts = Parts::of(&saved_network());
+    for name in parts.tensors() {
         let mut other = parts.clone();
         let gone = other.header.remove(&name).unwrap();
         other.header.insert(format!("{name}s"), gone);
         let text = message(load(&path, &other.to_bytes()));
         assert!(text.contains(&format!("no tensor `{name}`")), "{text}");
     }
+    let mut more = parts.clone();
+    let end = more.data.len();
+    more.data.extend([0; 8]);
+    let info = serde_json::json!({ "dtype": "F32", "shape": [2], "data_offsets": [end, end + 8] });
+    more.header.insert("fc.extra".to_owned(), info);
+    let text = message(load(&path, &more.to_bytes()));
+    assert!(text.contains("no operation has the tensor `fc.extra`"), "{text}");
+}
+
+#[test]
+fn tensors_that_changed_places_are_refused() {
+    let (_folder, path) = scratch("model.safetensors");
+    let parts = Parts::of(&saved_network());
+    let names = parts.tensors();
+    let kind = |name: &str| (parts.header[name]["dtype"].clone(), parts.header[name]["shape"].clone());
+    let mut pairs = 0;
+    for (index, first) in names.iter().enumerate() {
+        for second in names[..index].iter().filter(|second| kind(second) == kind(first)) {
+            if parts.data[parts.range(first)] == parts.data[parts.range(second)] {
+                continue;
+            }
+            pairs += 1;
+            let mut other = parts.clone();
+            other.header[first] = parts.header[second].clone();
+            other.header[second] = parts.header[first].clone();
+            assert!(message(load(&path, &other.to_bytes())).contains("checksum"), "{first}, {second}");
+        }
+    }
+    assert!(pairs > 0);
+}
+
+#[test]
+fn a_name_that_is_there_twice_or_shares_its_bytes_is_no_other_model() {
+    let (_folder, path) = scratch("model.safetensors");
+    let parts = Parts::of(&saved_network());
+    let name = parts.tensors().into_iter().find(|name| name.ends_with("bias")).unwrap();
+    let mut other = parts.clone();
+    other.header.insert("again".to_owned(), parts.header[&name].clone());
+    assert!(load(&path, &other.to_bytes()).is_err(), "two names of the same bytes");
+
+    // The second of the two says that the tensor lies elsewhere.
+    let elsewhere = parts
+        .tensors()
+        .into_iter()
+        .find(|other| *other != name && parts.header[other]["shape"] == parts.header[&name]["shape"]);
+    let header = serde_json::to_string(&parts.header).unwrap();
+    let end = header.strip_suffix('}').unwrap();
+    let twice = format!("{end},{:?}:{}}}", name, parts.header[&elsewhere.unwrap()]);
+    let length = (twice.len() as u64).to_le_bytes();
+    assert!(load(&path, &[&length[..], twice.as_bytes(), &parts.data].concat()).is_err(), "one name twice");
 }

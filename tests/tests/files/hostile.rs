@@ -1,5 +1,5 @@
-//! Files whose records were written by somebody else: an error or a model that runs, never a panic, a hang or
-//! a huge allocation.
+//! Files whose header was written by somebody else: an error or a model that runs, never a panic, a hang or a huge
+//! allocation.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -55,7 +55,7 @@ fn everything() -> Vec<u8> {
     std::fs::read(&path).unwrap()
 }
 
-fn load<M: Quantizable>(path: &Path, parts: &Parts) -> Result<Converted<M>, Error> {
+fn load<M: Module>(path: &Path, parts: &Parts) -> Result<Converted<M>, Error> {
     std::fs::write(path, parts.to_bytes()).unwrap();
     let begin = Instant::now();
     let loaded = Converted::load(path);
@@ -63,7 +63,7 @@ fn load<M: Quantizable>(path: &Path, parts: &Parts) -> Result<Converted<M>, Erro
     loaded
 }
 
-/// JSON pointers to all values of a document that hold no others, the first item of each list.
+/// JSON pointers to all values of a document that hold no others.
 fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     match value {
         Value::Object(object) => {
@@ -73,7 +73,7 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
             }
         }
         Value::Array(items) if !items.is_empty() => {
-            for (index, item) in items.iter().enumerate().take(1) {
+            for (index, item) in items.iter().enumerate() {
                 leaves(item, &format!("{path}/{index}"), found);
             }
         }
@@ -81,8 +81,8 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
     }
 }
 
-/// Replaces every value of the records, one at a time, by values that are wrong.
-fn replace_everything<M: Quantizable>(bytes: &[u8], run: impl Fn(&Converted<M>)) -> (usize, usize) {
+/// Replaces every value of the header, one at a time, by values that are wrong.
+fn replace_everything<M: Module>(bytes: &[u8], run: impl Fn(&Converted<M>)) -> (usize, usize) {
     let (_folder, path) = scratch("model.safetensors");
     let parts = Parts::of(bytes);
     let contents = parts.contents();
@@ -101,10 +101,6 @@ fn replace_everything<M: Quantizable>(bytes: &[u8], run: impl Fn(&Converted<M>))
     ];
     let (mut errors, mut models) = (0, 0);
     for pointer in &pointers {
-        // Edges of the summary are for people to read.
-        if pointer.starts_with("/records//edges") {
-            continue;
-        }
         for replacement in &replacements {
             let mut other = contents.clone();
             *other.pointer_mut(pointer).unwrap() = replacement.clone();
@@ -122,7 +118,7 @@ fn replace_everything<M: Quantizable>(bytes: &[u8], run: impl Fn(&Converted<M>))
 }
 
 #[test]
-fn every_value_of_every_record_may_be_wrong() {
+fn every_value_of_the_header_may_be_wrong() {
     let (errors, models) = replace_everything::<Everything>(&everything(), |loaded| {
         let _ = loaded.forward(noise(&[1, 2, 6, 6], 0));
     });
@@ -142,54 +138,109 @@ fn every_value_of_a_tuple_model_may_be_wrong() {
     assert!(errors > 4 * models, "{errors} errors, {models} models");
 }
 
-/// The records of a network, whose names begin with `network.`.
-fn names(parts: &Parts) -> Vec<String> {
-    parts.contents()["records"].as_object().unwrap().keys().cloned().collect()
+/// The file of a network with a change in its header, which is to be refused.
+#[track_caller]
+fn refusal(change: impl FnOnce(&mut Value)) -> String {
+    let (_folder, path) = scratch("model.safetensors");
+    let other = Parts::of(&saved_network()).changed(change);
+    let text = load::<Network>(&path, &other).unwrap_err().to_string();
+    assert!(text.contains("model.safetensors"), "{text}");
+    assert!(qcore::Network::load(&path).is_err());
+    text
 }
 
 #[test]
-fn a_record_that_is_missing_is_named() {
-    let (_folder, path) = scratch("model.safetensors");
-    let parts = Parts::of(&saved_network());
-    for name in names(&parts) {
-        let other = parts.changed(|contents| {
-            let records = contents["records"].as_object_mut().unwrap();
-            let gone = records.remove(&name).unwrap();
-            records.insert(format!("{name}.other"), gone);
+fn every_part_of_the_header_is_needed() {
+    let parts =
+        ["version", "model", "signature", "backend", "metadata", "nodes", "qparams", "outputs", "checksums"];
+    for part in parts {
+        let text = refusal(|header| drop(header.as_object_mut().unwrap().remove(part)));
+        assert!(text.contains(&format!("missing field `{part}`")), "{text}");
+    }
+    let nested = [
+        ("/nodes/1", "path"),
+        ("/nodes/1", "outputs"),
+        ("/nodes/1/call", "precision"),
+        ("/nodes/1/call", "members"),
+        ("/nodes/1/call/members/0", "op"),
+        ("/qparams/0", "scale"),
+    ];
+    for (pointer, part) in nested {
+        let text = refusal(|header| {
+            drop(header.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(part))
         });
-        let text = load::<Network>(&path, &other).unwrap_err().to_string();
-        assert!(text.contains(&format!("no record `{name}`")), "{text}");
+        assert!(text.contains(&format!("missing field `{part}`")), "{text}");
+    }
+    for name in Parts::of(&saved_network()).tensors() {
+        let text = refusal(|header| drop(header["checksums"].as_object_mut().unwrap().remove(&name)));
+        assert!(text.contains(&format!("`{name}`")) && text.contains("checksum"), "{text}");
     }
 }
 
 #[test]
-fn a_list_cannot_claim_more_items_than_the_file_has() {
-    let (_folder, path) = scratch("model.safetensors");
-    let parts = Parts::of(&saved_network());
-    let list = names(&parts).into_iter().find(|name| parts.contents()["records"][name] == json!(2)).unwrap();
-    assert!(list.ends_with("layers"), "{list}");
-    for claimed in [1_000_000_000_000_000_000_u64, u64::MAX, 3, 1000] {
-        let other = parts.changed(|contents| contents["records"][&list] = claimed.into());
-        let text = load::<Network>(&path, &other).unwrap_err().to_string();
-        assert!(text.contains("layers"), "{text}");
+fn a_graph_that_makes_no_sense_is_refused() {
+    let contents = Parts::of(&saved_network()).contents();
+    let (nodes, values) =
+        (contents["nodes"].as_array().unwrap(), contents["qparams"].as_array().unwrap().len());
+    let last = nodes.len() - 1;
+    let adding = nodes.iter().position(|node| node["call"]["members"][0]["op"] == "add").unwrap();
+    let set = |pointer: String, value: Value| {
+        move |header: &mut Value| *header.pointer_mut(&pointer).unwrap() = value
+    };
+    // Values that are made later, by the node itself, or never.
+    for (node, read) in [(1, 1), (1, 2), (last, last), (last, values), (last, usize::MAX)] {
+        let text = refusal(set(format!("/nodes/{node}/inputs/0"), read.into()));
+        assert!(text.contains("not made before it"), "{text}");
     }
+    // More or fewer inputs than the operation has.
+    for inputs in [json!([]), json!([0]), json!([0, 0, 0])] {
+        let text = refusal(set(format!("/nodes/{adding}/inputs"), inputs));
+        assert!(text.contains("inputs of add"), "{text}");
+    }
+    for outputs in [json!([]), json!([0]), json!([1, 2]), json!([7]), json!([u64::MAX])] {
+        let text = refusal(set("/nodes/1/outputs".into(), outputs));
+        assert!(text.contains("makes the values") || text.contains("of 16 values"), "{text}");
+    }
+    for outputs in [json!([]), json!([values]), json!([0, u64::MAX])] {
+        let text = refusal(set("/outputs".into(), outputs));
+        assert!(text.contains("outputs"), "{text}");
+    }
+    for count in [0, values - 1, values + 1, 1000] {
+        let text = refusal(|header| header["qparams"].as_array_mut().unwrap().resize(count, Value::Null));
+        assert!(text.contains(&format!("scales of {count} values")), "{text}");
+    }
+    // A call of nothing; a parameter of `forward` behind calls; none at all.
+    assert!(refusal(set("/nodes/1/call/members".into(), json!([]))).contains("calls nothing"));
+    assert!(refusal(set(format!("/nodes/{last}/call"), Value::Null)).contains("calls nothing"));
+    assert!(refusal(set("/nodes".into(), json!([]))).contains("without inputs"));
+    // Integers without a scale, and floats that have one for each channel.
+    let text = refusal(set(format!("/qparams/{}", values - 1), Value::Null));
+    assert!(text.contains("without a scale"), "{text}");
+    let text = refusal(set("/qparams/0/scale".into(), json!([0.5, 0.5])));
+    assert!(text.contains("scale"), "{text}");
 }
 
 #[test]
-fn an_arm_that_the_model_does_not_have_is_named() {
-    let (_folder, path) = scratch("model.safetensors");
-    let parts = Parts::of(&saved_network());
-    let mut arms = 0;
-    for name in names(&parts) {
-        if !parts.contents()["records"][&name].is_string() {
-            continue;
-        }
-        arms += 1;
-        let other = parts.changed(|contents| contents["records"][&name] = "third".into());
-        let text = load::<Network>(&path, &other).unwrap_err().to_string();
-        assert!(text.contains(&name) && text.contains("no arm `third`"), "{text}");
+fn an_operation_or_a_precision_that_is_not_known_is_named() {
+    let member = |operation: &str| {
+        let member = json!({ "op": operation, "config": {} });
+        move |header: &mut Value| header["nodes"][1]["call"]["members"] = json!([member])
+    };
+    for operation in ["fft", "", "Conv2D"] {
+        let text = refusal(member(operation));
+        assert!(text.contains(&format!("`{operation}`")) && text.contains("can load"), "{text}");
     }
-    assert_eq!(arms, 2);
+    // What is known, with the parameters of something else.
+    assert!(refusal(member("max_pool2d")).contains("parameters of `max_pool2d`"));
+    for precision in ["int4", "", "Static"] {
+        let text = refusal(|header| header["nodes"][1]["call"]["precision"] = precision.into());
+        assert!(text.contains(&format!("`{precision}`")), "{text}");
+    }
+    let text = refusal(|header| header["nodes"][1]["call"]["precision"] = "dynamic".into());
+    assert!(text.contains("Conv2d") && text.contains("`dynamic`"), "{text}");
+    // Fused in an order that no kernel has.
+    let text = refusal(|header| header["nodes"][1]["call"]["members"].as_array_mut().unwrap().reverse());
+    assert!(text.contains("as one operation") || text.contains("fused behind"), "{text}");
 }
 
 #[test]

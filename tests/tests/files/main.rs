@@ -2,11 +2,11 @@
 
 mod damage;
 mod hostile;
+mod other_models;
 mod parts;
 mod round_trip;
 mod saving;
 mod state_dict;
-mod version_1;
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ use tests::networks::Network;
 use tests::tensors::noise;
 
 /// Prepared, shown one batch, converted.
-fn converted<M: Quantizable>(
+fn converted<M: Module>(
     model: &M,
     mapping: &QConfigMapping,
     batch: impl IntoInput<M::Input>,

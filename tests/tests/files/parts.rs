@@ -1,5 +1,7 @@
 //! A safetensors file taken apart, changed and put together again.
 
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 
 /// The header and the tensors' bytes.
@@ -21,7 +23,7 @@ impl Parts {
         [&(header.len() as u64).to_le_bytes()[..], &header, &self.data].concat()
     }
 
-    /// What the library itself wrote: `{"version": .., "records": {..}}`.
+    /// What the library itself wrote: `{"version": .., "model": .., "nodes": [..], ..}`.
     pub fn contents(&self) -> Value {
         serde_json::from_str(self.header["__metadata__"]["qcore"].as_str().unwrap()).unwrap()
     }
@@ -29,6 +31,17 @@ impl Parts {
     pub fn with_contents(mut self, contents: &Value) -> Self {
         self.header["__metadata__"]["qcore"] = Value::String(contents.to_string());
         self
+    }
+
+    /// The names of the tensors.
+    pub fn tensors(&self) -> Vec<String> {
+        self.header.keys().filter(|key| *key != "__metadata__").cloned().collect()
+    }
+
+    /// Where the bytes of a tensor are in the data.
+    pub fn range(&self, name: &str) -> Range<usize> {
+        let [begin, end] = serde_json::from_value(self.header[name]["data_offsets"].clone()).unwrap();
+        begin..end
     }
 
     /// The same file with a change of what the library wrote.

@@ -13,7 +13,7 @@ use tests::tensors::noise;
 use crate::parts::Parts;
 use crate::scratch;
 
-fn values(model: &impl Quantizable) -> BTreeMap<String, Tensor> {
+fn values(model: &impl Module) -> BTreeMap<String, Tensor> {
     let state_dict = model.state_dict();
     let keys = state_dict.shapes().into_keys();
     keys.map(|key| (key.clone(), state_dict.get(&key).unwrap().unwrap())).collect()

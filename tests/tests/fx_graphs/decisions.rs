@@ -1,5 +1,7 @@
 //! What a mode of quantization decides for a model, whoever decided it.
 
+use qcore::Precision;
+
 /// A value: an input, or what an operation or fused group makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -7,13 +9,20 @@ pub struct Step {
     pub operation: String,
     /// The steps whose values it reads.
     pub inputs: Vec<usize>,
-    /// Whether it runs on integers.
-    pub is_int8: bool,
+    /// How it computes.
+    pub precision: Precision,
     /// The first step that has the same observer.
     pub observer: Option<usize>,
 }
 
-/// All values of a model, and how often they change their domain.
+impl Step {
+    /// Whether integers come out of it.
+    pub fn is_static(&self) -> bool {
+        self.precision == Precision::Static
+    }
+}
+
+/// All values of a model, and how often they change their format.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decisions {
     pub steps: Vec<Step>,

@@ -14,7 +14,7 @@ use crate::decisions::Decisions;
 use crate::models::*;
 
 /// What both make of a model under the mapping that `fx_graphs.json` names for it.
-fn both<M: Quantizable<Input = Tensor>>(name: &str, model: &M, mapping: &QConfigMapping) -> [Decisions; 2] {
+fn both<M: Module<Input = Tensor>>(name: &str, model: &M, mapping: &QConfigMapping) -> [Decisions; 2] {
     let graphs = &pytorch::all()[name];
     let mut prepared = model.prepare(mapping).unwrap();
     let ours = ours::decisions(&prepared);
@@ -88,6 +88,13 @@ fn a_skipped_addition_is_not_observed() {
     assert_eq!(ours, pytorch);
 }
 
+#[test]
+fn a_dynamic_layer_is_given_floats_and_gives_floats() {
+    let mapping = default_mapping().global(QConfig::default_dynamic_qconfig());
+    let [ours, pytorch] = both("dynamic_linear", &LinearReluFunctional::new(), &mapping);
+    assert_eq!(ours, pytorch);
+}
+
 /// PyTorch gives a dropout an observer of its own. The data that it sees is that of the observer before it, as a
 /// dropout in evaluation changes nothing, so ours shares that one: the same numbers with one observer less.
 #[test]
@@ -112,11 +119,10 @@ fn fused_groups_are_listed() {
 
 #[test]
 fn every_model_of_the_file_is_tested_or_needs_what_is_not_there_yet() {
-    const TESTED_APART: [&str; 4] = ["dropout", "skip_add", "skip_by_name", "skip_by_type"];
-    const NOT_YET: [&str; 14] = [
+    const TESTED_APART: [&str; 5] = ["dropout", "dynamic_linear", "skip_add", "skip_by_name", "skip_by_type"];
+    const NOT_YET: [&str; 13] = [
         "activations",
         "conv_transpose_bn",
-        "dynamic_linear",
         "dynamic_two",
         "fixed_qparams",
         "functional_conv",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::path::Path;
 
+use qcore::Precision;
 use serde::Deserialize;
 
 use crate::decisions::{Decisions, Step, operation_name};
@@ -17,6 +18,7 @@ pub struct Graphs {
     prepared_modules: HashMap<String, String>,
     same_observer_as: HashMap<String, String>,
     converted: Vec<Row>,
+    converted_modules: HashMap<String, String>,
 }
 
 /// Kind, name, target and arguments of a node.
@@ -35,7 +37,7 @@ impl Row {
         self.2.starts_with(OBSERVER)
     }
 
-    /// Neither a tensor nor a step between the domains comes out of these.
+    /// Neither a tensor nor a step between floats and integers comes out of these.
     fn is_left_out(&self) -> bool {
         self.0 == "get_attr" || self.0 == "output" || self.2 == "size"
     }
@@ -52,11 +54,11 @@ impl Row {
 impl Graphs {
     pub fn decisions(&self) -> Decisions {
         let mut steps = self.prepared_steps();
-        let domains = self.converted_domains();
+        let precisions = self.converted_precisions();
         let operations: Vec<_> = steps.iter_mut().filter(|step| step.operation != "input").collect();
-        assert_eq!(operations.len(), domains.len(), "both graphs have the same operations");
-        for (step, is_int8) in operations.into_iter().zip(domains) {
-            step.is_int8 = is_int8;
+        assert_eq!(operations.len(), precisions.len(), "both graphs have the same operations");
+        for (step, precision) in operations.into_iter().zip(precisions) {
+            step.precision = precision;
         }
         let count = |target: &str| self.converted.iter().filter(|row| row.2 == target).count();
         Decisions {
@@ -66,7 +68,7 @@ impl Graphs {
         }
     }
 
-    /// The operations of the prepared graph with their observers, before it is known where they run.
+    /// The operations of the prepared graph with their observers, before it is known how they compute.
     fn prepared_steps(&self) -> Vec<Step> {
         let mut steps: Vec<Step> = Vec::new();
         let mut step_of: HashMap<&str, usize> = HashMap::new();
@@ -75,7 +77,10 @@ impl Graphs {
             let inputs: Vec<usize> = row.operands(&step_of).collect();
             if row.is_observer() {
                 let observer = self.same_observer_as[&row.2].as_str();
-                steps[inputs[0]].observer = Some(*first_with.entry(observer).or_insert(inputs[0]));
+                // A placeholder says how what follows computes, and observes nothing.
+                if !self.prepared_modules[observer].ends_with(".PlaceholderObserver") {
+                    steps[inputs[0]].observer = Some(*first_with.entry(observer).or_insert(inputs[0]));
+                }
                 step_of.insert(&row.1, inputs[0]);
                 continue;
             }
@@ -90,7 +95,7 @@ impl Graphs {
                 continue;
             }
             step_of.insert(&row.1, steps.len());
-            steps.push(Step { operation, inputs, is_int8: false, observer: None });
+            steps.push(Step { operation, inputs, precision: Precision::Float, observer: None });
         }
         steps
     }
@@ -104,23 +109,28 @@ impl Graphs {
         if inputs == 1 && is_arithmetic(&name) { format!("{name}scalar") } else { name }
     }
 
-    /// Of each operation of the converted graph whether it runs on integers.
-    fn converted_domains(&self) -> Vec<bool> {
+    /// Of each operation of the converted graph how it computes.
+    fn converted_precisions(&self) -> Vec<Precision> {
         let mut is_int8: HashMap<&str, bool> = HashMap::new();
-        let mut domains = Vec::new();
+        let mut precisions = Vec::new();
         for row in self.converted.iter().filter(|row| !row.is_left_out()) {
-            let domain = match (row.0.as_str(), row.2.as_str()) {
+            let gives_int8 = match (row.0.as_str(), row.2.as_str()) {
                 ("placeholder", _) | (_, "dequantize") => false,
                 (_, "torch.quantize_per_tensor") => true,
                 _ => {
-                    let domain = row.operands(&is_int8).all(|operand| operand);
-                    domains.push(domain);
-                    domain
+                    let reads_int8 = row.operands(&is_int8).all(|operand| operand);
+                    let module = self.converted_modules.get(&row.2).map_or("", String::as_str);
+                    precisions.push(match reads_int8 {
+                        true => Precision::Static,
+                        false if module.contains(".dynamic.") => Precision::Dynamic,
+                        false => Precision::Float,
+                    });
+                    reads_int8
                 }
             };
-            is_int8.insert(&row.1, domain);
+            is_int8.insert(&row.1, gives_int8);
         }
-        domains
+        precisions
     }
 }
 

@@ -1,24 +1,23 @@
 //! Topic `activations`: operations of one tensor, most of them over all 256 integers.
 
-use anyhow::Result;
-use qcore::op;
+use anyhow::{Result, bail};
+use qcore::ops;
 
-use crate::Ran;
 use crate::comparison::Findings;
 use crate::index::Case;
-use crate::lowering::run_following;
+use crate::lowering::{run_following, run_observed};
 
-pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
-    let x = case.quantized("x");
+pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
+    let x = case.quantized("x")?;
     let y = match case.op() {
-        "relu" => run_following(case, &op::relu()?, &x?)?,
-        "relu6" => run_following(case, &op::relu6()?, &x?)?,
+        "relu" => run_following(case, &ops::relu()?, None, x)?,
+        "relu6" => run_following(case, &ops::relu6()?, None, x)?,
         "hardtanh" | "clamp" => {
             let (min, max): (f64, f64) = (case.param("min")?, case.param("max")?);
-            run_following(case, &op::clamp(min, max)?, &x?)?
+            run_following(case, &ops::clamp(min, max)?, None, x)?
         }
-        _ => return Ok(Ran::NotInTheProject),
+        "hardswish" => run_observed(case, &ops::hardswish()?, None, &[x])?,
+        other => bail!("no operation `{other}`"),
     };
-    findings.quantized("y", &y)?;
-    Ok(Ran::Yes)
+    findings.quantized("y", &y)
 }

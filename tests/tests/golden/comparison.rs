@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
-use qcore::{FloatQParams, QTensor};
+use qcore::{FloatQParams, QTensor, Tensor};
 use serde::Deserialize;
 
 use crate::index::{Case, Stored, StoredQuantized};
@@ -61,10 +61,10 @@ pub struct Findings<'a> {
 }
 
 impl<'a> Findings<'a> {
-    pub fn new(case: &'a Case<'a>) -> Self {
+    pub fn new(case: &'a Case<'a>, limits: Limits) -> Self {
         Self {
             case,
-            limits: case.tolerance().into(),
+            limits,
             compared: BTreeSet::new(),
             largest_step: 0,
             largest_float_difference: 0.0,
@@ -89,7 +89,7 @@ impl<'a> Findings<'a> {
         self.failures.push(message);
     }
 
-    /// Integers within the tolerance; shape, type, scale and zero point exactly.
+    /// Integers within the limits; shape, type, scale and zero point exactly.
     pub fn quantized(&mut self, role: &str, found: &QTensor) -> Result<()> {
         let expected = self.case.expected_quantized(role)?;
         self.compared.insert(role.to_owned());
@@ -98,7 +98,7 @@ impl<'a> Findings<'a> {
         Ok(())
     }
 
-    /// As [`Findings::quantized`], without any tolerance: weights.
+    /// As [`Findings::quantized`], with no difference at all: weights.
     pub fn quantized_exactly(&mut self, role: &str, found: &QTensor) -> Result<()> {
         let limits = std::mem::replace(&mut self.limits, Limits::EXACT);
         let result = self.quantized(role, found);
@@ -162,12 +162,21 @@ impl<'a> Findings<'a> {
         Ok(())
     }
 
-    /// A float result within the tolerance of the case.
+    /// A float result within the limits, and its shape.
+    pub fn tensor(&mut self, role: &str, found: &Tensor) -> Result<()> {
+        let expected = self.case.expected_floats(role)?.shape;
+        if found.shape() != expected {
+            self.failures.push(format!("{role}: shape {:?}, expected {expected:?}", found.shape()));
+        }
+        self.floats(role, found.view().iter())
+    }
+
+    /// A float result within the limits.
     pub fn floats<'f>(&mut self, role: &str, found: impl IntoIterator<Item = &'f f32>) -> Result<()> {
         self.floats_within(role, found, self.limits)
     }
 
-    /// A float result within other limits than those of the case.
+    /// A float result within other limits.
     pub fn floats_within<'f>(
         &mut self,
         role: &str,

@@ -1,22 +1,31 @@
 //! Topic `fold`: batch norms folded into the float weights before them.
 
-use anyhow::{Context, Result};
-use qcore::__private::Parameters;
-use qcore::layers::{BatchNorm1d, BatchNorm2d, Conv2d, Linear};
-use qcore::op::FoldBatchNorm;
-use qcore::{Layer, Tensor};
+use anyhow::{Context, Result, bail};
+use qcore::ops::Op;
+use qcore::prelude::*;
+use qcore::{Parameters, Tensor};
 
-use crate::Ran;
 use crate::comparison::Findings;
 use crate::index::Case;
 use crate::weighted::set_parameters;
 
-pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
+/// The operation of a case with the layer before the batch norm, which its name leaves open.
+pub fn operation(case: &Case<'_>) -> Result<String> {
+    let op = case.op();
+    if op != "fuse_conv_bn" {
+        return Ok(op.to_owned());
+    }
+    if case.param("transpose")? {
+        return Ok(format!("{op} of a transposed convolution"));
+    }
+    let dimensions = case.tensor("weight")?.rank().checked_sub(2).context("a weight of a convolution")?;
+    Ok(format!("{op} of conv{dimensions}d"))
+}
+
+pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     let weight = case.tensor("weight")?;
-    let (weight, bias) = match (case.op(), weight.shape()) {
-        ("fuse_conv_bn", &[out_channels, in_channels, height, width])
-            if !case.param::<bool>("transpose")? =>
-        {
+    let folded = match (operation(case)?.as_str(), weight.shape()) {
+        ("fuse_conv_bn of conv2d", &[out_channels, in_channels, height, width]) => {
             let groups: usize = case.param("groups")?;
             let mut conv = Conv2d::new(in_channels * groups, out_channels, (height, width))
                 .groups(groups)
@@ -24,8 +33,7 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
             set_parameters(&mut conv, &[("weight", Some(weight)), ("bias", case.optional_tensor("bias")?)])?;
             let mut batch_norm = BatchNorm2d::new(out_channels).eps(case.param("eps")?);
             set_batch_norm(case, &mut batch_norm)?;
-            let folded = conv.op()?.fold_batch_norm(&batch_norm)?;
-            (folded.weight().clone(), folded.bias().cloned())
+            Folded::new(&conv, &batch_norm)?
         }
         ("fuse_linear_bn", &[out_features, in_features]) => {
             let mut linear = Linear::new(in_features, out_features).bias(case.has_input("bias"));
@@ -35,14 +43,12 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
             )?;
             let mut batch_norm = BatchNorm1d::new(out_features).eps(case.param("eps")?);
             set_batch_norm(case, &mut batch_norm)?;
-            let folded = linear.op()?.fold_batch_norm(&batch_norm)?;
-            (folded.weight().clone(), folded.bias().cloned())
+            Folded::new(&linear, &batch_norm)?
         }
-        _ => return Ok(Ran::NotInTheProject),
+        (other, shape) => bail!("no operation `{other}` with a weight {shape:?}"),
     };
-    findings.floats("weight", weight.view().iter())?;
-    findings.floats("bias", bias.context("folding gives a bias")?.view().iter())?;
-    Ok(Ran::Yes)
+    findings.floats("weight", folded.weight.view().iter())?;
+    findings.floats("bias", folded.bias.view().iter())
 }
 
 fn set_batch_norm(case: &Case<'_>, batch_norm: &mut impl Parameters) -> Result<()> {
@@ -54,4 +60,24 @@ fn set_batch_norm(case: &Case<'_>, batch_norm: &mut impl Parameters) -> Result<(
         ("running_var", tensor("var")?),
     ];
     set_parameters(batch_norm, &parameters)
+}
+
+/// The parameters of a layer with a batch norm folded in.
+pub struct Folded {
+    pub weight: Tensor,
+    pub bias: Tensor,
+}
+
+impl Folded {
+    pub fn new(layer: &dyn Op, batch_norm: &dyn Op) -> Result<Self> {
+        let batch_norm = batch_norm.as_batch_norm().context("a batch norm")?;
+        let folded = layer.fold_batch_norm(batch_norm).context("a layer that takes a batch norm")??;
+        let (mut weight, mut bias) = (None, None);
+        folded.parameters("", &mut |name, tensor| match name.as_str() {
+            "weight" => weight = Some(tensor.clone()),
+            "bias" => bias = Some(tensor.clone()),
+            _ => {}
+        });
+        Ok(Self { weight: weight.context("a weight")?, bias: bias.context("folding gives a bias")? })
+    }
 }

@@ -1,12 +1,12 @@
-//! Runs one operation in int8, lowered by the library as for a model, with scales and weights that are given.
+//! Runs one operation, lowered by the library as for a model, with scales and weights that are given.
 
 use std::any::Any;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use ndarray::ArrayD;
 use qcore::observer::Observer;
-use qcore::op::{Lowering, Op, OutputRule, QuantizedOp};
-use qcore::{Backend, DType, IntRepr, QParams, QTensor, Tensor};
+use qcore::ops::{Activation, Format, Lowering, Op, OutputRule, Precision};
+use qcore::{AnyTensor, Backend, DType, IntRepr, QParams, QTensor, Tensor, evaluate};
 
 use crate::index::Case;
 
@@ -18,47 +18,82 @@ pub fn backend(case: &Case<'_>) -> Result<Backend> {
     }
 }
 
-/// The output's scale and zero point, where a case gives them.
-pub fn output_qparams(case: &Case<'_>, dtype: DType) -> Result<QParams> {
-    Ok(QParams::per_tensor(case.param("out_scale")?, case.param("out_zero_point")?, dtype)?)
+/// The operation of a case and the activation that is fused behind it: `add_relu` is `add` with a ReLU.
+pub fn unfused<'a>(case: &'a Case<'_>) -> (&'a str, Option<Activation>) {
+    match case.op().strip_suffix("_relu") {
+        Some(operation) => (operation, Some(Activation::ReLU)),
+        None => (case.op(), None),
+    }
 }
 
 /// Runs an operation whose output has the scale that the case gives.
-pub fn run_observed<O: Op>(case: &Case<'_>, op: &O, inputs: &[QTensor]) -> Result<QTensor> {
+pub fn run_observed(
+    case: &Case<'_>,
+    op: &dyn Op,
+    activation: Option<Activation>,
+    inputs: &[QTensor],
+) -> Result<QTensor> {
     ensure!(
         matches!(op.output_rule(), OutputRule::Observed | OutputRule::Shared),
         "{op:?} chooses its own scale"
     );
-    let dtype = inputs.first().context("no inputs")?.dtype();
-    run(op, backend(case)?, inputs, &output_qparams(case, dtype)?)
+    run(case, op, activation, inputs, &output_qparams(case, inputs)?, None)
 }
 
 /// Runs an operation whose output's scale follows from the input's.
-pub fn run_following<O: Op>(case: &Case<'_>, op: &O, input: &QTensor) -> Result<QTensor> {
+pub fn run_following(
+    case: &Case<'_>,
+    op: &dyn Op,
+    activation: Option<Activation>,
+    input: QTensor,
+) -> Result<QTensor> {
     let output = match op.output_rule() {
         OutputRule::SameAsInput => input.qparams().clone(),
         _ => op.derive_output(input.qparams())?,
     };
-    run(op, backend(case)?, std::slice::from_ref(input), &output)
-}
-
-fn run<O: Op>(op: &O, backend: Backend, inputs: &[QTensor], output: &QParams) -> Result<QTensor> {
-    let qparams: Vec<QParams> = inputs.iter().map(|input| input.qparams().clone()).collect();
-    // No operation without a weight asks for it.
-    let unused = QParams::per_tensor(1.0, 0, DType::QInt8)?;
-    let lowering = Lowering::new(backend, &qparams, output, Box::new(GivenQParams(unused)));
-    Ok(op.lower(&lowering)?.forward(&mut inputs.to_vec())?)
+    run(case, op, activation, &[input], &output, None)
 }
 
 /// Runs an operation with the quantized weight `weight`, of which it holds the dequantized values.
-pub fn run_weighted<O: Op>(case: &Case<'_>, op: &O, input: QTensor, weight: &QTensor) -> Result<QTensor> {
-    let output = output_qparams(case, input.dtype())?;
-    let inputs = [input.qparams().clone()];
-    let weight_observer = Box::new(GivenQParams(weight.qparams().clone()));
-    let lowering = Lowering::new(backend(case)?, &inputs, &output, weight_observer);
-    let quantized = op.lower(&lowering)?;
-    ensure!(quantized.weight().as_ref() == Some(weight), "the weight was changed on the way");
-    Ok(quantized.forward(&mut [input])?)
+pub fn run_weighted(
+    case: &Case<'_>,
+    op: &dyn Op,
+    activation: Option<Activation>,
+    input: QTensor,
+    weight: &QTensor,
+) -> Result<QTensor> {
+    let inputs = [input];
+    run(case, op, activation, &inputs, &output_qparams(case, &inputs)?, Some(weight))
+}
+
+/// The scale and zero point that the case gives, of the type of the inputs.
+fn output_qparams(case: &Case<'_>, inputs: &[QTensor]) -> Result<QParams> {
+    let dtype = inputs.first().context("no inputs")?.dtype();
+    Ok(QParams::per_tensor(case.param("out_scale")?, case.param("out_zero_point")?, dtype)?)
+}
+
+fn run(
+    case: &Case<'_>,
+    op: &dyn Op,
+    activation: Option<Activation>,
+    inputs: &[QTensor],
+    output: &QParams,
+    weight: Option<&QTensor>,
+) -> Result<QTensor> {
+    let formats: Vec<Format> = inputs.iter().map(|input| Format::of(Some(input.qparams()))).collect();
+    let outputs = [Format::of(Some(output))];
+    // No operation without a weight asks for it.
+    let unused = QParams::per_tensor(1.0, 0, DType::QInt8)?;
+    let weight_qparams = weight.map_or(unused, |weight| weight.qparams().clone());
+    let weight_observer = Box::new(GivenQParams(weight_qparams));
+    let lowering = Lowering::new(Precision::Static, backend(case)?, &formats, &outputs, weight_observer);
+    let executable = op.lower(&lowering.with_activation(activation))?;
+    ensure!(executable.weight().as_ref() == weight, "the weight was changed on the way");
+    let inputs: Vec<AnyTensor> = inputs.iter().cloned().map(AnyTensor::from).collect();
+    match <[AnyTensor; 1]>::try_from(evaluate(&*executable, &inputs)?) {
+        Ok([AnyTensor::Quantized(output)]) => Ok(output),
+        other => bail!("{other:?} in place of one quantized tensor"),
+    }
 }
 
 /// An observer that knows its answer: weights of a case are quantized already.
@@ -102,7 +137,7 @@ pub fn in_layout(case: &Case<'_>, tensor: QTensor) -> Result<QTensor> {
     match case.optional_param::<String>("layout")?.as_deref() {
         None | Some("contiguous") => Ok(tensor),
         Some("channels_last") => channels_last(&tensor),
-        Some(other) => anyhow::bail!("layout `{other}`"),
+        Some(other) => bail!("layout `{other}`"),
     }
 }
 
@@ -114,7 +149,7 @@ fn channels_last(tensor: &QTensor) -> Result<QTensor> {
             QTensor::from_int_repr(with_channels_last(integers.to_owned()), qparams)?
         }
         IntRepr::QInt8(integers) => QTensor::from_int_repr(with_channels_last(integers.to_owned()), qparams)?,
-        other => anyhow::bail!("a {} image", other.dtype().name()),
+        other => bail!("a {} image", other.dtype().name()),
     })
 }
 

@@ -5,12 +5,14 @@
 
 mod activations;
 mod comparison;
+mod dynamic_linear;
 mod elementwise;
 mod fold;
 mod index;
 mod lowering;
 mod models;
 mod norms;
+mod not_yet;
 mod observers;
 mod pooling;
 mod qparams;
@@ -20,28 +22,23 @@ mod weighted;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
-use crate::comparison::Findings;
+use crate::comparison::{Findings, Limits};
 use crate::index::{Case, Golden};
+use crate::not_yet::{NOT_YET, is_not_yet};
 
-/// Whether a topic has the operation of a case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ran {
-    Yes,
-    NotInTheProject,
-}
+/// Runs a case and records in the findings how its results compare; an error if the project lacks the operation.
+type Topic = fn(&Case<'_>, &mut Findings<'_>) -> Result<()>;
 
-/// Runs a case and records in the findings how its results compare.
-type Topic = fn(&Case<'_>, &mut Findings<'_>) -> Result<Ran>;
-
-const TOPICS: [(&str, Topic); 12] = [
+const TOPICS: [(&str, Topic); 13] = [
     ("qparams", qparams::run),
     ("observers", observers::run),
     ("histogram", observers::run),
     ("quantize", quantize::run),
     ("linear", weighted::run),
     ("conv", weighted::run),
+    ("dynamic_linear", dynamic_linear::run),
     ("elementwise", elementwise::run),
     ("activations", activations::run),
     ("norms", norms::run),
@@ -49,6 +46,27 @@ const TOPICS: [(&str, Topic); 12] = [
     ("fold", fold::run),
     ("models", models::run),
 ];
+
+fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
+    match TOPICS.iter().find(|(name, _)| *name == case.topic()) {
+        Some((_, run)) => run(case, findings),
+        None => bail!("no topic `{}`", case.topic()),
+    }
+}
+
+/// What a case needs, as the list of what is not there yet has it.
+fn operation(case: &Case<'_>) -> Result<String> {
+    match case.topic() {
+        "fold" => fold::operation(case),
+        _ => Ok(case.op().to_owned()),
+    }
+}
+
+/// What need not be PyTorch's to the bit in our own set: a float convolution, whose order of summation is not known.
+/// In other sets a tie can fall the other way elsewhere too, as far as a case's tolerance allows.
+fn is_inexact(topic: &str, operation: &str) -> bool {
+    (topic, operation) == ("models", "fx_ptq")
+}
 
 /// What became of the cases of one topic.
 #[derive(Default)]
@@ -58,7 +76,7 @@ struct Tally {
     largest_step: i64,
     largest_float_difference: f64,
     not_run: usize,
-    missing_operations: BTreeSet<String>,
+    not_yet: BTreeSet<String>,
 }
 
 impl Tally {
@@ -71,8 +89,8 @@ impl Tally {
             line += &format!(", max float difference {:.1e}", self.largest_float_difference);
         }
         if self.not_run > 0 {
-            let missing: Vec<_> = self.missing_operations.iter().map(String::as_str).collect();
-            line += &format!("; {} not run, not in the project yet: {}", self.not_run, missing.join(", "));
+            let operations: Vec<_> = self.not_yet.iter().map(String::as_str).collect();
+            line += &format!("; {} not run, not in the project yet: {}", self.not_run, operations.join(", "));
         }
         println!("{line}");
     }
@@ -84,26 +102,29 @@ fn every_operation_agrees_with_pytorch() {
     let mut tallies: BTreeMap<usize, Tally> = BTreeMap::new();
     let mut topics: Vec<String> = Vec::new();
     let mut failures = Vec::new();
+    let is_own = golden.folder() == own_folder();
     for case in golden.cases().unwrap() {
         let position = topics.iter().position(|topic| topic == case.topic()).unwrap_or_else(|| {
             topics.push(case.topic().to_owned());
             topics.len() - 1
         });
         let tally = tallies.entry(position).or_default();
-        let topic = TOPICS.iter().find(|(name, _)| *name == case.topic());
-        let mut findings = Findings::new(&case);
-        let ran = match topic {
-            Some((_, run)) => run(&case, &mut findings),
-            None => Ok(Ran::NotInTheProject),
-        };
-        match ran {
-            Ok(Ran::NotInTheProject) => {
+        let operation = operation(&case).unwrap();
+        let is_exact = is_own && !is_inexact(case.topic(), &operation);
+        let limits = if is_exact { Limits::EXACT } else { case.tolerance().into() };
+        let mut findings = Findings::new(&case, limits);
+        let result = run(&case, &mut findings);
+        match (is_not_yet(case.topic(), &operation), result) {
+            (true, Err(_)) => {
                 tally.not_run += 1;
-                tally.missing_operations.insert(case.op().to_owned());
+                tally.not_yet.insert(operation);
                 continue;
             }
-            Ok(Ran::Yes) => findings.finish(),
-            Err(error) => findings.fail(format!("{error:#}")),
+            (true, Ok(())) => {
+                findings.fail(format!("`{operation}` runs, so it does not belong in not_yet.rs"))
+            }
+            (false, Ok(())) => findings.finish(),
+            (false, Err(error)) => findings.fail(format!("{error:#}")),
         }
         tally.cases += 1;
         tally.exact += usize::from(findings.is_exact());
@@ -120,9 +141,23 @@ fn every_operation_agrees_with_pytorch() {
     assert!(failures.is_empty(), "{} differences:\n{}", failures.len(), failures.join("\n"));
 }
 
-fn folder() -> PathBuf {
-    match std::env::var_os("GOLDEN_DIR") {
-        Some(folder) => PathBuf::from(folder),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden"),
+#[test]
+fn the_list_of_what_is_not_there_yet_names_operations_of_the_set() {
+    let golden = Golden::open(&own_folder()).unwrap();
+    let cases = golden.cases().unwrap();
+    let has = |topic: &str, name: &str| {
+        cases.iter().any(|case| case.topic() == topic && operation(case).unwrap() == name)
+    };
+    for (topic, operations) in NOT_YET {
+        let unknown: Vec<_> = operations.iter().filter(|operation| !has(topic, operation)).collect();
+        assert!(unknown.is_empty(), "{topic} has no {unknown:?}");
     }
+}
+
+fn folder() -> PathBuf {
+    std::env::var_os("GOLDEN_DIR").map_or_else(own_folder, PathBuf::from)
+}
+
+fn own_folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("golden")
 }

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use qcore::observer::FixedQParamsObserver;
-use qcore::op::FoldBatchNorm;
 use qcore::prelude::*;
-use qcore::{CalibrationOptions, Layer, Mode, Prepared, QParams, QTensor};
+use qcore::{CalibrationOptions, Mode, Prepared, QParams, QTensor};
 
-use crate::Ran;
 use crate::comparison::{Findings, Limits};
+use crate::fold::Folded;
 use crate::index::Case;
 use crate::lowering::backend;
 use crate::weighted::set_parameters;
@@ -61,6 +60,42 @@ impl TinyCnn {
     }
 }
 
+/// PyTorch's linear, ReLU, linear.
+#[quantizable]
+struct DynamicMlp {
+    layers: Sequential<(Linear, ReLU, Linear)>,
+}
+
+#[quantizable]
+impl DynamicMlp {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.layers(x)
+    }
+}
+
+/// `quantize_dynamic`: no calibration, and scales of activations at every run.
+fn dynamic(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
+    let shape = |role: &str| case.tensor(role).map(|tensor| tensor.shape().to_vec());
+    let linear = |role: &str| shape(role).map(|shape| Linear::new(shape[1], shape[0]));
+    let layers = Sequential((linear("0.weight")?, ReLU::new(), linear("2.weight")?));
+    let mut model = DynamicMlp { layers };
+    let parameters = case.tensors(|role| role.contains('.'))?;
+    let parameters: Vec<_> =
+        parameters.iter().map(|(role, tensor)| (role.as_str(), Some(tensor.clone()))).collect();
+    set_parameters(&mut model.layers, &parameters)?;
+    let mapping = QConfigMapping::for_backend(backend(case)?).global(QConfig::default_dynamic_qconfig());
+    let converted = model.prepare(&mapping)?.convert()?;
+    let mut weights = BTreeMap::new();
+    converted.visit_weights(&mut |path, weight| {
+        weights.insert(path.to_owned(), weight.clone());
+    });
+    for (path, weight) in &weights {
+        let role = path.strip_prefix("layers.").with_context(|| format!("a layer `{path}`"))?;
+        findings.quantized_exactly(&format!("{role}.weight"), weight)?;
+    }
+    findings.tensor("y", &converted.forward(&case.tensor("x")?)?)
+}
+
 /// The paths of the edges that PyTorch observes, in the order in which they run.
 const INPUT: &str = "x";
 const CONV1: &str = "conv1";
@@ -68,18 +103,14 @@ const CONV2: &str = "conv2";
 const SUM: &str = "pool_plus_second";
 const FC: &str = "fc";
 
-pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
+pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     let mapping = QConfigMapping::for_backend(backend(case)?);
     match case.op() {
-        "eager_ptq" => {
-            Network::new(case, mapping.with_mode(Mode::Eager), eager_observers())?.eager(findings)?
-        }
-        "fx_ptq" => {
-            Network::new(case, mapping.module(CONV2, None), graph_observers(case)?)?.graph(findings)?
-        }
-        _ => return Ok(Ran::NotInTheProject),
+        "eager_ptq" => Network::new(case, mapping.with_mode(Mode::Eager), eager_observers())?.eager(findings),
+        "fx_ptq" => Network::new(case, mapping.module(CONV2, None), graph_observers(case)?)?.graph(findings),
+        "dynamic_ptq" => dynamic(case, findings),
+        other => bail!("no operation `{other}`"),
     }
-    Ok(Ran::Yes)
 }
 
 /// Our path of each edge and PyTorch's name of the observer there.
@@ -125,10 +156,10 @@ impl<'a> Network<'a> {
         for (name, conv, bn) in
             [("conv1", &self.model.conv1, &self.model.bn1), ("conv2", &self.model.conv2, &self.model.bn2)]
         {
-            let folded = conv.op()?.fold_batch_norm(bn)?;
-            findings.floats(&format!("fused.{name}.weight"), folded.weight().view().iter())?;
-            findings.floats(&format!("fused.{name}.bias"), bias(&folded)?.view().iter())?;
-            findings.floats(&format!("{name}.bias"), bias(&folded)?.view().iter())?;
+            let folded = Folded::new(conv, bn)?;
+            findings.floats(&format!("fused.{name}.weight"), folded.weight.view().iter())?;
+            findings.floats(&format!("fused.{name}.bias"), folded.bias.view().iter())?;
+            findings.floats(&format!("{name}.bias"), folded.bias.view().iter())?;
         }
         findings.floats("fc.bias", self.case.tensor("fc.bias")?.view().iter())?;
         findings
@@ -144,11 +175,11 @@ impl<'a> Network<'a> {
     fn graph(mut self, findings: &mut Findings<'_>) -> Result<()> {
         self.calibration(findings)?;
         let outputs = self.outputs_with_given_scales(findings, &[CONV1, FC])?;
-        let folded = self.model.conv1.op()?.fold_batch_norm(&self.model.bn1)?;
-        findings.floats("conv1.bias", bias(&folded)?.view().iter())?;
-        let folded = self.model.conv2.op()?.fold_batch_norm(&self.model.bn2)?;
-        findings.floats_within("conv2.weight", folded.weight().view().iter(), Limits::EXACT)?;
-        findings.floats_within("conv2.bias", bias(&folded)?.view().iter(), Limits::EXACT)?;
+        let folded = Folded::new(&self.model.conv1, &self.model.bn1)?;
+        findings.floats("conv1.bias", folded.bias.view().iter())?;
+        let folded = Folded::new(&self.model.conv2, &self.model.bn2)?;
+        findings.floats_within("conv2.weight", folded.weight.view().iter(), Limits::EXACT)?;
+        findings.floats_within("conv2.bias", folded.bias.view().iter(), Limits::EXACT)?;
         findings.floats("fc.bias", self.case.tensor("fc.bias")?.view().iter())?;
         let input = QTensor::quantize(&self.case.tensor("x")?, &self.qparams(INPUT)?)?;
         findings.quantized("node.quantize_per_tensor", &input)?;
@@ -268,8 +299,4 @@ struct Outputs {
     sum: Tensor,
     gap: Tensor,
     logits: Tensor,
-}
-
-fn bias(conv: &qcore::op::Conv2d) -> Result<&Tensor> {
-    conv.bias().context("folding gives a bias")
 }

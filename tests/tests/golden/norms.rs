@@ -1,24 +1,22 @@
 //! Topic `norms`: batch norm that no convolution took in.
 
-use anyhow::{Context, Result};
-use qcore::layers::BatchNorm2d;
-use qcore::op::FuseReLU;
-use qcore::{Layer, Tensor};
+use anyhow::{Context, Result, bail};
+use qcore::Tensor;
+use qcore::prelude::*;
 
-use crate::Ran;
 use crate::comparison::Findings;
 use crate::index::Case;
-use crate::lowering::run_observed;
+use crate::lowering::{run_observed, unfused};
 use crate::weighted::set_parameters;
 
-pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
-    let op = match case.op() {
-        "batch_norm2d" => batch_norm(case)?.op()?,
-        "batch_norm2d_relu" => batch_norm(case)?.op()?.fuse_relu(),
-        _ => return Ok(Ran::NotInTheProject),
+pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
+    let y = match unfused(case) {
+        ("batch_norm2d", activation) => {
+            run_observed(case, &batch_norm(case)?, activation, &[case.quantized("x")?])?
+        }
+        (other, _) => bail!("no operation `{other}`"),
     };
-    findings.quantized("y", &run_observed(case, &op, &[case.quantized("x")?])?)?;
-    Ok(Ran::Yes)
+    findings.quantized("y", &y)
 }
 
 /// A case without weight and bias is a batch norm that does not scale.

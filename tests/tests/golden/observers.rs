@@ -7,15 +7,12 @@ use qcore::observer::{
 };
 use qcore::{DType, QScheme};
 
-use crate::Ran;
 use crate::comparison::Findings;
 use crate::index::Case;
 
-pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
-    if case.op() != "observer" {
-        return Ok(Ran::NotInTheProject);
-    }
-    let Some(mut observer) = observer(case)? else { return Ok(Ran::NotInTheProject) };
+pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
+    ensure!(case.op() == "observer", "no operation `{}`", case.op());
+    let mut observer = observer(case)?;
     for batch in 0..case.param("batches")? {
         observer.observe(&case.tensor(&format!("x{batch}"))?)?;
         after_batch(observer.as_ref(), batch, findings)?;
@@ -23,7 +20,7 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
     if let Some(observer) = observer.as_any().downcast_ref::<HistogramObserver>() {
         findings.floats("histogram", observer.histogram())?;
     }
-    Ok(Ran::Yes)
+    Ok(())
 }
 
 fn after_batch(observer: &dyn Observer, batch: usize, findings: &mut Findings<'_>) -> Result<()> {
@@ -63,8 +60,8 @@ fn extremes(observer: &dyn Observer) -> Result<(Vec<f32>, Vec<f32>)> {
     }
 }
 
-/// The observer that the parameters of a case describe, if the project has it.
-fn observer(case: &Case<'_>) -> Result<Option<Box<dyn Observer>>> {
+/// The observer that the parameters of a case describe.
+fn observer(case: &Case<'_>) -> Result<Box<dyn Observer>> {
     let settings = settings(case)?;
     let averaging_constant = || case.param::<f32>("averaging_constant");
     let ch_axis = || case.param::<usize>("ch_axis");
@@ -82,7 +79,7 @@ fn observer(case: &Case<'_>) -> Result<Option<Box<dyn Observer>>> {
             Box::new(observer)
         }};
     }
-    Ok(Some(match case.param::<String>("observer")?.as_str() {
+    Ok(match case.param::<String>("observer")?.as_str() {
         "MinMaxObserver" => with_settings!(MinMaxObserver::new()),
         "MovingAverageMinMaxObserver" => {
             with_settings!(MovingAverageMinMaxObserver::new().averaging_constant(averaging_constant()?))
@@ -97,8 +94,8 @@ fn observer(case: &Case<'_>) -> Result<Option<Box<dyn Observer>>> {
         "HistogramObserver" => {
             with_settings!(HistogramObserver::new().bins(case.param("bins")?).ignore_infinity(true))
         }
-        _ => return Ok(None),
-    }))
+        other => bail!("no observer `{other}`"),
+    })
 }
 
 /// The settings that all observers have, as PyTorch's observer of the case reports them.

@@ -1,45 +1,44 @@
 //! Topic `pooling`: pools and means, in both memory formats and with each backend's way to break ties.
 
-use anyhow::Result;
-use qcore::Pair;
-use qcore::op;
+use anyhow::{Result, bail};
+use qcore::{Size, ops};
 
-use crate::Ran;
 use crate::comparison::Findings;
 use crate::index::Case;
 use crate::lowering::{in_layout, run_following};
 
-pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
+pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     let x = || in_layout(case, case.quantized("x")?);
-    let pair = |name: &str| Ok::<_, anyhow::Error>(Pair::from(case.param::<[usize; 2]>(name)?));
+    let pair = |name: &str| Ok::<_, anyhow::Error>(Size::from(case.param::<[usize; 2]>(name)?));
     let y = match case.op() {
         "max_pool2d" => {
-            let pool = op::max_pool2d(
+            let pool = ops::max_pool2d(
                 pair("kernel")?,
                 Some(pair("stride")?),
                 Some(pair("padding")?),
                 Some(pair("dilation")?),
                 Some(case.param("ceil_mode")?),
             )?;
-            run_following(case, &pool, &x()?)?
+            run_following(case, &pool, None, x()?)?
         }
         "avg_pool2d" => {
-            let pool = op::avg_pool2d(
+            let pool = ops::avg_pool2d(
                 pair("kernel")?,
                 Some(pair("stride")?),
                 Some(pair("padding")?),
                 Some(case.param("ceil_mode")?),
                 Some(case.param("count_include_pad")?),
             )?;
-            run_following(case, &pool, &x()?)?
+            run_following(case, &pool, None, x()?)?
         }
-        "adaptive_avg_pool2d" => run_following(case, &op::adaptive_avg_pool2d(pair("output_size")?)?, &x()?)?,
+        "adaptive_avg_pool2d" => {
+            run_following(case, &ops::adaptive_avg_pool2d(pair("output_size")?)?, None, x()?)?
+        }
         "mean" => {
             let dims: Vec<isize> = case.param("dim")?;
-            run_following(case, &op::mean(dims, Some(case.param("keepdim")?))?, &x()?)?
+            run_following(case, &ops::mean(dims, Some(case.param("keepdim")?))?, None, x()?)?
         }
-        _ => return Ok(Ran::NotInTheProject),
+        other => bail!("no operation `{other}`"),
     };
-    findings.quantized("y", &y)?;
-    Ok(Ran::Yes)
+    findings.quantized("y", &y)
 }

@@ -1,21 +1,19 @@
 //! Topic `qparams`: the two rules by which a range becomes a scale and zero point.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use qcore::observer::ObserverSettings;
 use qcore::{QScheme, choose_qparams};
 
-use crate::Ran;
 use crate::comparison::Findings;
 use crate::index::Case;
 use crate::observers::settings;
 
-pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
+pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     match case.op() {
-        "calculate_qparams" => calculate_qparams(case, findings)?,
-        "choose_qparams_per_tensor" => choose_qparams_per_tensor(case, findings)?,
-        _ => return Ok(Ran::NotInTheProject),
+        "calculate_qparams" => calculate_qparams(case, findings),
+        "choose_qparams_per_tensor" => choose_qparams_per_tensor(case, findings),
+        other => bail!("no operation `{other}`"),
     }
-    Ok(Ran::Yes)
 }
 
 /// The observers' rule, on one range after the other.

@@ -1,30 +1,28 @@
 //! Topic `quantize`: whole tensors to integers and back.
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use qcore::{DType, FloatQParams, QParams, QTensor, choose_qparams, round_to_float16};
 
-use crate::Ran;
 use crate::comparison::Findings;
 use crate::index::{Case, Stored};
 
-pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
+pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     match case.op() {
         "quantize_per_tensor" => {
             let (scale, zero_point) = (case.param("scale")?, case.param("zero_point")?);
-            round_trip(case, &QParams::per_tensor(scale, zero_point, case.param("dtype")?)?, findings)?;
+            round_trip(case, &QParams::per_tensor(scale, zero_point, case.param("dtype")?)?, findings)
         }
         "quantize_per_channel" => {
             let scale = case.tensor("scale")?.view().iter().copied().collect();
             let zero_point = case.input_integers("zero_point")?.values.iter().map(|&z| z as i32).collect();
             let qparams = QParams::per_channel(scale, zero_point, case.param("axis")?, case.param("dtype")?)?;
-            round_trip(case, &qparams, findings)?;
+            round_trip(case, &qparams, findings)
         }
-        "quantize_float_qparams" => float_qparams(case, findings)?,
-        "quantize_per_tensor_dynamic" => dynamic(case, findings)?,
-        "fp16_weight" => findings.floats("y", round_to_float16(&case.tensor("x")?).view().iter())?,
-        _ => return Ok(Ran::NotInTheProject),
+        "quantize_float_qparams" => float_qparams(case, findings),
+        "quantize_per_tensor_dynamic" => dynamic(case, findings),
+        "fp16_weight" => findings.floats("y", round_to_float16(&case.tensor("x")?).view().iter()),
+        other => bail!("no operation `{other}`"),
     }
-    Ok(Ran::Yes)
 }
 
 fn round_trip(case: &Case<'_>, qparams: &QParams, findings: &mut Findings<'_>) -> Result<()> {

@@ -1,37 +1,28 @@
 //! Topics `linear` and `conv`: integer weights, float bias, the requantization of each backend.
 
-use anyhow::{Result, ensure};
-use qcore::__private::Parameters;
-use qcore::layers::{Conv2d, Linear};
-use qcore::op::{FuseReLU, Op};
-use qcore::{Layer, QTensor, Tensor};
+use anyhow::{Result, bail, ensure};
+use qcore::ops::Op;
+use qcore::prelude::*;
+use qcore::{Parameters, QTensor};
 
-use crate::Ran;
 use crate::comparison::Findings;
 use crate::index::Case;
-use crate::lowering::run_weighted;
+use crate::lowering::{run_weighted, unfused};
 
-pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<Ran> {
-    let weight = |case: &Case<'_>| case.quantized("w");
-    let y = match case.op() {
-        "linear" => run_layer(case, linear(case, &weight(case)?)?.op()?)?,
-        "linear_relu" => run_layer(case, linear(case, &weight(case)?)?.op()?.fuse_relu())?,
-        "conv2d" => run_layer(case, conv2d(case, &weight(case)?)?.op()?)?,
-        "conv2d_relu" => run_layer(case, conv2d(case, &weight(case)?)?.op()?.fuse_relu())?,
-        _ => return Ok(Ran::NotInTheProject),
+pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
+    let (operation, activation) = unfused(case);
+    let weight = case.quantized("w")?;
+    let layer: &dyn Op = match operation {
+        "linear" => &linear(case, &weight)?,
+        "conv2d" => &conv2d(case, &weight)?,
+        other => bail!("no operation `{other}`"),
     };
-    findings.quantized("y", &y)?;
-    Ok(Ran::Yes)
+    findings.quantized("y", &run_weighted(case, layer, activation, case.quantized("x")?, &weight)?)
 }
 
-fn run_layer(case: &Case<'_>, op: impl Op) -> Result<QTensor> {
-    run_weighted(case, &op, case.quantized("x")?, &case.quantized("w")?)
-}
-
-fn linear(case: &Case<'_>, weight: &QTensor) -> Result<Linear> {
-    let &[out_features, in_features] = weight.shape() else {
-        anyhow::bail!("a weight of {:?}", weight.shape())
-    };
+/// The layer whose weight has been quantized to `weight`.
+pub fn linear(case: &Case<'_>, weight: &QTensor) -> Result<Linear> {
+    let &[out_features, in_features] = weight.shape() else { bail!("a weight of {:?}", weight.shape()) };
     let mut layer = Linear::new(in_features, out_features).bias(case.has_input("b"));
     set_parameters(
         &mut layer,
@@ -42,7 +33,7 @@ fn linear(case: &Case<'_>, weight: &QTensor) -> Result<Linear> {
 
 fn conv2d(case: &Case<'_>, weight: &QTensor) -> Result<Conv2d> {
     let &[out_channels, in_channels, height, width] = weight.shape() else {
-        anyhow::bail!("a weight of {:?}", weight.shape())
+        bail!("a weight of {:?}", weight.shape())
     };
     let groups: usize = case.param("groups")?;
     let mut layer = Conv2d::new(in_channels * groups, out_channels, (height, width))

@@ -1,10 +1,12 @@
 //! Networks of different shapes: the converted model computes what its operations compute one by one.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use proptest::sample::select;
-use qcore::op::{self, Extent, FoldBatchNorm, FuseReLU, Pair};
+use qcore::ops::{self, Extent, Op};
 use qcore::prelude::*;
-use qcore::{CalibrationOptions, Layer, Mode, Parameters};
+use qcore::{CalibrationOptions, Mode, Parameters, Size};
 
 use crate::cases;
 use crate::randomness::Random;
@@ -51,7 +53,7 @@ impl Setup {
         channels: usize,
         body: impl for<'a> Fn(&M, &mut Reference<'a>, Made<'a>) -> Made<'a>,
     ) where
-        M: Quantizable<Input = Tensor, Output = Tensor> + Parameters,
+        M: Module<Input = Tensor, Output = Tensor> + Parameters,
     {
         let mut random = Random(self.seed);
         random.fill(&mut model);
@@ -110,15 +112,18 @@ impl Residual {
     }
 
     fn reference<'a>(&self, run: &mut Reference<'a>, x: Made<'a>) -> Made<'a> {
-        let folded = |conv: &Conv2d, bn: &BatchNorm2d| conv.op()?.fold_batch_norm(bn);
-        let y = run.run(folded(&self.conv1, &self.bn1).map(FuseReLU::fuse_relu), &[&x]);
-        let y = run.run(folded(&self.conv2, &self.bn2), &[&y]);
+        let y = run.run_with_relu(&*folded(&self.conv1, &self.bn1), &[&x]);
+        let y = run.run(&*folded(&self.conv2, &self.bn2), &[&y]);
         let identity = match &self.downsample {
-            Some(Sequential((conv, bn))) => run.run(folded(conv, bn), &[&x]),
+            Some(Sequential((conv, bn))) => run.run(&*folded(conv, bn), &[&x]),
             None => x,
         };
-        run.run(op::add().map(FuseReLU::fuse_relu), &[&y, &identity])
+        run.run_with_relu(&ops::Add, &[&y, &identity])
     }
+}
+
+fn folded(conv: &Conv2d, batch_norm: &BatchNorm2d) -> Arc<dyn Op> {
+    conv.fold_batch_norm(batch_norm.as_batch_norm().unwrap()).unwrap().unwrap()
 }
 
 /// Two branches that one scale joins.
@@ -138,12 +143,12 @@ impl Branches {
     }
 
     fn reference<'a>(&self, run: &mut Reference<'a>, x: Made<'a>) -> Made<'a> {
-        let left = run.run(self.left.op().map(FuseReLU::fuse_relu), &[&x]);
-        let right = run.run(self.right.op(), &[&x]);
-        let both = run.run(op::cat(Some(1)), &[&left, &right, &x]);
-        let pooled = run.run(op::max_pool2d(2, None, None, None, None), &[&both]);
-        let head = run.run(self.head.op(), &[&pooled]);
-        run.run(op::relu6(), &[&head])
+        let left = run.run_with_relu(&self.left, &[&x]);
+        let right = run.run(&self.right, &[&x]);
+        let both = run.run(&ops::cat(Some(1)).unwrap(), &[&left, &right, &x]);
+        let pooled = run.run(&ops::max_pool2d(2, None, None, None, None).unwrap(), &[&both]);
+        let head = run.run(&self.head, &[&pooled]);
+        run.run(&ReLU6, &[&head])
     }
 }
 
@@ -162,12 +167,12 @@ impl Scalars {
     }
 
     fn reference<'a>(&self, run: &mut Reference<'a>, x: Made<'a>) -> Made<'a> {
-        let flat = run.run(op::flatten(Some(1), None), &[&x]);
-        let y = run.run(self.fc1.op().map(FuseReLU::fuse_relu), &[&flat]);
-        let added = run.run(op::add_scalar(0.75), &[&y]);
-        let scaled = run.run(op::mul_scalar(-1.5).map(FuseReLU::fuse_relu), &[&added]);
-        let difference = run.run(op::sub(), &[&scaled, &y]);
-        run.run(self.fc2.op(), &[&difference])
+        let flat = run.run(&ops::flatten(Some(1), None).unwrap(), &[&x]);
+        let y = run.run_with_relu(&self.fc1, &[&flat]);
+        let added = run.run(&ops::add_scalar(0.75).unwrap(), &[&y]);
+        let scaled = run.run_with_relu(&ops::mul_scalar(-1.5).unwrap(), &[&added]);
+        let difference = run.run(&ops::Sub, &[&scaled, &y]);
+        run.run(&self.fc2, &[&difference])
     }
 }
 
@@ -187,12 +192,12 @@ impl Gate {
     }
 
     fn reference<'a>(&self, run: &mut Reference<'a>, x: Made<'a>) -> Made<'a> {
-        let y = run.run(self.conv.op(), &[&x]);
-        let mean = run.run(op::adaptive_avg_pool2d(1), &[&y]);
-        let gate = run.run(self.gate.op(), &[&mean]);
-        let gate = run.run(op::clamp(0.0, 1.0), &[&gate]);
-        let gated = run.run(op::mul().map(FuseReLU::fuse_relu), &[&y, &gate]);
-        run.run(op::add(), &[&gated, &y])
+        let y = run.run(&self.conv, &[&x]);
+        let mean = run.run(&ops::adaptive_avg_pool2d(1).unwrap(), &[&y]);
+        let gate = run.run(&self.gate, &[&mean]);
+        let gate = run.run(&ops::clamp(0.0, 1.0).unwrap(), &[&gate]);
+        let gated = run.run_with_relu(&ops::Mul, &[&y, &gate]);
+        run.run(&ops::Add, &[&gated, &y])
     }
 }
 
@@ -217,11 +222,11 @@ impl Stack {
 
     fn reference<'a>(&self, run: &mut Reference<'a>, x: Made<'a>) -> Made<'a> {
         let x = self.blocks.iter().fold(x, |x, block| block.reference(run, x));
-        let pool = op::avg_pool2d(3, Some(Pair::from(2)), Some(Pair::from(1)), None, None);
-        let x = run.run(pool, &[&x]);
-        let x = run.run(self.bn.op().map(FuseReLU::fuse_relu), &[&x]);
-        let x = run.run(op::mean(vec![2, 3], None), &[&x]);
-        run.run(self.fc.op(), &[&x])
+        let pool = ops::avg_pool2d(3, Some(Size::from(2)), Some(Size::from(1)), None, None).unwrap();
+        let x = run.run(&pool, &[&x]);
+        let x = run.run_with_relu(&self.bn, &[&x]);
+        let x = run.run(&ops::mean(vec![2, 3], None).unwrap(), &[&x]);
+        run.run(&self.fc, &[&x])
     }
 }
 
@@ -243,14 +248,14 @@ impl Shuffle {
 
     fn reference<'a>(&self, run: &mut Reference<'a>, x: Made<'a>) -> Made<'a> {
         let batch = x.float().shape()[0];
-        let left = run.run(op::chunk(2, Some(1), 0), &[&x]);
-        let right = run.run(op::chunk(2, Some(1), 1), &[&x]);
-        let right = run.run(self.depthwise.op(), &[&right]);
-        let y = run.run(op::cat(Some(1)), &[&right, &left]);
-        let y = run.run(op::permute(vec![0, 2, 3, 1]), &[&y]);
-        let y = run.run(op::transpose(1, 2), &[&y]);
-        let y = run.run(op::reshape(vec![Extent::from(batch), Extent::Is(-1)]), &[&y]);
-        run.run(self.fc.op(), &[&y])
+        let left = run.run(&ops::chunk(2, Some(1), 0).unwrap(), &[&x]);
+        let right = run.run(&ops::chunk(2, Some(1), 1).unwrap(), &[&x]);
+        let right = run.run(&self.depthwise, &[&right]);
+        let y = run.run(&ops::cat(Some(1)).unwrap(), &[&right, &left]);
+        let y = run.run(&ops::permute(vec![0, 2, 3, 1]).unwrap(), &[&y]);
+        let y = run.run(&ops::transpose(1, 2).unwrap(), &[&y]);
+        let y = run.run(&ops::reshape(vec![Extent::from(batch), Extent::Is(-1)]).unwrap(), &[&y]);
+        run.run(&self.fc, &[&y])
     }
 }
 

@@ -11,7 +11,7 @@ mod structures;
 
 use by_hand::Array;
 use qcore::prelude::*;
-use qcore::{CalibrationOptions, Converted, IntoInput, Prepared};
+use qcore::{CalibrationOptions, Converted, IntoInput, Prepared, Values};
 use tests::tensors::{largest_difference, noise};
 
 /// A multiple of 1/8 between -1 and 1 everywhere: sums and products of such values are exact in f32, in whatever
@@ -28,7 +28,7 @@ fn linear(inputs: usize, outputs: usize, seed: u64) -> Linear {
 
 /// Checks all variants on `input`, whose outputs must be `expected`; gives the converted model.
 #[track_caller]
-fn assert_variants<M: Quantizable>(
+fn assert_variants<M: Module>(
     model: &M,
     input: impl IntoInput<M::Input> + Clone,
     expected: &[Array],
@@ -38,15 +38,14 @@ fn assert_variants<M: Quantizable>(
 }
 
 #[track_caller]
-fn assert_variants_with<M: Quantizable>(
+fn assert_variants_with<M: Module>(
     model: &M,
     mapping: &QConfigMapping,
     input: impl IntoInput<M::Input> + Clone,
     expected: &[Array],
 ) -> Prepared<M> {
-    use qcore::__private::Values;
     let expected: Vec<Tensor> = expected.iter().cloned().map(Tensor::from).collect();
-    let float = M::Output::into_vec(model.run(input.clone().into_input().unwrap().into_tensors()).unwrap());
+    let float = M::Output::into_vec(model.run(input.clone().into_input().unwrap()).unwrap().into_tensors());
     assert_eq!(float, expected, "float");
 
     let mut prepared = model.prepare(mapping).unwrap();
@@ -71,7 +70,7 @@ fn assert_variants_with<M: Quantizable>(
 }
 
 /// The paths of all values but the inputs, in the order in which they are made.
-fn paths<M: Quantizable>(int8: &Converted<M>) -> Vec<&str> {
+fn paths<M: Module>(int8: &Converted<M>) -> Vec<&str> {
     let edges = int8.summary().edges.iter().filter(|edge| edge.operation != "input");
     edges.map(|edge| edge.path.as_str()).collect()
 }

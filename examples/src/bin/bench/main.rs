@@ -108,7 +108,7 @@ struct Measured {
 
 fn measure<M>(mut model: M, weights: Option<&StateDict>, cli: &Cli) -> Result<Measured>
 where
-    M: Quantizable<Input = Tensor, Output = Tensor>,
+    M: Module<Input = Tensor, Output = Tensor>,
 {
     match weights {
         Some(weights) => model.load_state_dict(weights)?,

@@ -3,18 +3,19 @@
 use std::ops::Range;
 
 use super::columns::Columns;
-use super::{DepthwiseFilters, FilterLanes, MOST_ROWS};
-use crate::gemm::{Epilogue, OutputRows, PANEL, Panels};
+use super::{DepthwiseFilters, FilterLanes, MAX_ROWS};
+use crate::gemm::{Epilogue, OutputRows, Panels};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::Isa;
-use crate::kernels::{DepthwiseKernel, DepthwiseRow, MOST_PANELS, Sums, TapLanes, TapRows};
+use crate::kernels::{DepthwiseKernel, DepthwiseRow, MAX_PANELS, TapLanes, TapRows};
+use crate::panel::{PANEL, Sums};
 
-/// Pixels of a row that are computed together, with those of the rows below: with fewer, on AVX2, more calls cost more than
-/// nearer caches save.
-const MOST_PIXELS: usize = 56;
+/// Pixels of a row that are computed together, with those of the rows below: with fewer, on AVX2, more calls cost
+/// more than nearer caches save.
+const MAX_PIXELS: usize = 56;
 
 /// A lane of bytes has as many taps, one of words half of them.
-const MOST_TAPS: usize = 4;
+const MAX_TAPS: usize = 4;
 
 /// Buffers of one thread.
 #[derive(Default)]
@@ -28,11 +29,11 @@ pub(super) struct Scratch {
 
 /// `[panels][pixels]`, aligned for vectors of any size.
 #[repr(C, align(64))]
-struct BlockSums([Sums; MOST_PANELS * MOST_ROWS * MOST_PIXELS]);
+struct BlockSums([Sums; MAX_PANELS * MAX_ROWS * MAX_PIXELS]);
 
 impl Default for BlockSums {
     fn default() -> Self {
-        Self([[0; PANEL]; MOST_PANELS * MOST_ROWS * MOST_PIXELS])
+        Self([[0; PANEL]; MAX_PANELS * MAX_ROWS * MAX_PIXELS])
     }
 }
 
@@ -79,14 +80,14 @@ impl Convolution<'_> {
         first_row: usize,
         epilogue: &E,
         output: &mut [E::Output],
-        pitch: usize,
+        pixel_stride: usize,
         scratch: &mut Scratch,
     ) {
         let [height, width] = [self.geometry.output_height(), self.geometry.output_width()];
         let out_channels = self.filters.out_channels;
-        let mut output = OutputRows::new(output, out_channels, pitch);
+        let mut output = OutputRows::new(output, out_channels, pixel_stride);
         let rows = output.rows() / width;
-        let segments = width.div_ceil(MOST_PIXELS);
+        let segments = width.div_ceil(MAX_PIXELS);
         let most_channels = self.kernel.panels_of_lanes() * PANEL;
         for first_channel in (0..out_channels).step_by(most_channels) {
             let channels = first_channel..out_channels.min(first_channel + most_channels);
@@ -198,7 +199,7 @@ impl Convolution<'_> {
         let end = (padding + geometry.width).saturating_sub(column).clamp(before, slots.len());
         let padding_lane = TapLanes::from_quads(|_| match taps_of_lane {
             2 => [self.zero_point, 0, self.zero_point, 0],
-            _ => [self.zero_point; MOST_TAPS],
+            _ => [self.zero_point; MAX_TAPS],
         });
         for lanes in lanes.chunks_exact_mut(columns_of_group) {
             let lanes = &mut lanes[slots.clone()];
@@ -221,7 +222,7 @@ impl Convolution<'_> {
         }
         for (group, first) in (0..taps).step_by(taps_of_lane).enumerate() {
             let present = taps_of_lane.min(taps - first);
-            let mut rows: [&[u8]; MOST_TAPS] = [&[]; MOST_TAPS];
+            let mut rows: [&[u8]; MAX_TAPS] = [&[]; MAX_TAPS];
             for (tap, row) in (first..first + present).zip(&mut rows) {
                 *row = if repeats > 1 {
                     &repeated[tap * columns.len() * channels..]
@@ -231,7 +232,7 @@ impl Convolution<'_> {
             }
             let rows = TapRows {
                 rows: &rows[..present],
-                pitch: if repeats > 1 { channels } else { geometry.in_channels },
+                pixel_stride: if repeats > 1 { channels } else { geometry.in_channels },
                 channels,
                 columns: columns.len(),
                 lanes_of_panel,

@@ -13,22 +13,23 @@ mod convolution;
 use std::cell::Cell;
 
 use crate::error::Result;
-use crate::gemm::{Epilogue, PANEL, check_sum, weight_zero_point};
+use crate::gemm::{Epilogue, check_sum, weight_zero_point};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, isa};
-use crate::kernels::{DepthwiseKernel, Sums, TapLanes};
+use crate::kernels::{DepthwiseKernel, TapLanes};
+use crate::panel::{PANEL, Sums};
 use crate::threads::{for_each_chunk, threads_for};
 use convolution::{Convolution, Scratch};
 
-/// Output pixels that are finished together, if there are so many for each thread: what is done once for each panel costs
-/// little then.
+/// Output pixels that are finished together, if there are so many for each thread: what is done once for each panel
+/// costs little then.
 const PIXELS: usize = 112;
 
 /// Output rows that read the same lanes, at most: with more, those of wide images would leave the first-level cache.
-const MOST_ROWS: usize = 4;
+const MAX_ROWS: usize = 4;
 
 /// The same if all of them together have no more than [`PIXELS`].
-const MOST_SHORT_ROWS: usize = 8;
+const MAX_SHORT_ROWS: usize = 8;
 
 /// Weights without their zero points, for panels of [`PANEL`] channels, filled up with zeros.
 #[derive(Clone, Debug)]
@@ -110,7 +111,7 @@ impl DepthwiseFilters {
         }
     }
 
-    /// Convolves; lengths have been checked. `pitch` is the distance between two pixels of the output.
+    /// Convolves; lengths have been checked. `pixel_stride` is the distance between two pixels of the output.
     pub(super) fn convolve<E: Epilogue>(
         &self,
         geometry: &Conv2dGeometry,
@@ -118,7 +119,7 @@ impl DepthwiseFilters {
         zero_point: u8,
         epilogue: &E,
         output: &mut [E::Output],
-        pitch: usize,
+        pixel_stride: usize,
     ) {
         let isa = isa();
         let mut padding = PADDING.take();
@@ -136,7 +137,7 @@ impl DepthwiseFilters {
         let shares = |row: &usize| row * stride % taps_of_lane < weights.shifts;
         let rows_of_lanes = match geometry.dilation[0] {
             1 if stride <= height => {
-                (0..wanted_rows.clamp(MOST_ROWS, MOST_SHORT_ROWS)).take_while(shares).count()
+                (0..wanted_rows.clamp(MAX_ROWS, MAX_SHORT_ROWS)).take_while(shares).count()
             }
             _ => 1,
         };
@@ -153,10 +154,10 @@ impl DepthwiseFilters {
             padding: &padding,
         };
         let rows = (wanted_rows / rows_of_lanes).max(1) * rows_of_lanes;
-        let chunk = rows * width * pitch;
+        let chunk = rows * width * pixel_stride;
         for_each_chunk(output, chunk, work, |index, output| {
             let mut scratch = SCRATCH.take().unwrap_or_default();
-            convolution.finish_rows(isa, index * rows, epilogue, output, pitch, &mut scratch);
+            convolution.finish_rows(isa, index * rows, epilogue, output, pixel_stride, &mut scratch);
             SCRATCH.set(Some(scratch));
         });
         PADDING.set(padding);
@@ -164,8 +165,8 @@ impl DepthwiseFilters {
 }
 
 impl FilterLanes {
-    /// `lanes(channel, y, shift, x)` has the weights of a panel from `channel` on, and of the taps from `y` on, if the
-    /// first tap is at `shift`.
+    /// `lanes(channel, y, shift, x)` has the weights of a panel from `channel` on, and of the taps from `y` on, if
+    /// the first tap is at `shift`.
     fn new(
         geometry: &Conv2dGeometry,
         taps_of_lane: usize,

@@ -2,9 +2,9 @@
 
 use super::{FILTER_TAPS, POSITIONS};
 use crate::aligned::AlignedBuffer;
-use crate::gemm::{PANEL, PackedMatrix, PanelColumns, PanelQuad, QUAD};
+use crate::gemm::{PackedMatrix, PanelColumns};
 use crate::isa::{Pass, isa};
-use crate::kernels::Sums;
+use crate::panel::{PANEL, PanelQuad, QUAD, Sums};
 
 /// The filters of a convolution as `2G g 2Gt`, 16 bits wide.
 #[derive(Clone, Debug)]

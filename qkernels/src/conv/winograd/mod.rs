@@ -10,12 +10,12 @@
 //! ```
 //!
 //! with 16 products, one for each position of the patch, in place of 36. (Lavin and Gray, *Fast Algorithms for
-//! Convolutional Neural Networks*, 2016; `2G` in place of `G` keeps integers.) At each position the products are summed
-//! over all channels, which is a matrix product of patches and filters.
+//! Convolutional Neural Networks*, 2016; `2G` in place of `G` keeps integers.) At each position the products are
+//! summed over all channels, which is a matrix product of patches and filters.
 //!
-//! Nothing is rounded: `Bt d B` is within 1020 in magnitude and `2G g 2Gt` within 2295, so both fit 16 bits, and the sums,
-//! which may wrap around on the way, end at four times a sum of at most `2^29`. So the results are those of any other
-//! kernel. It pays where products of 16 bits are as fast as those of 8: on AVX2 without a dot product of bytes.
+//! Nothing is rounded: `Bt d B` is within 1020 in magnitude and `2G g 2Gt` within 2295, so both fit 16 bits, and the
+//! sums, which may wrap around on the way, end at four times a sum of at most `2^29`. So the results are those of any
+//! other kernel. It pays where products of 16 bits are as fast as those of 8: on AVX2 without a dot product of bytes.
 
 mod filters;
 
@@ -23,10 +23,11 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use crate::aligned::AlignedBuffer;
-use crate::gemm::{Epilogue, OutputRows, PANEL, Panels};
+use crate::gemm::{Epilogue, OutputRows, Panels};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Avx2, Isa};
-use crate::kernels::{Sums, avx2};
+use crate::kernels::avx2;
+use crate::panel::{PANEL, Sums};
 use crate::threads::{for_each_index, threads_for};
 
 pub(super) use filters::WinogradFilters;
@@ -40,7 +41,7 @@ const POSITIONS: usize = 16;
 const PATCH: usize = 4;
 
 /// Products of more channels could leave the range: `4 * 9 * 896 * 255 * 255 < 2^31`.
-const MOST_CHANNELS: usize = 896;
+const MAX_CHANNELS: usize = 896;
 
 /// Bytes that transformed patches may occupy: half of a second-level cache of 512 KiB.
 const TRANSFORMED_BYTES: usize = 256 * 1024;
@@ -79,7 +80,7 @@ pub(super) fn is_faster(isa: Isa, geometry: &Conv2dGeometry) -> Option<Avx2> {
         && geometry.dilation == [1, 1]
         && geometry.groups == 1
         && geometry.in_channels.is_multiple_of(PANEL)
-        && geometry.in_channels <= MOST_CHANNELS;
+        && geometry.in_channels <= MAX_CHANNELS;
     let patches = geometry.output_height().div_ceil(2) * geometry.output_width().div_ceil(2);
     let pixels = geometry.output_height() * geometry.output_width();
     (is_possible && pixels >= 16 && 9 * POSITIONS * patches <= 5 * FILTER_TAPS * pixels).then_some(proof)

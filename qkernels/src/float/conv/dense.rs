@@ -1,5 +1,5 @@
-//! Convolutions that mix channels: for each tile of pixels the windows are gathered into panels that stay in the cache,
-//! and multiplied by the weight, which is read where it lies.
+//! Convolutions that mix channels: for each tile of pixels the windows are gathered into panels that stay in the
+//! cache, and multiplied by the weight, which is read where it lies.
 
 use std::cell::Cell;
 use std::mem::MaybeUninit;
@@ -211,8 +211,8 @@ fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: OutputRows<'_, Ma
         // SAFETY: `output` is the tile.
         return unsafe { multiply_tile(isa, [rows, vectors], tile, start.cast(), stride) };
     }
-    let mut whole = [MaybeUninit::new(0.0); FloatTile::MOST_ROWS * FloatTile::MOST_COLUMNS];
-    let stride = FloatTile::MOST_COLUMNS;
+    let mut whole = [MaybeUninit::new(0.0); FloatTile::MAX_ROWS * FloatTile::MAX_COLUMNS];
+    let stride = FloatTile::MAX_COLUMNS;
     if tile.add {
         for (r, whole) in whole.chunks_exact_mut(stride).take(rows).enumerate() {
             whole[..columns].copy_from_slice(output.row_mut(r));

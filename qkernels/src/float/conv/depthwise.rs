@@ -16,8 +16,8 @@ const PLANES: usize = 32;
 /// A product takes about as long as so many of a convolution that mixes channels.
 const COST: usize = 4;
 
-/// About so many values of dealt planes are summed at once: few enough for a first-level cache, and so many that what was
-/// written has arrived there when it is read.
+/// About so many values of dealt planes are summed at once: few enough for a first-level cache, and so many that what
+/// was written has arrived there when it is read.
 const DEALT: usize = 4096;
 
 thread_local! {
@@ -49,7 +49,7 @@ pub(super) fn convolve(
         |task, output| {
             let mut dealt = PHASES.take();
             dealt.clear();
-            dealt.resize(together * phases.len() + FloatTile::MOST_COLUMNS, 0.0);
+            dealt.resize(together * phases.len() + FloatTile::MAX_COLUMNS, 0.0);
             for (index, outputs) in output.chunks_mut(together * pixels).enumerate() {
                 let first = task * task_planes + index * together;
                 let indices = first..first + outputs.len() / pixels;

@@ -17,18 +17,18 @@ pub(super) fn are_few(geometry: &Conv2dGeometry) -> bool {
     geometry.output_height() * geometry.output_width() < 8
 }
 
-/// `weight` is `[O, C / groups, taps]`.
+/// `weight` is `[O, C / groups, taps]`, of these taps or of all.
 pub(super) fn convolve(
     geometry: &Conv2dGeometry,
     input: &[f32],
-    taps: &[usize],
+    taps: Option<&[usize]>,
     weight: &[f32],
     epilogue: &Epilogue,
     output: &mut [MaybeUninit<f32>],
 ) {
     let pixels = geometry.output_height() * geometry.output_width();
     let out_channels = geometry.out_channels / geometry.groups;
-    let depth = geometry.in_channels / geometry.groups * taps.len();
+    let depth = geometry.in_channels / geometry.groups * tap_count(geometry, taps);
     let output = OutputRows::new(output, pixels, pixels);
     let mut windows = WINDOWS.take();
     for group in 0..geometry.groups {
@@ -47,22 +47,34 @@ pub(super) fn convolve(
     WINDOWS.set(windows);
 }
 
+fn tap_count(geometry: &Conv2dGeometry, taps: Option<&[usize]>) -> usize {
+    taps.map_or(geometry.kernel[0] * geometry.kernel[1], <[usize]>::len)
+}
+
 /// `[N * OH * OW, C / groups * taps]`: what these taps of a group's filter see at each pixel.
-fn gather(geometry: &Conv2dGeometry, taps: &[usize], input: &[f32], group: usize, windows: &mut Vec<f32>) {
+fn gather(
+    geometry: &Conv2dGeometry,
+    taps: Option<&[usize]>,
+    input: &[f32],
+    group: usize,
+    windows: &mut Vec<f32>,
+) {
     let channels = geometry.in_channels / geometry.groups;
     let plane_len = geometry.height * geometry.width;
     let pixels = geometry.output_height() * geometry.output_width();
-    let window_len = channels * taps.len();
+    let taps_per_channel = tap_count(geometry, taps);
+    let window_len = channels * taps_per_channel;
     windows.clear();
     windows.resize(geometry.batch * pixels * window_len, 0.0);
     let images = input.chunks_exact(geometry.in_channels * plane_len);
     for (planes, windows) in images.zip(windows.chunks_exact_mut(pixels * window_len)) {
         let planes = &planes[group * channels * plane_len..][..channels * plane_len];
         for (pixel, window) in windows.chunks_exact_mut(window_len).enumerate() {
-            for (place, &tap) in taps.iter().enumerate() {
+            for place in 0..taps_per_channel {
+                let tap = taps.map_or(place, |taps| taps[place]);
                 if let Some(source) = source(geometry, pixel, tap) {
                     let values = planes[source..].iter().step_by(plane_len);
-                    for (to, &value) in window[place..].iter_mut().step_by(taps.len()).zip(values) {
+                    for (to, &value) in window[place..].iter_mut().step_by(taps_per_channel).zip(values) {
                         *to = value;
                     }
                 }

@@ -9,38 +9,67 @@ mod weight;
 mod windows;
 mod winograd;
 
+use std::cell::Cell;
 use std::mem::MaybeUninit;
 
 use self::phases::Phases;
 use self::weight::Form;
-pub use self::weight::{FittedWeight, Weight};
+pub use self::weight::{PackedWeight, Weight};
 use super::{Epilogue, unwritten};
 use crate::error::Result;
 use crate::geometry::Conv2dGeometry;
 use crate::length;
 
-/// `input` `[N, C, H, W]` to an output `[N, O, OH, OW]`, whose channels `epilogue` finishes.
-///
-/// PyTorch: `torch.nn.functional.conv2d`.
+thread_local! {
+    /// Kept between calls, so that a steady state allocates nothing.
+    static PHASES: Cell<Phases> = Cell::default();
+}
+
+/// [`conv2d_into`] memory of its own.
 ///
 /// # Errors
-/// If a length does not match, the weight is fitted to images of another size, or the output does not fit into memory.
+/// As for `conv2d_into`, and if the output does not fit into memory.
 pub fn conv2d(
     geometry: &Conv2dGeometry,
     input: &[f32],
     weight: Weight<'_>,
     epilogue: &Epilogue,
 ) -> Result<Vec<f32>> {
-    length::check("input", input, geometry.input_len())?;
-    weight.check(geometry)?;
-    epilogue.check(geometry.out_channels)?;
+    check(geometry, input, weight, epilogue)?;
     // SAFETY: the outputs are covered by tiles, planes or single products, which are set as a whole.
     unsafe {
         unwritten::fill(geometry.output_len(), |output| convolve(geometry, input, weight, epilogue, output))
     }
 }
 
-/// Sets every value of `output`.
+/// `input` `[N, C, H, W]` to `output` `[N, O, OH, OW]`, whose channels `epilogue` finishes.
+///
+/// PyTorch: `torch.nn.functional.conv2d`.
+///
+/// # Errors
+/// If a length does not match, or the weight was packed for images of another size.
+pub fn conv2d_into(
+    geometry: &Conv2dGeometry,
+    input: &[f32],
+    weight: Weight<'_>,
+    epilogue: &Epilogue,
+    output: &mut [f32],
+) -> Result<()> {
+    check(geometry, input, weight, epilogue)?;
+    length::check("output", output, geometry.output_len())?;
+    // SAFETY: an `f32` may be uninitialised memory, and `convolve` sets every value.
+    let output = unsafe { &mut *(&raw mut *output as *mut [MaybeUninit<f32>]) };
+    convolve(geometry, input, weight, epilogue, output);
+    Ok(())
+}
+
+fn check(geometry: &Conv2dGeometry, input: &[f32], weight: Weight<'_>, epilogue: &Epilogue) -> Result<()> {
+    length::check("input", input, geometry.input_len())?;
+    weight.check(geometry)?;
+    epilogue.check(geometry.out_channels)
+}
+
+/// Sets every value of `output`, and leaves none uninitialised.
 fn convolve(
     geometry: &Conv2dGeometry,
     input: &[f32],
@@ -55,24 +84,25 @@ fn convolve(
     let weight = match weight {
         Weight::Whole(weight) if depthwise || !few_pixels::are_few(geometry) => weight,
         Weight::Whole(weight) => {
-            let taps: Vec<usize> = (0..geometry.kernel[0] * geometry.kernel[1]).collect();
-            return few_pixels::convolve(geometry, input, &taps, weight, epilogue, output);
+            return few_pixels::convolve(geometry, input, None, weight, epilogue, output);
         }
-        Weight::Fitted(weight) => {
+        Weight::Packed(weight) => {
             return match weight.form() {
                 Form::Seen(seen) => {
-                    few_pixels::convolve(geometry, input, seen.taps(), seen.values(), epilogue, output);
+                    few_pixels::convolve(geometry, input, Some(seen.taps()), seen.values(), epilogue, output);
                 }
                 Form::Winograd(filters) => winograd::convolve(geometry, input, filters, epilogue, output),
             };
         }
     };
     let rows = if depthwise { geometry.output_height() } else { dense::tile_rows(geometry) };
-    match Phases::new(geometry, rows) {
-        Some(phases) if depthwise => {
-            depthwise::convolve(geometry, &phases, input, weight, epilogue, output);
-        }
-        Some(phases) => dense::convolve(geometry, &phases, input, weight, epilogue, output),
-        None => direct::convolve(geometry, input, weight, epilogue, output),
+    let mut phases = PHASES.take();
+    if !phases.set(geometry, rows) {
+        direct::convolve(geometry, input, weight, epilogue, output);
+    } else if depthwise {
+        depthwise::convolve(geometry, &phases, input, weight, epilogue, output);
+    } else {
+        dense::convolve(geometry, &phases, input, weight, epilogue, output);
     }
+    PHASES.set(phases);
 }

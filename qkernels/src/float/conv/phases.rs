@@ -8,9 +8,9 @@ use crate::kernels::float::{Rows, Unzipped, unzip_rows};
 /// Planes are padded and, for stride `s`, dealt out to phases, every `s`-th row and column each.
 ///
 /// Then what a filter tap sees at neighbouring output pixels are neighbours in memory: the window at row `y` and
-/// column `x` of the output begins at `y * row_len + x`, and there a tap is its offset away, whatever stride, dilation
-/// and padding are.
-#[derive(Debug)]
+/// column `x` of the output begins at `y * row_len + x`, and there a tap is its offset away, whatever stride,
+/// dilation and padding are. The memory is used again for the next geometry.
+#[derive(Debug, Default)]
 pub(super) struct Phases {
     /// The phases that taps see, along each axis.
     axes: [Vec<Phase>; 2],
@@ -35,31 +35,31 @@ struct Phase {
 }
 
 impl Phases {
-    /// For windows in up to `output_rows` neighbouring rows of the output, unless padding or dilation are so large that
-    /// the phases would mostly be empty.
-    pub(super) fn new(geometry: &Conv2dGeometry, output_rows: usize) -> Option<Self> {
+    /// Sets the phases for windows in up to `output_rows` neighbouring rows of the output, and says whether it did:
+    /// not if padding or dilation are so large that the phases would mostly be empty.
+    pub(super) fn set(&mut self, geometry: &Conv2dGeometry, output_rows: usize) -> bool {
+        let Self { axes, offsets, .. } = self;
         let sizes = [geometry.height, geometry.width];
         let outputs = [output_rows, geometry.output_width()];
         let shift = |axis: usize, tap: usize| tap * geometry.dilation[axis];
         let [rows, row_len] =
             [0, 1].map(|axis| outputs[axis] + shift(axis, geometry.kernel[axis] - 1) / geometry.stride[axis]);
-        let axes = [0, 1].map(|axis| {
+        for (axis, phases) in axes.iter_mut().enumerate() {
             let stride = geometry.stride[axis];
-            let mut firsts: Vec<usize> =
-                (0..geometry.kernel[axis]).map(|tap| shift(axis, tap) % stride).collect();
-            firsts.sort_unstable();
-            firsts.dedup();
-            let phase = |first| {
+            phases.clear();
+            phases.extend((0..geometry.kernel[axis]).map(|tap| {
+                let first = shift(axis, tap) % stride;
                 let before = geometry.padding[axis].saturating_sub(first).div_ceil(stride);
                 let input = before.saturating_mul(stride).saturating_add(first) - geometry.padding[axis];
                 Phase { first, before, input, len: sizes[axis].saturating_sub(input).div_ceil(stride) }
-            };
-            firsts.into_iter().map(phase).collect::<Vec<_>>()
-        });
+            }));
+            phases.sort_unstable_by_key(|phase| phase.first);
+            phases.dedup_by_key(|phase| phase.first);
+        }
         let len = [rows, row_len, axes[0].len(), axes[1].len()].into_iter().fold(1, usize::saturating_mul);
         let plane = geometry.height * geometry.width + geometry.output_height() * geometry.output_width();
         if len > plane.saturating_mul(16).saturating_add(1 << 16) {
-            return None;
+            return false;
         }
         let place = |axis: usize, tap: usize| {
             let first = shift(axis, tap) % geometry.stride[axis];
@@ -67,13 +67,15 @@ impl Phases {
         };
         // From one phase, and from one of its coordinates, to the next.
         let steps = [[axes[1].len() * rows * row_len, row_len], [rows * row_len, 1]];
-        let offsets = [0, 1].map(|axis| {
+        for (axis, offsets) in offsets.iter_mut().enumerate() {
             let offset = |tap| {
                 place(axis, tap) * steps[axis][0] + shift(axis, tap) / geometry.stride[axis] * steps[axis][1]
             };
-            (0..geometry.kernel[axis]).map(offset).collect()
-        });
-        Some(Self { axes, rows, row_len, offsets })
+            offsets.clear();
+            offsets.extend((0..geometry.kernel[axis]).map(offset));
+        }
+        (self.rows, self.row_len) = (rows, row_len);
+        true
     }
 
     /// Where each filter tap lies, seen from its window.
@@ -87,8 +89,8 @@ impl Phases {
         self.axes[0].len() * self.axes[1].len() * self.rows * self.row_len
     }
 
-    /// Deals `plane` `[H, W]` out, for the windows from row `first_row` of the output on. What belongs to the padding stays
-    /// as it is.
+    /// Deals `plane` `[H, W]` out, for the windows from row `first_row` of the output on. What belongs to the padding
+    /// stays as it is.
     #[inline(always)]
     pub(super) fn deal(
         &self,

@@ -9,18 +9,18 @@ use crate::length;
 /// The weight of a float convolution.
 #[derive(Clone, Copy, Debug)]
 pub enum Weight<'a> {
-    /// `[O, C / groups, KH, KW]`.
+    /// All values, `[O, C / groups, KH, KW]`.
     Whole(&'a [f32]),
-    /// For images of one size.
-    Fitted(&'a FittedWeight),
+    /// For images of one size only.
+    Packed(&'a PackedWeight),
 }
 
 impl Weight<'_> {
     pub(super) fn check(self, geometry: &Conv2dGeometry) -> Result<()> {
         match self {
             Self::Whole(values) => length::check("weight", values, geometry.weight_len()),
-            Self::Fitted(fitted) if fitted.fits(geometry) => Ok(()),
-            Self::Fitted(_) => Err(Error::geometry("a weight for images of another size")),
+            Self::Packed(packed) if packed.fits(geometry) => Ok(()),
+            Self::Packed(_) => Err(Error::geometry("a weight for images of another size")),
         }
     }
 }
@@ -35,9 +35,9 @@ impl<'a> From<&'a [f32]> for Weight<'a> {
 ///
 /// Making it takes about as long as reading the weight a few times; it is worth keeping until the weight changes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct FittedWeight(Form);
+pub struct PackedWeight(Form);
 
-/// What a [`FittedWeight`] holds.
+/// What a [`PackedWeight`] holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Form {
     /// Without the taps that see nothing but padding.
@@ -46,7 +46,7 @@ pub(super) enum Form {
     Winograd(WinogradFilters),
 }
 
-impl FittedWeight {
+impl PackedWeight {
     /// The form of `weight` `[O, C / groups, KH, KW]` for these images, unless they need the whole weight.
     ///
     /// # Errors
@@ -59,9 +59,9 @@ impl FittedWeight {
         Ok(SeenTaps::new(geometry, weight).map(|seen| Self(Form::Seen(seen))))
     }
 
-    /// Whether [`FittedWeight::new`] makes one for images of this size.
-    pub fn is_worth_it(geometry: &Conv2dGeometry) -> bool {
-        winograd::is_faster(geometry) || seen_taps(geometry).is_some()
+    /// Whether [`PackedWeight::new`] makes one for images of this size.
+    pub fn is_faster(geometry: &Conv2dGeometry) -> bool {
+        winograd::is_faster(geometry) || SeenTaps::are_faster(geometry)
     }
 
     /// Whether it is of the form for images of this size.
@@ -77,8 +77,8 @@ impl FittedWeight {
     }
 }
 
-/// `[O, C / groups, taps]`: the part of a weight that matters for small images, where most of a filter may only ever see
-/// padding. There the time to read the weight is the time of the convolution.
+/// `[O, C / groups, taps]`: the part of a weight that matters for small images, where most of a filter may only ever
+/// see padding. There the time to read the weight is the time of the convolution.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SeenTaps {
     taps: Vec<usize>,
@@ -87,16 +87,28 @@ pub(super) struct SeenTaps {
 
 impl SeenTaps {
     fn new(geometry: &Conv2dGeometry, weight: &[f32]) -> Option<Self> {
-        let taps = seen_taps(geometry)?;
+        if !Self::are_faster(geometry) {
+            return None;
+        }
+        let taps: Vec<usize> = seen_taps(geometry).collect();
         let filters = weight.chunks_exact(geometry.kernel[0] * geometry.kernel[1]);
         let values = filters.flat_map(|filter| taps.iter().map(|&tap| filter[tap])).collect();
         Some(Self { taps, values })
     }
 
+    /// Whether the image has few pixels, and these do not see all taps.
+    fn are_faster(geometry: &Conv2dGeometry) -> bool {
+        let all = geometry.kernel[0] * geometry.kernel[1];
+        !geometry.is_depthwise()
+            && few_pixels::are_few(geometry)
+            && (1..all).contains(&seen_taps(geometry).count())
+    }
+
     fn fit(&self, geometry: &Conv2dGeometry) -> bool {
         let filters = geometry.weight_len() / (geometry.kernel[0] * geometry.kernel[1]);
         self.values.len() == filters * self.taps.len()
-            && seen_taps(geometry).is_some_and(|taps| taps == self.taps)
+            && Self::are_faster(geometry)
+            && seen_taps(geometry).eq(self.taps.iter().copied())
     }
 
     pub(super) fn taps(&self) -> &[usize] {
@@ -108,14 +120,9 @@ impl SeenTaps {
     }
 }
 
-/// The taps that see more than padding, if the image has few pixels and they are not all.
-fn seen_taps(geometry: &Conv2dGeometry) -> Option<Vec<usize>> {
-    if geometry.is_depthwise() || !few_pixels::are_few(geometry) {
-        return None;
-    }
+/// The taps that see more than padding.
+fn seen_taps(geometry: &Conv2dGeometry) -> impl Iterator<Item = usize> {
     let pixels = geometry.output_height() * geometry.output_width();
     let taps = geometry.kernel[0] * geometry.kernel[1];
-    let is_seen = |tap: &usize| (0..pixels).any(|pixel| few_pixels::source(geometry, pixel, *tap).is_some());
-    let seen: Vec<usize> = (0..taps).filter(is_seen).collect();
-    (!seen.is_empty() && seen.len() < taps).then_some(seen)
+    (0..taps).filter(move |&tap| (0..pixels).any(|pixel| few_pixels::source(geometry, pixel, tap).is_some()))
 }

@@ -2,10 +2,11 @@
 
 use std::arch::x86_64::*;
 
-use crate::gemm::{Chains, QUAD};
+use crate::gemm::Chains;
 use crate::isa::Avx2;
+use crate::kernels::TileSize;
 use crate::kernels::dot::Tile;
-use crate::kernels::{Sums, TileSize};
+use crate::panel::{QUAD, Sums};
 
 /// 4 x 2 vectors of sums, 2 x 2 of weights, and what is between them, are the 16 registers.
 pub(crate) const CHAINS_TILE: TileSize = TileSize { rows: 4, panels: 1 };
@@ -22,8 +23,8 @@ pub(super) fn multiply_tile(_: Avx2, tile: &Tile<'_>, chains: &Chains, sums: &mu
         4 => sized::<4>,
         rows => unreachable!("no tile of {rows} rows"),
     };
-    // SAFETY: the tile has one panel, of which the chains are, and as many rows as sums, as was just checked; the proof
-    // exists only where AVX2 was detected.
+    // SAFETY: the tile has one panel, of which the chains are, and as many rows as sums, as was just checked; the
+    // proof exists only where AVX2 was detected.
     unsafe { multiply(tile, chains, sums) }
 }
 

@@ -2,10 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use crate::gemm::PANEL;
 use crate::isa::Avx2;
-use crate::kernels::Sums;
 use crate::kernels::depthwise::{self, DepthwiseRow, LaneProducts, TapLanes, TapRows};
+use crate::panel::{PANEL, Sums};
 
 /// [`DepthwiseKernel::make_lanes`](crate::kernels::DepthwiseKernel::make_lanes) on AVX2.
 pub(crate) fn make_lanes(_: Avx2, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
@@ -25,19 +24,19 @@ fn make_lanes_of<const N: usize>(rows: [&[u8]; N], layout: &TapRows<'_>, lanes: 
     for (panel, lanes) in layout.lanes_of_panels(lanes).enumerate() {
         let first = panel * PANEL;
         // Columns whose sixteen bytes lie in all rows; those of the last columns may end with the row.
-        let whole = shortest.checked_sub(first + PANEL).map_or(0, |last| last / layout.pitch + 1);
+        let whole = shortest.checked_sub(first + PANEL).map_or(0, |last| last / layout.pixel_stride + 1);
         let (whole, others) = lanes.split_at_mut(whole.min(lanes.len()));
         let mut offset = first;
         for lanes in whole {
             // SAFETY: every row has these sixteen bytes.
             let taps = std::array::from_fn(|row| unsafe { &*rows[row].as_ptr().add(offset).cast() });
             store_lanes::<N>(taps, lanes);
-            offset += layout.pitch;
+            offset += layout.pixel_stride;
         }
         for lanes in others {
             let bytes: [_; N] = std::array::from_fn(|row| layout.channels_at(row, offset));
             store_lanes(bytes.each_ref(), lanes);
-            offset += layout.pitch;
+            offset += layout.pixel_stride;
         }
     }
 }

@@ -4,8 +4,9 @@ use std::arch::x86_64::*;
 
 use super::chains;
 use crate::isa::{Avx2, AvxVnni};
+use crate::kernels::TileSize;
 use crate::kernels::dot::{self, DotProduct, Products, Tile};
-use crate::kernels::{Sums, TileSize};
+use crate::panel::Sums;
 
 /// 6 x 2 vectors of sums, and one of activations, are 13 of the 16 registers.
 pub(crate) const TILE: TileSize = TileSize { rows: 6, panels: 1 };
@@ -149,8 +150,9 @@ pub(crate) fn multiply_tile_vnni(proof: AvxVnni, tile: &Tile<'_>, sums: &mut [Su
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD};
+    use crate::gemm::LocatedRows;
     use crate::isa::Avx512Vnni;
+    use crate::panel::{PANEL, PanelQuad, QUAD};
 
     /// The instruction of AVX-VNNI in the encoding of AVX-512: processors that have only the latter test what is done
     /// with it.

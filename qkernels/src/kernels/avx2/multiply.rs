@@ -8,9 +8,10 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use crate::gemm::{LocatedRows, PANEL, PanelQuad, QUAD, Runs};
+use crate::gemm::LocatedRows;
 use crate::isa::Avx2;
-use crate::kernels::{Sums, words_of_run};
+use crate::kernels::words_of_run;
+use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 /// Rows of a register tile: 6 x 2 vectors of sums, two of weights and one of activations are 15 of the
 /// 16 registers.
@@ -63,7 +64,8 @@ fn widen_bytes(bytes: &[u8], words: &mut [i16]) {
     }
 }
 
-/// [`widen_panel`](crate::kernels::widen_panel) on AVX2; each run overwrites what the one before has beyond its words.
+/// [`widen_panel`](crate::kernels::widen_panel) on AVX2; each run overwrites what the one before has beyond its
+/// words.
 pub(crate) fn widen_panel(_: Avx2, quads: &[PanelQuad], runs: Runs, words: &mut [i16]) {
     let mut words = words;
     for quads in quads.chunks_exact(runs.quads()) {
@@ -81,8 +83,8 @@ pub(crate) fn multiply_words(_: Avx2, rows: &[i16], panel: &[i16], initial: &Sum
 
 /// `sums[row][column] = initial[column] + sum over k of rows[row][k] * columns[k][column]`.
 ///
-/// `rows` is `[rows][depth]`, and `columns` is `[depth / 2][16][2]`. As many bytes after them are fetched into the cache: the
-/// next columns, which are read once and may come from far.
+/// `rows` is `[rows][depth]`, and `columns` is `[depth / 2][16][2]`. As many bytes after them are fetched into the
+/// cache: the next columns, which are read once and may come from far.
 pub(crate) fn multiply_pairs(
     _: Avx2,
     rows: &[i16],

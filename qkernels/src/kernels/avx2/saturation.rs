@@ -2,9 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use crate::gemm::{LargeQuad, LocatedRows, PairBounds, PanelQuad, QUAD};
+use crate::gemm::{LargeQuad, LocatedRows, PairBounds};
 use crate::isa::Avx2;
-use crate::kernels::Sums;
+use crate::panel::{PanelQuad, QUAD, Sums};
 
 const LANES: usize = 32;
 
@@ -102,7 +102,7 @@ fn add_lost_vectors(large: &[LargeQuad], weights: &[PanelQuad], sums: &mut Sums)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gemm::PANEL;
+    use crate::panel::PANEL;
 
     /// Weights of every column that are as extreme as can be.
     const WEIGHTS: [i8; 6] = [-128, 127, -127, 126, 1, 0];

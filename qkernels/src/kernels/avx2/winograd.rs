@@ -3,16 +3,16 @@
 use std::arch::x86_64::*;
 
 use crate::isa::Avx2;
-use crate::kernels::Sums;
+use crate::panel::Sums;
 
 /// Channels of a vector.
 const LANES: usize = 16;
 
 /// `Bt d B` of neighbouring patches, with `Bt = [1 0 -1 0; 0 1 1 0; 0 -1 1 0; 0 1 0 -1]`.
 ///
-/// `rows` are the four rows of pixels of the patches, from the first patch on, with `channels` of each pixel; a patch is
-/// four pixels wide and begins two pixels after the one before. `transformed` is `[16][position_len]`, each position
-/// begins with `[patches][channels]`.
+/// `rows` are the four rows of pixels of the patches, from the first patch on, with `channels` of each pixel; a patch
+/// is four pixels wide and begins two pixels after the one before. `transformed` is `[16][position_len]`, each
+/// position begins with `[patches][channels]`.
 pub(crate) fn transform_patches(
     _: Avx2,
     rows: [&[u8]; 4],
@@ -27,16 +27,16 @@ pub(crate) fn transform_patches(
     let transformed = transformed.as_mut_ptr();
     for patch in 0..patches {
         let pixels = rows.map(|row| row[2 * patch * channels..].as_ptr());
-        // SAFETY: four pixels begin at `2 * patch`, which is at most `2 * patches - 2`, and the rows have `2 * patches
-        // + 2`; the last position has room for all patches, as the assertions say. The proof exists only where AVX2 was
-        // detected.
+        // SAFETY: four pixels begin at `2 * patch`, which is at most `2 * patches - 2`, and the rows have
+        // `2 * patches + 2`; the last position has room for all patches, as the assertions say. The proof exists only
+        // where AVX2 was detected.
         unsafe { transform_patch(pixels, channels, transformed.add(patch * channels), position_len) };
     }
 }
 
 /// # Safety
-/// Four pixels of `channels` bytes, at least 16, can be read from each of the `rows`, and from `transformed` on so many
-/// words can be written at 16 places `position_len` words apart.
+/// Four pixels of `channels` bytes, at least 16, can be read from each of the `rows`, and from `transformed` on so
+/// many words can be written at 16 places `position_len` words apart.
 #[target_feature(enable = "avx2")]
 unsafe fn transform_patch(rows: [*const u8; 4], channels: usize, transformed: *mut i16, position_len: usize) {
     let mut channel = 0;
@@ -92,7 +92,8 @@ pub(crate) fn transform_products(
     assert!(lower.len() == patches && patches <= position_len);
     assert!(products.len() >= 15 * position_len + patches);
     for (patch, (upper, lower)) in upper.iter_mut().zip(lower).enumerate() {
-        // SAFETY: the last position has as many patches, by the assertions; the proof exists only where AVX2 was detected.
+        // SAFETY: the last position has as many patches, by the assertions; the proof exists only where AVX2 was
+        // detected.
         unsafe { transform_product(products.as_ptr().add(patch), position_len, [upper, lower]) };
     }
 }

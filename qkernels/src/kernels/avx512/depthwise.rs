@@ -2,10 +2,9 @@
 
 use std::arch::x86_64::*;
 
-use crate::gemm::PANEL;
 use crate::isa::Avx512Vnni;
-use crate::kernels::Sums;
-use crate::kernels::depthwise::{self, DepthwiseRow, LaneProducts, MOST_PANELS, TapLanes, TapRows};
+use crate::kernels::depthwise::{self, DepthwiseRow, LaneProducts, MAX_PANELS, TapLanes, TapRows};
+use crate::panel::{PANEL, Sums};
 
 /// [`DepthwiseKernel::make_lanes`](crate::kernels::DepthwiseKernel::make_lanes) on AVX-512.
 pub(crate) fn make_lanes(_: Avx512Vnni, rows: &TapRows<'_>, lanes: &mut [TapLanes]) {
@@ -23,12 +22,12 @@ pub(crate) fn make_lanes(_: Avx512Vnni, rows: &TapRows<'_>, lanes: &mut [TapLane
 
 #[target_feature(enable = "avx512f,avx512bw")]
 fn make_lanes_of<const N: usize>(rows: [&[u8]; N], layout: &TapRows<'_>, lanes: &mut [TapLanes]) {
-    let TapRows { pitch, channels, columns, lanes_of_panel, first_lane, .. } = *layout;
+    let TapRows { pixel_stride, channels, columns, lanes_of_panel, first_lane, .. } = *layout;
     let last = columns - 1;
-    assert!((1..=MOST_PANELS * PANEL).contains(&channels));
-    assert!(rows.iter().all(|row| last * pitch + channels <= row.len()));
-    assert!(first_lane + last < lanes_of_panel && MOST_PANELS * lanes_of_panel <= lanes.len());
-    let mask = u64::MAX >> (MOST_PANELS * PANEL - channels);
+    assert!((1..=MAX_PANELS * PANEL).contains(&channels));
+    assert!(rows.iter().all(|row| last * pixel_stride + channels <= row.len()));
+    assert!(first_lane + last < lanes_of_panel && MAX_PANELS * lanes_of_panel <= lanes.len());
+    let mask = u64::MAX >> (MAX_PANELS * PANEL - channels);
     let mut from = rows.map(<[u8]>::as_ptr);
     let mut to = lanes[first_lane..].as_mut_ptr();
     for _ in 0..columns {
@@ -36,7 +35,7 @@ fn make_lanes_of<const N: usize>(rows: [&[u8]; N], layout: &TapRows<'_>, lanes: 
         for (taps, from) in taps.iter_mut().zip(&mut from) {
             // SAFETY: the mask leaves the channels of the column, which the row has.
             *taps = unsafe { _mm512_maskz_loadu_epi8(mask, from.cast()) };
-            *from = from.wrapping_add(pitch);
+            *from = from.wrapping_add(pixel_stride);
         }
         for (panel, quads) in interleave(taps).into_iter().enumerate() {
             // SAFETY: every panel has lanes for the column; sixteen are a vector, and aligned like one.
@@ -48,7 +47,7 @@ fn make_lanes_of<const N: usize>(rows: [&[u8]; N], layout: &TapRows<'_>, lanes: 
 
 /// Four bytes of each of 64 channels, side by side.
 #[target_feature(enable = "avx512f,avx512bw")]
-fn interleave(rows: [__m512i; 4]) -> [__m512i; MOST_PANELS] {
+fn interleave(rows: [__m512i; 4]) -> [__m512i; MAX_PANELS] {
     // Unpacking works in quarters of a vector: fours of channels are dealt out to them first.
     let fours = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     let [r0, r1, r2, r3] = rows.map(|row| _mm512_permutexvar_epi32(fours, row));

@@ -3,8 +3,9 @@
 use std::arch::x86_64::*;
 
 use crate::isa::Avx512Vnni;
+use crate::kernels::TileSize;
 use crate::kernels::dot::{self, DotProduct, Tile};
-use crate::kernels::{Sums, TileSize};
+use crate::panel::Sums;
 
 /// 12 x 2 vectors of sums, two of weights and one of activations are 27 of the 32 registers; two products a cycle
 /// need at least ten independent sums.

@@ -2,9 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use crate::gemm::{OutputRows, PANEL, Panels, Requantize, Tiles};
+use crate::gemm::{OutputRows, Panels, Requantize, Tiles};
 use crate::isa::Avx512Vnni;
 use crate::kernels::requantize::{self, FloatVectors, Limits};
+use crate::panel::PANEL;
 
 /// [`Epilogue::finish_tiles`](crate::gemm::Epilogue::finish_tiles) of [`Requantize`].
 pub(crate) fn requantize_tiles(

@@ -53,7 +53,7 @@ pub(super) trait FloatVector: Copy {
     /// The sum of all lanes.
     #[inline(always)]
     fn sum(self, vector: Self::Vector) -> f32 {
-        let mut lanes = [0.0; FloatTile::MOST_COLUMNS];
+        let mut lanes = [0.0; FloatTile::MAX_COLUMNS];
         // SAFETY: a vector is no larger.
         unsafe { self.store(lanes.as_mut_ptr(), vector) };
         lanes[..Self::LANES].iter().sum()
@@ -77,8 +77,8 @@ pub(crate) struct FloatTile {
 }
 
 impl FloatTile {
-    pub(crate) const MOST_ROWS: usize = 12;
-    pub(crate) const MOST_COLUMNS: usize = 32;
+    pub(crate) const MAX_ROWS: usize = 12;
+    pub(crate) const MAX_COLUMNS: usize = 32;
 
     /// Twelve or more sums, as many as there are registers for: two vectors are multiplied a cycle, and four cycles
     /// pass until a sum is there.

@@ -25,13 +25,13 @@ pub(crate) struct Taps<'a> {
 /// `y * row_len + x`, each times its weight.
 ///
 /// # Panics
-/// If there are no `MOST_COLUMNS` values behind the last window, or the output is not whole rows.
+/// If there are no `MAX_COLUMNS` values behind the last window, or the output is not whole rows.
 pub(crate) fn sum_taps(isa: Isa, taps: &Taps<'_>, width: usize, output: &mut [MaybeUninit<f32>]) {
     assert!(!output.is_empty() && output.len().is_multiple_of(width));
     assert_eq!(taps.filter.len(), taps.offsets[0].len() * taps.offsets[1].len());
     let window: usize = taps.offsets.iter().filter_map(|offsets| offsets.iter().max()).sum();
     let last = window + (output.len() / width - 1) * taps.row_len + width - 1;
-    assert!(last + FloatTile::MOST_COLUMNS <= taps.values.len());
+    assert!(last + FloatTile::MAX_COLUMNS <= taps.values.len());
     let lanes = FloatTile::of(isa).lanes;
     let mut x = 0;
     while x < width {
@@ -39,8 +39,8 @@ pub(crate) fn sum_taps(isa: Isa, taps: &Taps<'_>, width: usize, output: &mut [Ma
         // The last strip ends where the row ends, if that is as long.
         let start = x.min(width.saturating_sub(vectors * lanes));
         let output = &mut output[start..];
-        // SAFETY: what the last tap sees at the end of the last row is within the values, with the widest strip behind
-        // it.
+        // SAFETY: what the last tap sees at the end of the last row is within the values, with the widest strip
+        // behind it.
         unsafe {
             match isa {
                 Isa::Scalar => portable::sum_strip(Portable, vectors, taps, start, width, output),
@@ -122,7 +122,7 @@ unsafe fn store_sums<F: FloatVector, const V: usize>(
         }
     }
     for y in whole..rows {
-        let mut row = [MaybeUninit::uninit(); FloatTile::MOST_COLUMNS];
+        let mut row = [MaybeUninit::uninit(); FloatTile::MAX_COLUMNS];
         // SAFETY: the caller answers for the window; no strip is wider than the row.
         unsafe {
             let sums = windows.next(isa).map(|sum| finish.apply(isa, sum));

@@ -49,40 +49,14 @@ pub(super) struct Onednn<S: FloatVectors, const V: usize> {
     pub(super) zero_point: S::Floats,
 }
 
-impl<S: FloatVectors, const V: usize> Onednn<S, V> {
-    #[inline(always)]
-    fn real(&self, isa: S, v: usize, sums: S::Integers) -> S::Floats {
-        isa.add(isa.mul(isa.to_floats(sums), self.scale[v]), self.bias[v])
-    }
-
-    /// Without the ReLU: what is negative ends at the zero point or below, and the limits make the same of both.
-    #[inline(always)]
-    fn steps(&self, isa: S, real: S::Floats) -> S::Floats {
-        isa.add(isa.mul(real, self.inverse_output_scale), self.zero_point)
-    }
-}
-
 impl<S: FloatVectors, const V: usize> Formula<S> for Onednn<S, V> {
     const ADDS: bool = false;
 
+    /// Without the ReLU: negative values end at the zero point or below, and the limits raise them to it.
     #[inline(always)]
     fn value(&self, isa: S, v: usize, sums: S::Integers, _added: S::Integers) -> S::Floats {
-        self.steps(isa, self.real(isa, v, sums))
-    }
-}
-
-pub(super) struct OnednnAdd<S: FloatVectors, const V: usize> {
-    pub(super) formula: Onednn<S, V>,
-    pub(super) qparams: QParams,
-}
-
-impl<S: FloatVectors, const V: usize> Formula<S> for OnednnAdd<S, V> {
-    const ADDS: bool = true;
-
-    #[inline(always)]
-    fn value(&self, isa: S, v: usize, sums: S::Integers, added: S::Integers) -> S::Floats {
-        let addend = dequantize(isa, added, self.qparams);
-        self.formula.steps(isa, isa.add(self.formula.real(isa, v, sums), addend))
+        let value = isa.add(isa.mul(isa.to_floats(sums), self.scale[v]), self.bias[v]);
+        isa.add(isa.mul(value, self.inverse_output_scale), self.zero_point)
     }
 }
 

@@ -11,11 +11,11 @@ mod rows;
 
 use std::array;
 
-use crate::conv::Addend;
-use crate::gemm::{Addition, OutputRows, PANEL, Panels, Requantize, Tiles};
+use crate::gemm::{Addition, OutputRows, Panels, Requantize, Tiles};
+use crate::panel::PANEL;
 use crate::quantize::Quantizer;
 use crate::requantize::{Channels, Requantization};
-use formula::{Fbgemm, Formula, Onednn, OnednnAdd, Qnnpack, WithResidual};
+use formula::{Fbgemm, Formula, Onednn, Qnnpack, WithResidual};
 pub(super) use limits::Limits;
 use rows::store_rows;
 
@@ -88,13 +88,7 @@ pub(super) fn requantize_tiles<S: FloatVectors, const V: usize>(
                 zero_point: isa.splat(zero_point as f32),
             };
             let after = Limits { offset: 0, ..before };
-            match &epilogue.addition {
-                Addition::Addend(Addend { qparams, .. }) => {
-                    let formula = OnednnAdd { formula, qparams: *qparams };
-                    store_rows::<S, V, _>(isa, epilogue, panels, tiles, after, output, formula);
-                }
-                _ => finish_rows::<S, V>(isa, epilogue, panels, tiles, after, output, formula),
-            }
+            finish_rows::<S, V>(isa, epilogue, panels, tiles, after, output, formula);
         }
     }
 }
@@ -110,7 +104,7 @@ fn finish_rows<S: FloatVectors, const V: usize>(
     output: OutputRows<'_, u8>,
     formula: impl Formula<S>,
 ) {
-    let Addition::Residual(residual, quantizer) = &epilogue.addition else {
+    let Some(Addition { residual, quantizer }) = &epilogue.addition else {
         return store_rows::<S, V, _>(isa, epilogue, panels, tiles, limits, output, formula);
     };
     let Quantizer { inverse_scale, zero_point, low, high } = *quantizer;
@@ -153,32 +147,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::conv::Residual;
     use crate::elementwise::BinaryQParams;
     use crate::gemm::Epilogue;
     use crate::isa::Isa;
     use crate::kernels::TileSize;
     use crate::qparams::QParams;
     use crate::requantize::{Formula, RequantizationParameters, WeightScales};
+    use crate::residual::Residual;
 
     fn requantize<'a>(
-        kind: usize,
+        has_residual: bool,
         requantization: &'a Requantization,
         values: &'a [u8],
         qparams: BinaryQParams,
     ) -> Requantize<'a> {
-        match kind {
-            0 => Requantize::new(requantization),
-            1 => {
-                let addend = Addend { values, qparams: qparams.b };
-                // Only onednn's formula has it.
-                Requantize::with_addend(requantization, addend, values.len())
-                    .unwrap_or_else(|_| Requantize::new(requantization))
-            }
-            _ => {
-                let residual = Residual { values, qparams };
-                Requantize::with_residual(requantization, residual, values.len()).unwrap()
-            }
+        if has_residual {
+            let residual = Residual { values, qparams };
+            Requantize::with_residual(requantization, residual, values.len()).unwrap()
+        } else {
+            Requantize::new(requantization)
         }
     }
 
@@ -205,7 +192,7 @@ mod tests {
         #[test]
         fn panels_equal_the_definition(
             formula in prop::sample::select(&[Formula::Fbgemm, Formula::Qnnpack, Formula::Onednn]),
-            kind in 0..3_usize,
+            has_residual in any::<bool>(),
             (columns, sums) in (1..=2_usize, 1..=11_usize).prop_flat_map(|(panels, rows)| {
                 let sums = prop::collection::vec(prop::array::uniform16(sum()), rows * panels);
                 ((panels - 1) * PANEL + 1..=panels * PANEL, sums)
@@ -239,7 +226,7 @@ mod tests {
             let qparams = BinaryQParams { a, b, output, relu: relu[1] };
             let panels = columns.div_ceil(PANEL);
             let values = &values[..sums.len() / panels * columns];
-            let epilogue = requantize(kind, &requantization, values, qparams);
+            let epilogue = requantize(has_residual, &requantization, values, qparams);
             let mut expected = vec![0; values.len()];
             for (sums, (row, output)) in sums.chunks(panels).zip(expected.chunks_exact_mut(columns).enumerate()) {
                 epilogue.finish(row, 0, &sums.as_flattened()[..columns], output);

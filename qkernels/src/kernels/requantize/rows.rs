@@ -3,8 +3,8 @@
 use super::formula::{AtMostInteger, Formula};
 use super::limits::Limits;
 use super::{FloatVectors, vector_of_panels};
-use crate::gemm::{OutputRows, PANEL, Panels, Requantize, Tiles};
-use crate::kernels::Sums;
+use crate::gemm::{OutputRows, Panels, Requantize, Tiles};
+use crate::panel::{PANEL, Sums};
 
 /// Writes `clamp(rne(value) + offset, low, high)` of each row.
 #[inline(always)]

@@ -2,10 +2,7 @@
 #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
 impl<B> Pair<B>
 where
-    B: qp::Quantizable<
-        Input = (qp::Tensor, qp::Tensor),
-        Output = (qp::Tensor, qp::Tensor),
-    >,
+    B: qp::Module<Input = (qp::Tensor, qp::Tensor), Output = (qp::Tensor, qp::Tensor)>,
     B: 'static,
 {
     pub fn forward(
@@ -13,7 +10,7 @@ where
         a: impl ::core::convert::Into<qp::Tensor>,
         b: impl ::core::convert::Into<qp::Tensor>,
     ) -> qp::Result<(qp::Tensor, qp::Tensor)> {
-        <Self as qp::Quantizable>::run(
+        <Self as qp::Module>::run(
             self,
             (
                 ::core::convert::Into::<qp::Tensor>::into(a),
@@ -22,77 +19,19 @@ where
         )
     }
 }
-/// [`Pair`] with fused operations and observers: made by `prepare`.
+/// [`Pair`] with observers: made by `prepare`.
 #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-pub struct PairPrepared<B>
-where
-    B: qp::Quantizable<
-        Input = (qp::Tensor, qp::Tensor),
-        Output = (qp::Tensor, qp::Tensor),
-    >,
-    B: 'static,
-{
-    left: <B as qp::Quantizable>::Prepared,
-    fc: qp::PreparedOp<<::qcore::layers::Linear as qp::Layer>::Op>,
-    fc_1: qp::PreparedOp<<::qcore::layers::Linear as qp::Layer>::Op>,
-    swap: PairPreparedSwap<B>,
-    dequant: qp::PreparedOp<qp::op::Dequant>,
-    generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>>,
-}
-#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-enum PairPreparedSwap<B>
-where
-    B: qp::Quantizable<
-        Input = (qp::Tensor, qp::Tensor),
-        Output = (qp::Tensor, qp::Tensor),
-    >,
-    B: 'static,
-{
-    Then {
-        c_times_scalar: qp::PreparedOp<qp::op::MulScalar>,
-        generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>>,
-    },
-    Else { generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>> },
-}
+pub type PairPrepared<B> = qp::Prepared<Pair<B>>;
 /// [`Pair`] in int8: made by `convert`.
 #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-pub struct PairConverted<B>
-where
-    B: qp::Quantizable<
-        Input = (qp::Tensor, qp::Tensor),
-        Output = (qp::Tensor, qp::Tensor),
-    >,
-    B: 'static,
-{
-    left: <B as qp::Quantizable>::Converted,
-    fc: qp::ConvertedOp<<::qcore::layers::Linear as qp::Layer>::Op>,
-    fc_1: qp::ConvertedOp<<::qcore::layers::Linear as qp::Layer>::Op>,
-    swap: PairConvertedSwap<B>,
-    dequant: qp::ConvertedOp<qp::op::Dequant>,
-    generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>>,
-}
-#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-enum PairConvertedSwap<B>
-where
-    B: qp::Quantizable<
-        Input = (qp::Tensor, qp::Tensor),
-        Output = (qp::Tensor, qp::Tensor),
-    >,
-    B: 'static,
-{
-    Then {
-        c_times_scalar: qp::ConvertedOp<qp::op::MulScalar>,
-        generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>>,
-    },
-    Else { generics_marker: ::core::marker::PhantomData<fn() -> Pair<B>> },
-}
+pub type PairConverted<B> = qp::Converted<Pair<B>>;
 const _: () = {
     const _: ::core::option::Option<fn(Tensor, Tensor, (Tensor, Tensor))> = ::core::option::Option::None;
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl<B> qp::Parameters for Pair<B>
     where
-        B: qp::Quantizable<
+        B: qp::Module<
             Input = (qp::Tensor, qp::Tensor),
             Output = (qp::Tensor, qp::Tensor),
         >,
@@ -105,7 +44,7 @@ const _: () = {
         ) {
             qp::Parameters::parameters(&self.left, &qp::join(path, "left"), visit);
             qp::Parameters::parameters(
-                <Linear as qp::IsLayer<::qcore::layers::Linear>>::as_layer(&self.fc),
+                <Linear as qp::IsLayer<::qcore::ops::Linear>>::as_layer(&self.fc),
                 &qp::join(path, "fc"),
                 visit,
             );
@@ -122,7 +61,7 @@ const _: () = {
             );
             qp::Parameters::parameters_mut(
                 <Linear as qp::IsLayer<
-                    ::qcore::layers::Linear,
+                    ::qcore::ops::Linear,
                 >>::as_layer_mut(&mut self.fc),
                 &qp::join(path, "fc"),
                 visit,
@@ -131,18 +70,17 @@ const _: () = {
     }
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-    impl<B> qp::Quantizable for Pair<B>
+    impl<B> qp::Module for Pair<B>
     where
-        B: qp::Quantizable<
+        B: qp::Module<
             Input = (qp::Tensor, qp::Tensor),
             Output = (qp::Tensor, qp::Tensor),
         >,
         B: 'static,
     {
+        const NAME: &'static ::core::primitive::str = "Pair";
         type Input = (qp::Tensor, qp::Tensor);
         type Output = (qp::Tensor, qp::Tensor);
-        type Prepared = PairPrepared<B>;
-        type Converted = PairConverted<B>;
         const GRAPH: &'static qp::Graph = &qp::Graph {
             model: "Pair",
             inputs: &["a", "b"],
@@ -211,7 +149,7 @@ const _: () = {
                     outputs: &[2usize, 3usize],
                     kind: qp::GraphNodeKind::Model {
                         model: "B",
-                        graph: <B as qp::Quantizable>::GRAPH,
+                        graph: <B as qp::Module>::GRAPH,
                         float_reason: ::core::option::Option::None,
                     },
                 },
@@ -323,426 +261,98 @@ const _: () = {
             outputs: &[7usize, 8usize],
         };
         const FUSIONS: &'static [&'static [&'static ::core::primitive::str]] = &[];
-        fn run(
-            &self,
-            (a, b): (qp::Tensor, qp::Tensor),
-        ) -> qp::Result<(qp::Tensor, qp::Tensor)> {
-            let (c, d) = <B as qp::Quantizable>::run(&self.left, (a, b))
-                .map_err(|error| error.in_layer("left"))?;
-            let c_1 = qp::Layer::forward(
-                    <Linear as qp::IsLayer<::qcore::layers::Linear>>::as_layer(&self.fc),
-                    c,
-                )
-                .map_err(|error| error.in_layer("fc"))?;
-            let d_1 = qp::Layer::forward(
-                    <Linear as qp::IsLayer<::qcore::layers::Linear>>::as_layer(&self.fc),
-                    d,
-                )
-                .map_err(|error| error.in_layer("fc"))?;
-            let e = match self.swap {
-                true => {
-                    let c_times_scalar_out = qp::op::mul_scalar(2.0)
-                        .and_then(|op| qp::Op::forward(
-                            &op,
-                            &mut [::core::clone::Clone::clone(&c_1)],
-                        ))
-                        .map_err(|error| error.in_layer("c_times_scalar"))?;
-                    c_times_scalar_out
-                }
-                false => d_1,
-            };
-            let dequant_out = qp::op::dequant()
-                .and_then(|op| qp::Op::forward(&op, &mut [c_1]))
-                .map_err(|error| error.in_layer("dequant"))?;
-            ::core::result::Result::Ok((e, dequant_out))
-        }
         fn trace(
             &self,
-            tracer: &mut qp::Tracer,
-            (a, b): (qp::Edge, qp::Edge),
-        ) -> qp::Result<(Self::Prepared, (qp::Edge, qp::Edge))> {
-            let (left, (c, d)) = tracer
+            tracer: &mut qp::Tracer<'_>,
+            (a, b): (qp::Value, qp::Value),
+        ) -> qp::Result<(qp::Value, qp::Value)> {
+            let (c, d) = tracer
                 .scope(
-                    "left",
-                    |tracer| <B as qp::Quantizable>::trace(&self.left, tracer, (a, b)),
-                )
-                .map_err(|error| error.in_layer("left"))?;
-            let (fc, c_1) = tracer
-                .op(
-                    qp::OpSite {
-                        name: "fc",
-                        members: &[
-                            qp::Member {
-                                path: ::core::option::Option::Some("fc"),
-                                object_type: "Linear",
-                            },
-                        ],
+                    qp::Site {
+                        path: ::core::format_args!("left"),
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    qp::Layer::op(
-                            <Linear as qp::IsLayer<
-                                ::qcore::layers::Linear,
-                            >>::as_layer(&self.fc),
-                        )
-                        .map_err(|error| error.in_layer("fc"))?,
-                    &[c],
+                    |tracer| <B as qp::Module>::trace(&self.left, tracer, (a, b)),
                 )?;
-            let (fc_1, d_1) = tracer
-                .op(
-                    qp::OpSite {
-                        name: "fc",
-                        members: &[
-                            qp::Member {
-                                path: ::core::option::Option::Some("fc"),
-                                object_type: "Linear",
-                            },
-                        ],
+            let c_1 = tracer
+                .call(
+                    qp::Site {
+                        path: ::core::format_args!("fc"),
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    qp::Layer::op(
+                    &[
+                        qp::Member::layer(
+                            ::core::format_args!("fc"),
                             <Linear as qp::IsLayer<
-                                ::qcore::layers::Linear,
+                                ::qcore::ops::Linear,
                             >>::as_layer(&self.fc),
-                        )
-                        .map_err(|error| error.in_layer("fc"))?,
-                    &[d],
+                        ),
+                    ],
+                    &mut [c],
                 )?;
-            let (swap, e) = match self.swap {
+            let d_1 = tracer
+                .call(
+                    qp::Site {
+                        path: ::core::format_args!("fc"),
+                        skip: false,
+                        qconfig: ::core::option::Option::None,
+                    },
+                    &[
+                        qp::Member::layer(
+                            ::core::format_args!("fc"),
+                            <Linear as qp::IsLayer<
+                                ::qcore::ops::Linear,
+                            >>::as_layer(&self.fc),
+                        ),
+                    ],
+                    &mut [d],
+                )?;
+            let e = match self.swap {
                 true => {
-                    let (c_times_scalar, c_times_scalar_out) = tracer
-                        .op(
-                            qp::OpSite {
-                                name: "c_times_scalar",
-                                members: &[
-                                    qp::Member {
-                                        path: ::core::option::Option::None,
-                                        object_type: "mul_scalar",
-                                    },
-                                ],
+                    let c_times_scalar = tracer
+                        .call(
+                            qp::Site {
+                                path: ::core::format_args!("c_times_scalar"),
                                 skip: false,
                                 qconfig: ::core::option::Option::None,
                             },
-                            qp::op::mul_scalar(2.0)
-                                .map_err(|error| error.in_layer("c_times_scalar"))?,
-                            &[c_1],
+                            &[
+                                qp::Member::function(
+                                    ::core::format_args!("c_times_scalar"),
+                                    "mul_scalar",
+                                    &qp::ops::mul_scalar(2.0)
+                                        .map_err(|error| error.in_layer("c_times_scalar"))?,
+                                ),
+                            ],
+                            &mut [::core::clone::Clone::clone(&c_1)],
                         )?;
-                    (
-                        PairPreparedSwap::Then {
-                            c_times_scalar: c_times_scalar,
-                            generics_marker: ::core::marker::PhantomData,
-                        },
-                        c_times_scalar_out,
-                    )
+                    c_times_scalar
                 }
-                false => {
-                    (
-                        PairPreparedSwap::Else {
-                            generics_marker: ::core::marker::PhantomData,
-                        },
-                        d_1,
-                    )
-                }
+                false => d_1,
             };
-            let (dequant, dequant_out) = tracer
-                .op(
-                    qp::OpSite {
-                        name: "dequant",
-                        members: &[
-                            qp::Member {
-                                path: ::core::option::Option::None,
-                                object_type: "dequant",
-                            },
-                        ],
+            let dequant = tracer
+                .call(
+                    qp::Site {
+                        path: ::core::format_args!("dequant"),
                         skip: false,
                         qconfig: ::core::option::Option::None,
                     },
-                    qp::op::dequant().map_err(|error| error.in_layer("dequant"))?,
-                    &[c_1],
+                    &[
+                        qp::Member::function(
+                            ::core::format_args!("dequant"),
+                            "dequant",
+                            &qp::ops::dequant()
+                                .map_err(|error| error.in_layer("dequant"))?,
+                        ),
+                    ],
+                    &mut [c_1],
                 )?;
-            ::core::result::Result::Ok((
-                PairPrepared {
-                    left: left,
-                    fc: fc,
-                    fc_1: fc_1,
-                    swap: swap,
-                    dequant: dequant,
-                    generics_marker: ::core::marker::PhantomData,
-                },
-                (e, dequant_out),
-            ))
+            ::core::result::Result::Ok((e, dequant))
         }
-    }
-    #[automatically_derived]
-    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-    impl<B> qp::PreparedNetwork<Pair<B>> for PairPrepared<B>
-    where
-        B: qp::Quantizable<
-            Input = (qp::Tensor, qp::Tensor),
-            Output = (qp::Tensor, qp::Tensor),
-        >,
-        B: 'static,
-    {
-        fn run(
-            &self,
-            observation: &mut qp::Observation<'_>,
-            (a, b): (qp::Tensor, qp::Tensor),
-        ) -> qp::Result<(qp::Tensor, qp::Tensor)> {
-            let (c, d) = qp::PreparedNetwork::<B>::run(&self.left, observation, (a, b))?;
-            let c_1 = qp::PreparedOp::run(&self.fc, observation, [c])?;
-            let d_1 = qp::PreparedOp::run(&self.fc_1, observation, [d])?;
-            let e = match &self.swap {
-                PairPreparedSwap::Then { c_times_scalar: c_times_scalar, .. } => {
-                    let c_times_scalar_out = qp::PreparedOp::run(
-                        c_times_scalar,
-                        observation,
-                        [::core::clone::Clone::clone(&c_1)],
-                    )?;
-                    c_times_scalar_out
-                }
-                PairPreparedSwap::Else { .. } => d_1,
-            };
-            let dequant_out = qp::PreparedOp::run(&self.dequant, observation, [c_1])?;
-            ::core::result::Result::Ok((e, dequant_out))
-        }
-        fn convert(
-            &self,
-            conversion: &qp::Conversion<'_>,
-        ) -> qp::Result<PairConverted<B>> {
-            ::core::result::Result::Ok(PairConverted {
-                left: qp::PreparedNetwork::<B>::convert(&self.left, conversion)?,
-                fc: qp::PreparedOp::convert(&self.fc, conversion)?,
-                fc_1: qp::PreparedOp::convert(&self.fc_1, conversion)?,
-                swap: match &self.swap {
-                    PairPreparedSwap::Then { c_times_scalar: c_times_scalar, .. } => {
-                        PairConvertedSwap::Then {
-                            c_times_scalar: qp::PreparedOp::convert(
-                                c_times_scalar,
-                                conversion,
-                            )?,
-                            generics_marker: ::core::marker::PhantomData,
-                        }
-                    }
-                    PairPreparedSwap::Else { .. } => {
-                        PairConvertedSwap::Else {
-                            generics_marker: ::core::marker::PhantomData,
-                        }
-                    }
-                },
-                dequant: qp::PreparedOp::convert(&self.dequant, conversion)?,
-                generics_marker: ::core::marker::PhantomData,
-            })
-        }
-    }
-    #[automatically_derived]
-    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-    impl<B> ::core::clone::Clone for PairPrepared<B>
-    where
-        B: qp::Quantizable<
-            Input = (qp::Tensor, qp::Tensor),
-            Output = (qp::Tensor, qp::Tensor),
-        >,
-        B: 'static,
-    {
-        fn clone(&self) -> Self {
-            Self {
-                left: ::core::clone::Clone::clone(&self.left),
-                fc: ::core::clone::Clone::clone(&self.fc),
-                fc_1: ::core::clone::Clone::clone(&self.fc_1),
-                swap: ::core::clone::Clone::clone(&self.swap),
-                dequant: ::core::clone::Clone::clone(&self.dequant),
-                generics_marker: ::core::marker::PhantomData,
-            }
-        }
-    }
-    #[automatically_derived]
-    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-    impl<B> ::core::fmt::Debug for PairPrepared<B>
-    where
-        B: qp::Quantizable<
-            Input = (qp::Tensor, qp::Tensor),
-            Output = (qp::Tensor, qp::Tensor),
-        >,
-        B: 'static,
-    {
-        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-            f.debug_struct("PairPrepared").finish_non_exhaustive()
-        }
-    }
-    #[automatically_derived]
-    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-    impl<B> ::core::clone::Clone for PairPreparedSwap<B>
-    where
-        B: qp::Quantizable<
-            Input = (qp::Tensor, qp::Tensor),
-            Output = (qp::Tensor, qp::Tensor),
-        >,
-        B: 'static,
-    {
-        fn clone(&self) -> Self {
-            match self {
-                Self::Then { c_times_scalar: c_times_scalar, .. } => {
-                    Self::Then {
-                        c_times_scalar: ::core::clone::Clone::clone(c_times_scalar),
-                        generics_marker: ::core::marker::PhantomData,
-                    }
-                }
-                Self::Else { .. } => {
-                    Self::Else {
-                        generics_marker: ::core::marker::PhantomData,
-                    }
-                }
-            }
-        }
-    }
-    #[automatically_derived]
-    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-    impl<B> qp::ConvertedNetwork<Pair<B>> for PairConverted<B>
-    where
-        B: qp::Quantizable<
-            Input = (qp::Tensor, qp::Tensor),
-            Output = (qp::Tensor, qp::Tensor),
-        >,
-        B: 'static,
-    {
-        fn run(
-            &self,
-            (a, b): (qp::Value, qp::Value),
-        ) -> qp::Result<(qp::Value, qp::Value)> {
-            let (c, d) = qp::ConvertedNetwork::<B>::run(&self.left, (a, b))?;
-            let c_1 = qp::ConvertedOp::run(&self.fc, [c])?;
-            let d_1 = qp::ConvertedOp::run(&self.fc_1, [d])?;
-            let e = match &self.swap {
-                PairConvertedSwap::Then { c_times_scalar: c_times_scalar, .. } => {
-                    let c_times_scalar_out = qp::ConvertedOp::run(
-                        c_times_scalar,
-                        [::core::clone::Clone::clone(&c_1)],
-                    )?;
-                    c_times_scalar_out
-                }
-                PairConvertedSwap::Else { .. } => d_1,
-            };
-            let dequant_out = qp::ConvertedOp::run(&self.dequant, [c_1])?;
-            ::core::result::Result::Ok((e, dequant_out))
-        }
-        fn visit_weights(
-            &self,
-            visit: &mut dyn ::core::ops::FnMut(&::core::primitive::str, &qp::QTensor),
-        ) {
-            qp::ConvertedNetwork::<B>::visit_weights(&self.left, visit);
-            qp::ConvertedOp::visit_weights(&self.fc, visit);
-            qp::ConvertedOp::visit_weights(&self.fc_1, visit);
-            match &self.swap {
-                PairConvertedSwap::Then { c_times_scalar: c_times_scalar, .. } => {
-                    qp::ConvertedOp::visit_weights(c_times_scalar, visit);
-                }
-                PairConvertedSwap::Else { .. } => {}
-            }
-            qp::ConvertedOp::visit_weights(&self.dequant, visit);
-        }
-    }
-    #[automatically_derived]
-    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-    impl<B> ::core::fmt::Debug for PairConverted<B>
-    where
-        B: qp::Quantizable<
-            Input = (qp::Tensor, qp::Tensor),
-            Output = (qp::Tensor, qp::Tensor),
-        >,
-        B: 'static,
-    {
-        fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
-            f.debug_struct("PairConverted").finish_non_exhaustive()
-        }
-    }
-    #[automatically_derived]
-    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-    impl<B> qp::Record for PairConverted<B>
-    where
-        B: qp::Quantizable<
-            Input = (qp::Tensor, qp::Tensor),
-            Output = (qp::Tensor, qp::Tensor),
-        >,
-        B: 'static,
-    {
-        fn save(
-            &self,
-            archive: &mut qp::ArchiveWriter,
-            path: &::core::primitive::str,
-        ) -> qp::Result<()> {
-            qp::Record::save(&self.left, archive, &qp::join(path, "left"))?;
-            qp::Record::save(&self.fc, archive, &qp::join(path, "fc"))?;
-            qp::Record::save(&self.fc_1, archive, &qp::join(path, "fc_1"))?;
-            qp::Record::save(&self.swap, archive, &qp::join(path, "swap"))?;
-            qp::Record::save(&self.dequant, archive, &qp::join(path, "dequant"))?;
-            ::core::result::Result::Ok(())
-        }
-        fn load(
-            archive: &qp::Archive,
-            path: &::core::primitive::str,
-        ) -> qp::Result<Self> {
-            ::core::result::Result::Ok(Self {
-                left: qp::Record::load(archive, &qp::join(path, "left"))?,
-                fc: qp::Record::load(archive, &qp::join(path, "fc"))?,
-                fc_1: qp::Record::load(archive, &qp::join(path, "fc_1"))?,
-                swap: qp::Record::load(archive, &qp::join(path, "swap"))?,
-                dequant: qp::Record::load(archive, &qp::join(path, "dequant"))?,
-                generics_marker: ::core::marker::PhantomData,
-            })
-        }
-    }
-    #[automatically_derived]
-    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
-    impl<B> qp::Record for PairConvertedSwap<B>
-    where
-        B: qp::Quantizable<
-            Input = (qp::Tensor, qp::Tensor),
-            Output = (qp::Tensor, qp::Tensor),
-        >,
-        B: 'static,
-    {
-        fn save(
-            &self,
-            archive: &mut qp::ArchiveWriter,
-            path: &::core::primitive::str,
-        ) -> qp::Result<()> {
-            match self {
-                Self::Then { c_times_scalar: c_times_scalar, .. } => {
-                    archive.put_arm(path, "then")?;
-                    qp::Record::save(
-                        c_times_scalar,
-                        archive,
-                        &qp::join(path, "c_times_scalar"),
-                    )?;
-                }
-                Self::Else { .. } => {
-                    archive.put_arm(path, "else")?;
-                }
-            }
-            ::core::result::Result::Ok(())
-        }
-        fn load(
-            archive: &qp::Archive,
-            path: &::core::primitive::str,
-        ) -> qp::Result<Self> {
-            match archive.arm(path)? {
-                "then" => {
-                    ::core::result::Result::Ok(Self::Then {
-                        c_times_scalar: qp::Record::load(
-                            archive,
-                            &qp::join(path, "c_times_scalar"),
-                        )?,
-                        generics_marker: ::core::marker::PhantomData,
-                    })
-                }
-                "else" => {
-                    ::core::result::Result::Ok(Self::Else {
-                        generics_marker: ::core::marker::PhantomData,
-                    })
-                }
-                arm => ::core::result::Result::Err(archive.unknown_arm(path, arm)),
-            }
+        fn loaders(loaders: &mut qp::Loaders) {
+            <B as qp::Module>::loaders(loaders);
         }
     }
 };

@@ -132,7 +132,7 @@ impl Lowering<'_> {
                 (condition, content.map(|content| (binding, content)), option.label, is_negated)
             }
         };
-        let field = self.names.control(&label, span);
+        let branch_name = self.names.control(&label);
         let (then_arm, else_arm) = if is_negated { (else_arm, then_arm) } else { (then_arm, else_arm) };
 
         let before = self.scopes.snapshot();
@@ -171,7 +171,10 @@ impl Lowering<'_> {
                 MergeSite { name: span, branch: span, is_value: true },
             ),
         };
-        self.push(NodeKind::Branch(BranchNode { condition, then_block, else_block, merged, field }), span);
+        self.push(
+            NodeKind::Branch(BranchNode { condition, then_block, else_block, merged, name: branch_name }),
+            span,
+        );
         value
     }
 

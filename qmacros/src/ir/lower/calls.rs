@@ -1,7 +1,6 @@
 //! Calls: of layers, of models, of functions, as function and as method.
 
 use proc_macro2::Span;
-use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprCall, ExprMethodCall, ExprPath, Ident, Token};
 
@@ -171,10 +170,9 @@ impl Lowering<'_> {
     pub(super) fn run(&mut self, callable: &Callable, input: ValueId, span: Span) -> Bound {
         match &callable.kind {
             FieldKind::Layer(operation) => {
-                let field = self.names.layer(&callable.label, span);
+                let name = self.names.layer(&callable.label);
                 let callee = Callee::Layer(LayerPlace { operation, place: callable.place() });
-                let operation =
-                    Operation { callee, operands: vec![input], shape_operands: Vec::new(), field };
+                let operation = Operation { callee, operands: vec![input], shape_operands: Vec::new(), name };
                 Bound::Tensor(self.push_op(operation, span))
             }
             FieldKind::Sequential(elements) => {
@@ -227,8 +225,7 @@ impl Lowering<'_> {
         wanted: Wanted<'_>,
     ) -> Bound {
         let Some(operands) = operands else { return Bound::Poison };
-        let field = self.names.layer(&callable.label, span);
-        let name = field.unraw().to_string();
+        let name = self.names.layer(&callable.label);
         let (results, bound) = match wanted {
             Wanted::Tuple(kept) => {
                 let results: Vec<ValueId> = kept
@@ -243,7 +240,7 @@ impl Lowering<'_> {
                 (results, bound)
             }
             Wanted::One | Wanted::Nothing => {
-                let result = self.value(name, span);
+                let result = self.value(name.clone(), span);
                 (vec![result], Bound::Tensor(result))
             }
         };
@@ -252,7 +249,7 @@ impl Lowering<'_> {
             operands,
             results,
             results_are_tuple: matches!(wanted, Wanted::Tuple(_)),
-            field,
+            name,
         };
         self.push(NodeKind::Model(node), span);
         bound

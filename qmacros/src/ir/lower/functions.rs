@@ -130,9 +130,9 @@ impl Lowering<'_> {
         given: GivenArguments,
         span: Span,
     ) -> ValueId {
-        let field = self.names.operation(label, span);
+        let name = self.names.operation(label);
         let callee = Callee::Function(FunctionCall { function, arguments: given.arguments });
-        self.push_op(Operation { callee, operands, shape_operands: given.shape_operands, field }, span)
+        self.push_op(Operation { callee, operands, shape_operands: given.shape_operands, name }, span)
     }
 
     fn function_label(

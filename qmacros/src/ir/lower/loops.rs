@@ -24,7 +24,7 @@ impl Lowering<'_> {
         let Some((layers, element, kind)) = self.iterated(&source.expr) else { return };
         let Some(binding) = self.loop_variable(&source.pat) else { return };
         let id = self.new_loop();
-        let field = self.names.control(&layers.label, span);
+        let loop_name = self.names.control(&layers.label);
         let layer = layers.iterated(
             &binding,
             binding.to_string().trim_start_matches("r#").to_owned(),
@@ -59,7 +59,7 @@ impl Lowering<'_> {
             let after = self.leave_iteration(&initial, &next, &ident, &mut slots, &mut carried, span);
             self.scopes.get_mut(variable).bound = after;
         }
-        let node = ForNode { id, iterable: layers.float_expr, binding, carried, body, field };
+        let node = ForNode { id, iterable: layers.float_expr, binding, carried, body, name: loop_name };
         self.push(NodeKind::For(node), span);
     }
 
@@ -77,7 +77,7 @@ impl Lowering<'_> {
             return Bound::Poison;
         }
         let id = self.new_loop();
-        let field = self.names.control(&layers.label, span);
+        let loop_name = self.names.control(&layers.label);
         let label = format!("{}_item", layers.label);
         let binding = Ident::new(&label, layers.root.field.span());
         let layer = layers.iterated(&binding, label, id, element, kind);
@@ -87,7 +87,8 @@ impl Lowering<'_> {
         let Bound::Tensor(next) = output else { return Bound::Poison };
         let result = self.value(layers.label.clone(), span);
         let carried = vec![Carried { initial: input, entry, next, result }];
-        let node = ForNode { id, iterable: layers.float_expr.clone(), binding, carried, body, field };
+        let node =
+            ForNode { id, iterable: layers.float_expr.clone(), binding, carried, body, name: loop_name };
         self.push(NodeKind::For(node), span);
         Bound::Tensor(result)
     }

@@ -1,9 +1,7 @@
-//! The fields of the generated structs: `conv1`, `downsample_0`, `y_plus_identity`.
+//! The names of nodes: `conv1`, `downsample_0`, `y_plus_identity`.
 
 use std::collections::HashSet;
 
-use proc_macro2::Span;
-use syn::Ident;
 use syn::ext::IdentExt;
 
 use crate::parse::Model;
@@ -16,9 +14,9 @@ pub struct Names {
     user_fields: HashSet<String>,
     /// Operations of all blocks, so that each has a name of its own in reports.
     operations: HashSet<String>,
-    /// Branches and loops of all blocks: their names become names of types.
+    /// Branches and loops of all blocks, likewise.
     control: HashSet<String>,
-    /// The fields of each open block.
+    /// The names of each open block.
     blocks: Vec<HashSet<String>>,
 }
 
@@ -42,50 +40,42 @@ impl Names {
     }
 
     /// For a layer or a model: its path in the struct, counted if it is called again.
-    pub fn layer(&mut self, label: &str, span: Span) -> Ident {
+    pub fn layer(&mut self, label: &str) -> String {
         let name = numbered(label, |name| self.is_free_here(name));
-        self.claim(name, span)
+        self.claim(name)
     }
 
     /// For a function or an operator.
-    pub fn operation(&mut self, label: &str, span: Span) -> Ident {
+    pub fn operation(&mut self, label: &str) -> String {
         let name = numbered(label, |name| {
             self.is_free_here(name) && !self.user_fields.contains(name) && !self.operations.contains(name)
         });
         self.operations.insert(name.clone());
-        self.claim(name, span)
+        self.claim(name)
     }
 
     /// For a loop or a branch: the field that it goes by.
-    pub fn control(&mut self, label: &str, span: Span) -> Ident {
+    pub fn control(&mut self, label: &str) -> String {
         let name = numbered(label, |name| self.is_free_here(name) && !self.control.contains(name));
         self.control.insert(name.clone());
-        self.claim(name, span)
+        self.claim(name)
     }
 
     fn is_free_here(&self, name: &str) -> bool {
         self.blocks.last().is_none_or(|block| !block.contains(name))
     }
 
-    fn claim(&mut self, name: String, span: Span) -> Ident {
-        let ident = identifier(&name, span);
+    fn claim(&mut self, name: String) -> String {
         if let Some(block) = self.blocks.last_mut() {
-            block.insert(name);
+            block.insert(name.clone());
         }
-        ident
+        name
     }
 }
 
 fn numbered(label: &str, is_free: impl Fn(&str) -> bool) -> String {
     let counted = (1..).map(|number| format!("{label}_{number}"));
     std::iter::once(label.to_owned()).chain(counted).find(|name| is_free(name)).unwrap_or_default()
-}
-
-fn identifier(name: &str, span: Span) -> Ident {
-    match syn::parse_str::<Ident>(name) {
-        Ok(_) => Ident::new(name, span),
-        Err(_) => Ident::new_raw(name, span),
-    }
 }
 
 /// `a_plus_b`, or `fallback` when that says too little or too much.

@@ -186,9 +186,9 @@ impl Lowering<'_> {
         span: Span,
     ) -> Bound {
         let Some(function) = Function::named(function) else { return Bound::Poison };
-        let field = self.names.operation(label, span);
+        let name = self.names.operation(label);
         let callee = Callee::Function(FunctionCall { function, arguments });
-        let operation = Operation { callee, operands, shape_operands: Vec::new(), field };
+        let operation = Operation { callee, operands, shape_operands: Vec::new(), name };
         Bound::Tensor(self.push_op(operation, span))
     }
 }

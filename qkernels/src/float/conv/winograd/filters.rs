@@ -47,13 +47,14 @@ impl WinogradFilters {
         self.channels == [geometry.in_channels, geometry.out_channels]
     }
 
-    /// The rows of tiles that [`rows`](Self::rows) can serve: fewer than a tile has if the instruction set was lowered.
+    /// The rows of tiles that [`rows`](Self::rows) can serve: fewer than a tile has if the instruction set was
+    /// lowered.
     pub(super) fn group(&self) -> usize {
         self.group
     }
 
-    /// The weights at one position of the patch for some output channels from `channel` on, up to the end of its group:
-    /// those of each input channel, in rows.
+    /// The weights at one position of the patch for some output channels from `channel` on, up to the end of its
+    /// group: those of each input channel, in rows.
     pub(super) fn rows(&self, position: usize, channel: usize) -> Rows<'_> {
         let len = self.channels[0] * self.group;
         let first = (channel / self.group * POSITIONS + position) * len;

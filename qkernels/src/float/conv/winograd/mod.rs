@@ -10,11 +10,12 @@
 //! ```
 //!
 //! with 16 products, one for each position of the patch, in place of 36. (Lavin and Gray, *Fast Algorithms for
-//! Convolutional Neural Networks*, 2016.) At each position the products are summed over all channels, which is a matrix
-//! product of filters and patches.
+//! Convolutional Neural Networks*, 2016.) At each position the products are summed over all channels, which is a
+//! matrix product of filters and patches.
 //!
-//! What a patch has outside of a window enters the window's output and leaves it again but for rounding. So the error is a
-//! part of what is added up around an output, and a value that is not finite makes all outputs of its patches NaN.
+//! What a patch has outside of a window enters the window's output and leaves it again but for rounding. So the error
+//! is a part of what is added up around an output, and a value that is not finite makes all outputs of its patches
+//! NaN.
 
 mod filters;
 mod patches;
@@ -37,7 +38,7 @@ pub(super) use filters::WinogradFilters;
 const FILTER_TAPS: usize = 9;
 
 /// With fewer channels the transforms cost what the products save.
-const FEWEST_CHANNELS: usize = 16;
+const MIN_CHANNELS: usize = 16;
 
 /// Bytes that transformed patches may occupy: a second-level cache.
 const TRANSFORMED_BYTES: usize = 512 * 1024;
@@ -79,7 +80,7 @@ pub(super) fn is_faster(geometry: &Conv2dGeometry) -> bool {
     // As many as are multiplied: whole vectors.
     let patches = patches_of(geometry).iter().product::<usize>().next_multiple_of(16);
     is_possible
-        && geometry.in_channels.min(geometry.out_channels) >= FEWEST_CHANNELS
+        && geometry.in_channels.min(geometry.out_channels) >= MIN_CHANNELS
         && patches.saturating_mul(6 * POSITIONS) <= pixels.saturating_mul(5 * FILTER_TAPS)
 }
 
@@ -105,7 +106,7 @@ pub(super) fn convolve(
     let threads = threads_for(geometry.work() / FILTER_TAPS * POSITIONS / 4);
     // All output channels are a task, unless that leaves threads idle.
     let blocks = if geometry.batch * tiles < TILES_OF_THREAD * threads { threads } else { 1 };
-    let block = geometry.out_channels.div_ceil(blocks).next_multiple_of(FloatTile::MOST_ROWS);
+    let block = geometry.out_channels.div_ceil(blocks).next_multiple_of(FloatTile::MAX_ROWS);
     let blocks = geometry.out_channels.div_ceil(block);
 
     let pixels = geometry.output_height() * geometry.output_width();

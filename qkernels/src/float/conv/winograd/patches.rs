@@ -8,8 +8,8 @@ use crate::geometry::Conv2dGeometry;
 use crate::isa::Isa;
 use crate::kernels::float::{FloatTile, POSITIONS, PatchRun, Patches, Rows, transform_patches};
 
-/// About so many values of padded planes are transformed at once: few enough for a first-level cache, and so many that
-/// what was written has arrived there when it is read.
+/// About so many values of padded planes are transformed at once: few enough for a first-level cache, and so many
+/// that what was written has arrived there when it is read.
 const PADDED: usize = 4096;
 
 /// The patches of a tile as `Bt d B`. The memory is used again for the next tile.
@@ -18,8 +18,8 @@ pub(super) struct TransformedPatches {
     /// Planes of some channels with their padding.
     padded: AlignedBuffer<f32>,
     runs: Vec<PatchRun>,
-    /// For each position of a patch panels of neighbouring patches, `[POSITIONS][panels][C + 1][columns]`: runs end in
-    /// whole vectors, in a last panel beyond its end.
+    /// For each position of a patch panels of neighbouring patches, `[POSITIONS][panels][C + 1][columns]`: runs end
+    /// in whole vectors, in a last panel beyond its end.
     values: AlignedBuffer<f32>,
     panels: usize,
     panel_len: usize,
@@ -58,7 +58,7 @@ impl TransformedPatches {
         let padded_len = (2 * rows.len() + 2) * row_len;
         let together = (PADDED / padded_len).clamp(1, channels);
         // Behind the last row, for the vectors that begin there.
-        let padded = self.padded.first_mut(together * padded_len + 2 * FloatTile::MOST_COLUMNS);
+        let padded = self.padded.first_mut(together * padded_len + 2 * FloatTile::MAX_COLUMNS);
         padded.fill(0.0);
         let position_len = self.panels * self.panel_len;
         let values = self.values.first_mut(POSITIONS * position_len);

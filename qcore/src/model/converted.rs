@@ -1,0 +1,231 @@
+//! `Converted`: the integer model, which runs, saves and loads on its own.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::module::tensors;
+use super::prepared::outputs;
+use super::{IntoInput, Module, Values};
+use crate::network::{Header, Loaders, Network, header_of};
+use crate::program::{MemoryReport, Profile, ProgramOutput};
+use crate::{Backend, Error, QParams, QTensor, Result};
+
+/// A converted model: a [`Network`] of int8 weights and kernels, and of float operations where the plan left them, with
+/// the model's types.
+///
+/// `Send + Sync`; one instance serves any number of threads.
+pub struct Converted<M: Module> {
+    network: Network,
+    summary: ModelSummary,
+    model: PhantomData<fn() -> M>,
+}
+
+/// What a converted model says of itself; stored in its file, and readable without knowing its type.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ModelSummary {
+    /// The name of the model's struct.
+    pub model: String,
+    /// Whose numerics it follows.
+    pub backend: Backend,
+    /// What the user put beside it: class names, normalization, the variant of an architecture.
+    pub metadata: BTreeMap<String, String>,
+    /// Of each input, how to quantize it, if an int8 operation reads it.
+    pub inputs: Vec<Option<QParams>>,
+    /// Every value, in the order in which they are made.
+    pub edges: Vec<EdgeSummary>,
+}
+
+impl ModelSummary {
+    /// Reads the summary from a file of [`Converted::save`].
+    ///
+    /// # Errors
+    /// When the file is not there or is not such a file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        header_of(path.as_ref()).map(|header| Self::of_header(&header))
+    }
+
+    fn of_header(header: &Header) -> Self {
+        let edges: Vec<EdgeSummary> = header
+            .nodes
+            .iter()
+            .flat_map(|node| node.outputs.iter().map(move |&output| (node, output)))
+            .map(|(node, output)| EdgeSummary {
+                path: node.path.clone(),
+                operation: node.operation().to_owned(),
+                precision: node.call.as_ref().map_or("float", |call| &call.precision).to_owned(),
+                qparams: header.qparams.get(output).cloned().flatten(),
+            })
+            .collect();
+        Self::new(&header.model, header.backend, header.metadata.clone(), edges)
+    }
+
+    fn of_network(network: &Network) -> Self {
+        let edges = network
+            .nodes
+            .iter()
+            .flat_map(|node| node.outputs.iter().map(move |&output| (node, output)))
+            .map(|(node, output)| EdgeSummary {
+                path: node.path().to_owned(),
+                operation: node.operation().to_owned(),
+                precision: node.precision().name().to_owned(),
+                qparams: network.values[output].qparams.as_deref().cloned(),
+            })
+            .collect();
+        Self::new(&network.model, network.backend, network.metadata.clone(), edges)
+    }
+
+    fn new(
+        model: &str,
+        backend: Backend,
+        metadata: BTreeMap<String, String>,
+        edges: Vec<EdgeSummary>,
+    ) -> Self {
+        let inputs = edges.iter().take_while(|edge| edge.operation == "input");
+        let inputs = inputs.map(|edge| edge.qparams.clone()).collect();
+        Self { model: model.to_owned(), backend, metadata, inputs, edges }
+    }
+}
+
+/// One value of a converted model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EdgeSummary {
+    /// `layers.0.conv2`; a parameter of `forward` has its own name.
+    pub path: String,
+    /// PyTorch's name of the operation that makes the value.
+    pub operation: String,
+    /// How that operation computes: the name of a [`Precision`](crate::ops::Precision).
+    pub precision: String,
+    /// Scale and zero point, if the value is, or becomes, int8.
+    pub qparams: Option<QParams>,
+}
+
+impl<M: Module> fmt::Debug for Converted<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Converted").field("model", &self.summary.model).finish_non_exhaustive()
+    }
+}
+
+impl<M: Module> Converted<M> {
+    pub(crate) fn new(network: Network) -> Self {
+        let summary = ModelSummary::of_network(&network);
+        Self { network, summary, model: PhantomData }
+    }
+
+    /// Runs the model. Float in, float out; in between integers wherever the plan says so.
+    ///
+    /// The first run with inputs of a new shape plans its memory, later ones only compute.
+    ///
+    /// # Errors
+    /// When the input does not fit a layer; the error names the layer.
+    pub fn forward(&self, input: impl IntoInput<M::Input>) -> Result<M::Output> {
+        outputs::<M>(self.network.forward(&tensors(input.into_input()?))?)
+    }
+
+    /// [`Converted::forward`] into tensors that are there already: where an output has the right shape and its
+    /// memory is not shared, it is written in place. From the second run on this allocates nothing.
+    ///
+    /// # Errors
+    /// As [`Converted::forward`]; the outputs are then unspecified.
+    pub fn forward_into(&self, input: &M::Input, output: &mut M::Output) -> Result<()> {
+        let mut take = |index, found: ProgramOutput<'_>| match output.get_mut(index) {
+            Some(tensor) => found.write_to(tensor),
+            None => Err(Error::Unsupported("more outputs than the model gives".into())),
+        };
+        input.with_all(|input| self.network.run(input, &mut take))
+    }
+
+    /// How much memory the activations of a run on inputs like `input` take.
+    ///
+    /// # Errors
+    /// When the input does not fit a layer.
+    pub fn memory(&self, input: &M::Input) -> Result<MemoryReport> {
+        input.with_all(|input| self.network.memory(input))
+    }
+
+    /// Runs the model once and tells where the time went.
+    ///
+    /// # Errors
+    /// As [`Converted::forward`].
+    pub fn profile(&self, input: &M::Input) -> Result<Profile> {
+        input.with_all(|input| self.network.profile(input))
+    }
+
+    /// What the model says of itself: its backend, and every value with its scale and zero point.
+    pub fn summary(&self) -> &ModelSummary {
+        &self.summary
+    }
+
+    /// The flat graph that runs.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Puts something beside the model that its file shall carry.
+    pub fn set_metadata(&mut self, key: impl Into<String>, value: impl Into<String>) {
+        let (key, value) = (key.into(), value.into());
+        self.network.metadata.insert(key.clone(), value.clone());
+        self.summary.metadata.insert(key, value);
+    }
+
+    /// Writes the model to one safetensors file, atomically: the file is complete or not there.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.network.save(path)
+    }
+
+    /// Reads a model from a file of [`Converted::save`]: no float weights, no constructor.
+    ///
+    /// # Errors
+    /// When the file is not there, truncated, corrupt, of another version, of another model, or of another version of
+    /// this model's body; then the error says where the two part.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let mut loaders = Loaders::new();
+        M::loaders(&mut loaders);
+        let network = Network::load_with(path, &loaders)?;
+        check_model::<M>(&network).map_err(|message| Error::file(path, message))?;
+        Ok(Self::new(network))
+    }
+
+    /// Each quantized weight with the path of its layer.
+    pub fn visit_weights(&self, visit: &mut dyn FnMut(&str, &QTensor)) {
+        self.network.visit_weights(visit);
+    }
+}
+
+/// Whether a network was recorded from the model `M` as it is now; if not, what differs.
+fn check_model<M: Module>(network: &Network) -> Result<(), String> {
+    if network.model != M::NAME {
+        return Err(format!("holds the model `{}`, not `{}`", network.model, M::NAME));
+    }
+    let counts = [
+        ("inputs", network.input_count(), M::Input::COUNT),
+        ("outputs", network.outputs.len(), M::Output::COUNT),
+    ];
+    if let Some((what, found, expected)) = counts.into_iter().find(|(_, found, expected)| found != expected) {
+        let name = M::NAME;
+        return Err(format!(
+            "is of another version of `{name}`, whose number of {what} is {found}, not {expected}"
+        ));
+    }
+    let (found, expected) = (&network.signature, M::GRAPH.signature());
+    if *found == expected {
+        return Ok(());
+    }
+    let differs = found.iter().zip(&expected).position(|(found, expected)| found != expected);
+    let line = differs.unwrap_or(found.len().min(expected.len()));
+    let text =
+        |lines: &[String]| lines.get(line).map_or("nothing more".to_owned(), |line| format!("`{line}`"));
+    Err(format!(
+        "is of another version of `{}`: where the file has {}, the model has {}",
+        M::NAME,
+        text(found),
+        text(&expected)
+    ))
+}

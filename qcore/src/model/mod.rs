@@ -1,0 +1,21 @@
+//! Models and their variants: the float model of the user, the prepared and the converted one.
+
+mod converted;
+mod layer;
+mod module;
+mod parameters;
+mod prepared;
+mod sequential;
+mod state_dict;
+mod unbuildable;
+mod values;
+
+pub use converted::{Converted, EdgeSummary, ModelSummary};
+pub use layer::{IsLayer, Layer};
+pub use module::Module;
+pub use parameters::{Parameters, join};
+pub use prepared::Prepared;
+pub use sequential::Sequential;
+pub use state_dict::StateDict;
+pub use unbuildable::Unbuildable;
+pub use values::{IntoInput, Values};

@@ -1,0 +1,125 @@
+//! `Prepared`: a model with its fusions done and its edges observed.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::module::tensors;
+use super::{Converted, IntoInput, Module, Values};
+use crate::network::Loaders;
+use crate::quantize::{ObservedEdge, Plan, convert, observe};
+use crate::{Error, Observer, Result};
+
+/// A prepared model: its network in float with batch norms folded in, and an observer on every edge that an int8
+/// operation reads or writes.
+///
+/// Made by [`Module::prepare`]. A clone has observers of its own, so that calibration can be split:
+/// calibrate the clones, then [`Prepared::merge`] them.
+pub struct Prepared<M: Module> {
+    pub(crate) plan: Plan,
+    pub(crate) edges: Vec<ObservedEdge>,
+    model: PhantomData<fn() -> M>,
+}
+
+impl<M: Module> Clone for Prepared<M> {
+    fn clone(&self) -> Self {
+        Self::new(self.plan.clone(), self.edges.clone())
+    }
+}
+
+impl<M: Module> fmt::Debug for Prepared<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared").field("model", &M::NAME).field("edges", &self.edges).finish()
+    }
+}
+
+impl<M: Module> Prepared<M> {
+    pub(crate) fn new(plan: Plan, edges: Vec<ObservedEdge>) -> Self {
+        Self { plan, edges, model: PhantomData }
+    }
+
+    /// Runs the fused float model; observers do not look.
+    ///
+    /// # Errors
+    /// When the input does not fit a layer.
+    pub fn forward(&self, input: impl IntoInput<M::Input>) -> Result<M::Output> {
+        outputs::<M>(self.plan.network.forward(&tensors(input.into_input()?))?)
+    }
+
+    /// Runs the model and shows every observed value to its observer; [`Prepared::calibrate`] does this for
+    /// each of its batches.
+    ///
+    /// # Errors
+    /// When the input does not fit a layer, or a value is NaN or infinite. Observers that come after the
+    /// failing layer have not seen the batch.
+    pub fn observe(&mut self, input: impl IntoInput<M::Input>) -> Result<M::Output> {
+        outputs::<M>(observe(&self.plan, &tensors(input.into_input()?), &mut self.edges)?)
+    }
+
+    /// What was decided for each operation of this instance; printing it shows what runs where, and why.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The path of each observer: that of the first edge that it serves.
+    pub fn observed_paths(&self) -> impl Iterator<Item = &str> {
+        self.edges.iter().map(|edge| edge.path.as_str())
+    }
+
+    /// The observer that serves the edge `path`.
+    pub fn observer(&self, path: &str) -> Option<&dyn Observer> {
+        self.plan.observer_of(path).map(|index| self.edges[index].observer.as_ref())
+    }
+
+    /// Puts `observer` in the place of the one that serves the edge `path`, e.g. a
+    /// [`FixedQParamsObserver`](crate::observer::FixedQParamsObserver) for a scale known beforehand.
+    ///
+    /// # Errors
+    /// When there is no such edge.
+    pub fn set_observer(&mut self, path: &str, observer: impl Observer + 'static) -> Result<()> {
+        let Some(index) = self.plan.observer_of(path) else {
+            let known = self.plan.observed_paths();
+            return Err(Error::UnknownNames {
+                names: vec![(path.to_owned(), crate::suggest::nearest(path, known))],
+            });
+        };
+        self.edges[index].observer = Box::new(observer);
+        Ok(())
+    }
+
+    /// Takes over what another instance of the same prepared model has observed.
+    ///
+    /// # Errors
+    /// When the models differ, or an observer depends on the order of batches and so cannot be merged; then
+    /// nothing has changed.
+    pub fn merge(&mut self, other: &Self) -> Result<()> {
+        let paths = |edges: &[ObservedEdge]| edges.iter().map(|edge| edge.path.clone()).collect::<Vec<_>>();
+        if paths(&self.edges) != paths(&other.edges) {
+            return Err(Error::parameter("Prepared::merge", "the two models observe different edges"));
+        }
+        let mut merged = self.edges.clone();
+        for (edge, other) in merged.iter_mut().zip(&other.edges) {
+            edge.merge(other).map_err(|error| error.in_layer(&edge.path))?;
+        }
+        self.edges = merged;
+        Ok(())
+    }
+
+    /// The integer model.
+    ///
+    /// # Errors
+    /// When an edge never saw data (all are named), a weight is not finite, or the backend refuses a scale.
+    pub fn convert(&self) -> Result<Converted<M>> {
+        let observers: Vec<&dyn Observer> = self.edges.iter().map(|edge| edge.observer.as_ref()).collect();
+        let mut loaders = Loaders::new();
+        M::loaders(&mut loaders);
+        convert(&self.plan, &observers, &loaders).map(Converted::new)
+    }
+}
+
+/// The outputs of a network as the model gives them.
+pub(super) fn outputs<M: Module>(tensors: Vec<crate::Tensor>) -> Result<M::Output> {
+    let mut tensors = tensors.into_iter();
+    let missing = || Error::Unsupported("fewer outputs than the model gives".into());
+    let outputs = M::Output::build(|_| tensors.next().ok_or_else(missing))?;
+    Ok(M::Output::from_tensors(outputs))
+}

@@ -1,0 +1,17 @@
+//! `Unbuildable`: stands in for a model whose `forward` has mistakes.
+
+use crate::{Error, Result};
+
+/// What `#[quantizable]` emits beside its compile errors calls this, so that rustc has nothing to add to them.
+#[derive(Clone, Copy, Debug)]
+pub enum Unbuildable {}
+
+impl Unbuildable {
+    /// What a function of such a model would give.
+    ///
+    /// # Errors
+    /// Always.
+    pub fn refuse<T>() -> Result<T> {
+        Err(Error::Unsupported("a model that does not compile".to_owned()))
+    }
+}

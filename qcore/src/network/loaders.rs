@@ -1,0 +1,116 @@
+//! `Loaders`: how the operations of a file are made again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::ops::{self, Op};
+use crate::{Error, Result};
+
+/// Makes an operation without tensors from what [`Op::config`] gave.
+type Load = fn(&serde_json::Value) -> serde_json::Result<Arc<dyn Op>>;
+
+/// How operations of a file are made again, by their names. Those of this crate are always known.
+#[derive(Clone, Debug, Default)]
+pub struct Loaders {
+    own: BTreeMap<String, Load>,
+}
+
+impl Loaders {
+    /// The operations of this crate.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an operation of another crate, which [`Op::name`] calls `name`. Its tensors, which its serde form leaves
+    /// out, may be empty: [`Op::lower`] finds them in [`Lowering::stored`](ops::Lowering::stored).
+    pub fn add<O: Op + DeserializeOwned>(&mut self, name: impl Into<String>) {
+        self.own.insert(name.into(), load::<O>);
+    }
+
+    /// The operation `name` with the parameters that `config` says.
+    ///
+    /// # Errors
+    /// When there is no such operation, or its parameters are of another form.
+    pub(crate) fn load(&self, name: &str, config: &serde_json::Value) -> Result<Arc<dyn Op>> {
+        let Some(load) = self.find(name) else {
+            let message = format!("the operation `{name}`, which nothing here can load");
+            return Err(Error::Unsupported(message));
+        };
+        load(config).map_err(|error| Error::Unsupported(format!("the parameters of `{name}`: {error}")))
+    }
+
+    /// The operation without its tensors, as a file would give it; as it is, if it cannot be loaded.
+    pub(crate) fn without_tensors(&self, op: &Arc<dyn Op>) -> Result<Arc<dyn Op>> {
+        match self.find(op.name()) {
+            Some(_) => self.load(op.name(), &op.config()?),
+            None => Ok(Arc::clone(op)),
+        }
+    }
+
+    fn find(&self, name: &str) -> Option<Load> {
+        self.own.get(name).copied().or_else(|| builtin(name))
+    }
+}
+
+fn load<O: Op + DeserializeOwned>(config: &serde_json::Value) -> serde_json::Result<Arc<dyn Op>> {
+    let op = O::deserialize(config)?;
+    Ok(op.shared())
+}
+
+/// The operations of this crate; a test compares them with the catalogue.
+fn builtin(name: &str) -> Option<Load> {
+    Some(match name {
+        "Conv2d" => load::<ops::Conv2d>,
+        "Linear" => load::<ops::Linear>,
+        "BatchNorm1d" => load::<ops::BatchNorm1d>,
+        "BatchNorm2d" => load::<ops::BatchNorm2d>,
+        "Identity" => load::<ops::Identity>,
+        "relu" => load::<ops::ReLU>,
+        "relu6" => load::<ops::ReLU6>,
+        "hardswish" => load::<ops::Hardswish>,
+        "add" => load::<ops::Add>,
+        "sub" => load::<ops::Sub>,
+        "mul" => load::<ops::Mul>,
+        "add_scalar" => load::<ops::AddScalar>,
+        "mul_scalar" => load::<ops::MulScalar>,
+        "cat" => load::<ops::Cat>,
+        "max_pool2d" => load::<ops::MaxPool2d>,
+        "avg_pool2d" => load::<ops::AvgPool2d>,
+        "adaptive_avg_pool2d" => load::<ops::AdaptiveAvgPool2d>,
+        "flatten" => load::<ops::Flatten>,
+        "reshape" => load::<ops::Reshape>,
+        "permute" => load::<ops::Permute>,
+        "transpose" => load::<ops::Transpose>,
+        "chunk" => load::<ops::Chunk>,
+        "split" => load::<ops::Split>,
+        "mean" => load::<ops::Mean>,
+        "clamp" => load::<ops::Clamp>,
+        "dropout" => load::<ops::Dropout>,
+        "quant" => load::<ops::Quant>,
+        "dequant" => load::<ops::Dequant>,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_of_the_catalogue_can_be_loaded() {
+        let missing: Vec<&str> = qcatalogue::operations()
+            .iter()
+            .map(|row| row.name)
+            .filter(|name| builtin(name).is_none())
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn an_unknown_operation_is_named() {
+        let message = Loaders::new().load("fft", &serde_json::Value::Null).unwrap_err().to_string();
+        assert!(message.contains("`fft`"), "{message}");
+    }
+}

@@ -1,0 +1,191 @@
+//! `Network`: the flat graph of one model instance, whose nodes own their operations.
+//!
+//! [`Tracer`] walks a model once and records it. Every later thing is a walk over the nodes: deciding precisions,
+//! observing, converting, saving and loading, running.
+
+mod file;
+mod loaders;
+mod node;
+mod tracer;
+mod verify;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::ops::Precision;
+use crate::program::{MemoryReport, Profile, ProgramOutput, Programs};
+use crate::{Backend, Error, QParams, QTensor, Result, Tensor};
+
+pub use file::{StoredTensors, TensorWriter};
+pub use loaders::Loaders;
+pub use node::{Call, Node, NodeMember};
+pub use tracer::{Member, Site, Tracer, Value};
+
+pub(crate) use file::formats;
+pub(crate) use file::{Header, header_of};
+pub(crate) use node::lower;
+pub(crate) use tracer::{Settings, Trace};
+
+/// Index of a node in a [`Network`].
+pub(crate) type NodeId = usize;
+/// Index of a value in a [`Network`].
+pub(crate) type ValueId = usize;
+
+/// A model instance as a flat graph, ready to run: each node owns its operation, lowered to some precision.
+///
+/// A converted model is one with its types ([`Converted`](crate::Converted)). Without them, for programs that do not
+/// know the model, a file loads by [`Network::load`].
+#[derive(Debug)]
+pub struct Network {
+    /// The name of the model's type.
+    pub(crate) model: String,
+    /// What identifies its body; [`Graph::signature`](crate::Graph::signature).
+    pub(crate) signature: Vec<String>,
+    pub(crate) backend: Backend,
+    /// What the user put beside it.
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// In the order in which they run; first the parameters of `forward`.
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) values: Vec<NetworkValue>,
+    pub(crate) outputs: Vec<ValueId>,
+    pub(crate) programs: Programs,
+}
+
+/// A value of a network.
+#[derive(Clone, Debug)]
+pub(crate) struct NetworkValue {
+    /// The node that makes it.
+    pub(crate) node: NodeId,
+    /// Scale and zero point where it is integers.
+    pub(crate) qparams: Option<Arc<QParams>>,
+}
+
+impl Network {
+    /// Reads a converted model from a file of [`Converted::save`](crate::Converted::save), whatever its type.
+    /// Operations of another crate's must be known to `loaders`, see [`Network::load_with`].
+    ///
+    /// ```no_run
+    /// # fn main() -> qcore::Result<()> {
+    /// let network = qcore::Network::load("resnet18.int8.safetensors")?;
+    /// let logits = network.forward(&[qcore::Tensor::zeros(&[1, 3, 224, 224])])?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When the file is not there, truncated, corrupt, of another version, or holds an operation that is not known.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with(path, &Loaders::new())
+    }
+
+    /// [`Network::load`] with the operations that `loaders` knows.
+    ///
+    /// # Errors
+    /// As [`Network::load`].
+    pub fn load_with(path: impl AsRef<Path>, loaders: &Loaders) -> Result<Self> {
+        file::load(path.as_ref(), loaders)
+    }
+
+    /// Writes the network to one safetensors file, atomically: the file is complete or not there.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        file::save(self, path.as_ref())
+    }
+
+    /// Runs the network. Float in, float out.
+    ///
+    /// The first run with inputs of a new shape plans its memory, later ones only compute.
+    ///
+    /// # Errors
+    /// When there are more or fewer inputs than [`Network::input_count`], or one does not fit a layer; the error names
+    /// the layer.
+    pub fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+        let mut outputs = Vec::with_capacity(self.outputs.len());
+        let inputs: Vec<&Tensor> = inputs.iter().collect();
+        self.run(&inputs, &mut |_, output| {
+            outputs.push(output.to_tensor()?);
+            Ok(())
+        })?;
+        Ok(outputs)
+    }
+
+    /// How many tensors [`Network::forward`] takes.
+    pub fn input_count(&self) -> usize {
+        self.nodes.iter().take_while(|node| node.call.is_none()).count()
+    }
+
+    /// The name of the model's type.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// The nodes in the order in which they run; first the parameters of `forward`.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// How much memory the activations of a run on such inputs take.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn memory(&self, inputs: &[&Tensor]) -> Result<MemoryReport> {
+        self.programs.with(self, inputs, |program| Ok(program.memory()))
+    }
+
+    /// Runs the network once and tells where the time went.
+    ///
+    /// # Errors
+    /// As [`Network::forward`].
+    pub fn profile(&self, inputs: &[&Tensor]) -> Result<Profile> {
+        self.programs.with(self, inputs, |program| program.profile(inputs))
+    }
+
+    /// Runs on `inputs`; `take` gets the outputs one by one where the program left them.
+    pub(crate) fn run(
+        &self,
+        inputs: &[&Tensor],
+        take: &mut dyn FnMut(usize, ProgramOutput<'_>) -> Result<()>,
+    ) -> Result<()> {
+        self.programs.with(self, inputs, |program| program.run(inputs, take))
+    }
+
+    /// Each quantized weight with the path of its layer.
+    pub fn visit_weights(&self, visit: &mut dyn FnMut(&str, &QTensor)) {
+        for node in &self.nodes {
+            if let Some(weight) = node.call.as_ref().and_then(|call| call.executable.weight()) {
+                visit(&node.path, &weight);
+            }
+        }
+    }
+
+    /// An error unless there are as many inputs as the network takes.
+    pub(crate) fn check_inputs(&self, found: usize) -> Result<()> {
+        let expected = self.input_count();
+        if found == expected {
+            return Ok(());
+        }
+        Err(Error::Unsupported(format!("{found} inputs for `{}`, which takes {expected}", self.model)))
+    }
+
+    /// The same nodes with calls in other precisions and values of other kinds.
+    pub(crate) fn with(&self, nodes: Vec<Node>, values: Vec<NetworkValue>) -> Self {
+        Self {
+            model: self.model.clone(),
+            signature: self.signature.clone(),
+            backend: self.backend,
+            metadata: self.metadata.clone(),
+            nodes,
+            values,
+            outputs: self.outputs.clone(),
+            programs: Programs::default(),
+        }
+    }
+}
+
+/// Whether an operation in this precision reads integers.
+pub(crate) fn reads_integers(call: &Call) -> bool {
+    call.precision == Precision::Static && !call.is_quantize()
+}

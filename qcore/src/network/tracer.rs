@@ -1,0 +1,432 @@
+//! `Tracer`: walks the body of a model once, with tensors or with symbolic values.
+//!
+//! The same walk runs the float model ([`Module::run`](crate::Module::run)) and records its [`Network`]: with tensors
+//! every call computes at once; with symbolic values every call becomes a node, and its path, its qconfig and its
+//! position are settled.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+
+use super::node::{Call, Node, NodeMember, lower};
+use super::{Network, NetworkValue, ValueId};
+use crate::model::join;
+use crate::ops::{Lowering, Op, Precision};
+use crate::program::{Programs, Spare, evaluate_float, evaluate_floats};
+use crate::quantize::NodeKey;
+use crate::{Error, QConfig, QConfigMapping, Result, Tensor};
+
+/// A value in the body of a model: a tensor, or while the model is recorded a symbol of one.
+#[derive(Clone, Debug)]
+pub struct Value(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    Tensor(Tensor),
+    Symbol(ValueId),
+}
+
+impl From<Tensor> for Value {
+    fn from(tensor: Tensor) -> Self {
+        Self(Form::Tensor(tensor))
+    }
+}
+
+impl Value {
+    pub(crate) fn symbol(id: ValueId) -> Self {
+        Self(Form::Symbol(id))
+    }
+
+    /// The tensor.
+    ///
+    /// # Errors
+    /// When the value is of a recording.
+    pub(crate) fn into_tensor(self) -> Result<Tensor> {
+        match self.0 {
+            Form::Tensor(tensor) => Ok(tensor),
+            Form::Symbol(_) => Err(Error::Unsupported("a symbolic value where a tensor is needed".into())),
+        }
+    }
+
+    /// The symbol.
+    ///
+    /// # Errors
+    /// When the value is a tensor.
+    pub(crate) fn id(&self) -> Result<ValueId> {
+        match &self.0 {
+            Form::Symbol(id) => Ok(*id),
+            Form::Tensor(_) => Err(Error::Unsupported("a tensor in the recording of a model".into())),
+        }
+    }
+
+    /// Takes the value out of its place, so that nobody else holds its data.
+    fn take(&mut self) -> Self {
+        std::mem::replace(self, Self(Form::Symbol(usize::MAX)))
+    }
+}
+
+/// A call of an operation or of a nested model, as the body has it.
+#[derive(Clone, Copy, Debug)]
+pub struct Site<'a> {
+    /// Path within the model: `conv1`, `layers.0`, `y_plus_identity`. Empty for a layer that is a module by itself.
+    pub path: fmt::Arguments<'a>,
+    /// `#[quantizable(skip)]`.
+    pub skip: bool,
+    /// `#[quantizable(qconfig = path)]`.
+    pub qconfig: Option<fn() -> QConfig>,
+}
+
+impl<'a> Site<'a> {
+    /// A call without attributes.
+    pub fn new(path: fmt::Arguments<'a>) -> Self {
+        Self { path, skip: false, qconfig: None }
+    }
+}
+
+/// One of the operations that run as one.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
+    /// Of a layer its path within the model, of a function the name that its call would have alone.
+    path: fmt::Arguments<'a>,
+    /// `Conv2d`, `relu`, `add`: what mappings by type speak of.
+    object_type: &'static str,
+    is_layer: bool,
+    op: &'a dyn Op,
+}
+
+impl<'a> Member<'a> {
+    /// A layer in a field.
+    pub fn layer(path: fmt::Arguments<'a>, op: &'a dyn Op) -> Self {
+        let layer = qcatalogue::operation(op.name()).and_then(|row| row.layer);
+        Self { path, object_type: layer.unwrap_or(op.name()), is_layer: true, op }
+    }
+
+    /// A function, by the name under which mappings know it.
+    pub fn function(path: fmt::Arguments<'a>, object_type: &'static str, op: &'a dyn Op) -> Self {
+        Self { path, object_type, is_layer: false, op }
+    }
+}
+
+/// Walks a model: every call of its body is a call of [`Tracer::call`].
+#[derive(Debug)]
+pub struct Tracer<'a>(Walk<'a>);
+
+#[derive(Debug)]
+enum Walk<'a> {
+    Run(Spare),
+    Record(Box<Recording<'a>>),
+}
+
+impl<'a> Tracer<'a> {
+    /// A walk that computes.
+    pub(crate) fn running() -> Self {
+        Self(Walk::Run(Spare::default()))
+    }
+
+    /// A walk that records, with the qconfigs of `mapping`.
+    pub(crate) fn recording(mapping: &'a QConfigMapping) -> Self {
+        Self(Walk::Record(Box::new(Recording::new(mapping))))
+    }
+
+    /// Calls the operations `members`, one after the other, on `inputs`, which are the first one's. What follows a
+    /// value's last use finds another value in its place.
+    ///
+    /// # Errors
+    /// When a shape or a parameter does not fit; the error names the layer.
+    pub fn call(&mut self, site: Site<'_>, members: &[Member<'_>], inputs: &mut [Value]) -> Result<Value> {
+        match &mut self.0 {
+            Walk::Run(spare) => run(site, members, inputs, spare).map(Value::from),
+            Walk::Record(recording) => recording.call(site, members, inputs),
+        }
+    }
+
+    /// Calls an operation of several outputs.
+    ///
+    /// # Errors
+    /// As [`Tracer::call`].
+    pub fn call_several(
+        &mut self,
+        site: Site<'_>,
+        member: Member<'_>,
+        inputs: &mut [Value],
+    ) -> Result<Vec<Value>> {
+        match &mut self.0 {
+            Walk::Run(_) => {
+                let lowered = member.op.lower(&Lowering::float());
+                let results = lowered
+                    .and_then(|lowered| evaluate_floats(lowered.as_ref(), take_tensors(inputs)?))
+                    .map_err(|error| in_site(error, site.path))?;
+                Ok(results.into_iter().map(Value::from).collect())
+            }
+            Walk::Record(recording) => {
+                let inputs = inputs.iter().map(Value::id).collect::<Result<_>>()?;
+                recording.node(&site, site.path, &[member], inputs)
+            }
+        }
+    }
+
+    /// Walks a nested model whose path within the current one is `site.path`.
+    ///
+    /// # Errors
+    /// Those of `walk`; they name the model.
+    pub fn scope<T>(&mut self, site: Site<'_>, walk: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let Walk::Record(recording) = &mut self.0 else {
+            return walk(self).map_err(|error| in_site(error, site.path));
+        };
+        let outer = recording.enter(site);
+        let result = walk(self).map_err(|error| in_site(error, site.path));
+        if let Walk::Record(recording) = &mut self.0 {
+            recording.scope = outer;
+        }
+        result
+    }
+
+    /// A parameter of `forward`, of a recording.
+    pub(crate) fn input(&mut self, name: &str) -> Value {
+        match &mut self.0 {
+            Walk::Run(_) => Value::symbol(usize::MAX),
+            Walk::Record(recording) => recording.input(name),
+        }
+    }
+
+    /// What was recorded; `None` of a walk that computed.
+    pub(crate) fn finish(self, model: &str, signature: Vec<String>, outputs: &[Value]) -> Result<Trace> {
+        let Walk::Record(recording) = self.0 else {
+            return Err(Error::Unsupported("the network of a run".into()));
+        };
+        let outputs = outputs.iter().map(Value::id).collect::<Result<_>>()?;
+        let Recording { mapping, nodes, values, settings, positions, known_paths, .. } = *recording;
+        let network = Network {
+            model: model.to_owned(),
+            signature,
+            backend: mapping.backend(),
+            metadata: Default::default(),
+            nodes,
+            values,
+            outputs,
+            programs: Programs::default(),
+        };
+        Ok(Trace { network, settings, positions, known_paths })
+    }
+}
+
+fn in_site(error: Error, path: fmt::Arguments<'_>) -> Error {
+    match path.to_string() {
+        path if path.is_empty() => error,
+        path => error.in_layer(&path),
+    }
+}
+
+fn take_tensors(inputs: &mut [Value]) -> Result<Vec<Tensor>> {
+    inputs.iter_mut().map(|input| input.take().into_tensor()).collect()
+}
+
+/// Computes in float: the first member with what can follow it in its pass, then one after the other.
+fn run(site: Site<'_>, members: &[Member<'_>], inputs: &mut [Value], spare: &mut Spare) -> Result<Tensor> {
+    let Some((first, mut rest)) = members.split_first() else {
+        return Err(Error::Unsupported("a call without an operation".into()));
+    };
+    let tensors = take_tensors(inputs)?;
+    let (mut batch_norm, mut activation) = (None, None);
+    if first.op.takes_batch_norm()
+        && let Some((member, others)) = rest.split_first()
+        && let Some(found) = member.op.as_batch_norm()
+    {
+        (batch_norm, rest) = (Some((member.path, found)), others);
+    }
+    if let Some((member, others)) = rest.split_first()
+        && let Some(found) = member.op.as_activation()
+    {
+        (activation, rest) = (Some(found), others);
+    }
+    let lowering =
+        Lowering::float().with_batch_norm(batch_norm.map(|(_, found)| found)).with_activation(activation);
+    let lowered = first.op.lower(&lowering).map_err(|error| match batch_norm {
+        // What lowers without its batch norm fails because of it.
+        Some((path, _)) if first.op.lower(&Lowering::float()).is_ok() => in_site(error, path),
+        _ => in_site(error, site.path),
+    })?;
+    let mut value =
+        evaluate_float(lowered.as_ref(), tensors, spare).map_err(|error| in_site(error, site.path))?;
+    for member in rest {
+        let lowered = member.op.lower(&Lowering::float());
+        value = lowered
+            .and_then(|lowered| evaluate_float(lowered.as_ref(), vec![value], spare))
+            .map_err(|error| in_site(error, member.path))?;
+    }
+    Ok(value)
+}
+
+/// A recorded model, and what was found out on the way.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    pub(crate) network: Network,
+    /// Of each node.
+    pub(crate) settings: Vec<Settings>,
+    /// How often each type was called within each module.
+    positions: HashMap<(String, String), usize>,
+    /// Every path that a mapping may name.
+    pub(crate) known_paths: Vec<String>,
+}
+
+impl Trace {
+    /// The module and type of every call, with how many there are.
+    pub(crate) fn known_positions(&self) -> impl Iterator<Item = (&str, &str, usize)> {
+        self.positions
+            .iter()
+            .map(|((module, object_type), &count)| (module.as_str(), object_type.as_str(), count))
+    }
+}
+
+/// What the user says of a node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) skip: bool,
+    pub(crate) qconfig: Option<QConfig>,
+}
+
+/// The model that is being walked, and what the attributes of the field in which it lives say.
+#[derive(Clone, Debug, Default)]
+struct Scope {
+    path: String,
+    skip: bool,
+    qconfig: Option<QConfig>,
+}
+
+#[derive(Debug)]
+struct Recording<'a> {
+    mapping: &'a QConfigMapping,
+    nodes: Vec<Node>,
+    values: Vec<NetworkValue>,
+    settings: Vec<Settings>,
+    scope: Scope,
+    /// How often each path was used.
+    calls: HashMap<String, usize>,
+    positions: HashMap<(String, String), usize>,
+    known_paths: Vec<String>,
+}
+
+impl<'a> Recording<'a> {
+    fn new(mapping: &'a QConfigMapping) -> Self {
+        Self {
+            mapping,
+            nodes: Vec::new(),
+            values: Vec::new(),
+            settings: Vec::new(),
+            scope: Scope::default(),
+            calls: HashMap::new(),
+            positions: HashMap::new(),
+            known_paths: Vec::new(),
+        }
+    }
+
+    fn input(&mut self, name: &str) -> Value {
+        let path = self.unique(name);
+        Value::symbol(self.push(path, Vec::new(), 1, None, Settings::default()).start)
+    }
+
+    fn call(&mut self, site: Site<'_>, members: &[Member<'_>], inputs: &mut [Value]) -> Result<Value> {
+        let mut inputs = inputs.iter().map(Value::id).collect::<Result<Vec<_>>>()?;
+        let (mut path, mut rest) = (site.path, members);
+        loop {
+            let (group, others) = rest.split_at(fused_len(rest));
+            let value = self.node(&site, path, group, inputs)?.into_iter().next();
+            let value = value.ok_or_else(|| Error::Unsupported("an operation without a result".into()))?;
+            let Some(next) = others.first() else { return Ok(value) };
+            (path, rest, inputs) = (next.path, others, vec![value.id()?]);
+        }
+    }
+
+    /// Records a node of members that run as one in every precision.
+    fn node(
+        &mut self,
+        site: &Site<'_>,
+        path: fmt::Arguments<'_>,
+        group: &[Member<'_>],
+        inputs: Vec<ValueId>,
+    ) -> Result<Vec<Value>> {
+        let path = self.unique(&join(&self.scope.path, &path.to_string()));
+        let qconfig = self.qconfig(site, group, &path);
+        let members: Vec<NodeMember> = group
+            .iter()
+            .map(|member| NodeMember {
+                path: member.is_layer.then(|| join(&self.scope.path, &member.path.to_string())),
+                op: member.op.shared(),
+            })
+            .collect();
+        self.known_paths.extend(members.iter().filter_map(|member| member.path.clone()));
+        self.known_paths.push(path.clone());
+        let executable = lower(&members, Lowering::float()).map_err(|error| in_site(error, site.path))?;
+        let call = Call { members, precision: Precision::Float, executable };
+        let settings = Settings { skip: site.skip || self.scope.skip, qconfig };
+        let count = group.first().map_or(1, |member| member.op.output_count());
+        Ok(self.push(path, inputs, count, Some(call), settings).map(Value::symbol).collect())
+    }
+
+    /// Records a node of `count` outputs, and gives them.
+    fn push(
+        &mut self,
+        path: String,
+        inputs: Vec<ValueId>,
+        count: usize,
+        call: Option<Call>,
+        settings: Settings,
+    ) -> Range<ValueId> {
+        let outputs = self.values.len()..self.values.len() + count;
+        let node = self.nodes.len();
+        self.values.extend(outputs.clone().map(|_| NetworkValue { node, qparams: None }));
+        self.nodes.push(Node { path, inputs, outputs: outputs.clone().collect(), call });
+        self.settings.push(settings);
+        outputs
+    }
+
+    /// Enters a nested model, and gives the scope to return to.
+    fn enter(&mut self, site: Site<'_>) -> Scope {
+        let inner = Scope {
+            path: join(&self.scope.path, &site.path.to_string()),
+            skip: site.skip || self.scope.skip,
+            qconfig: site.qconfig.map(|qconfig| qconfig()).or_else(|| self.scope.qconfig.clone()),
+        };
+        self.known_paths.push(inner.path.clone());
+        std::mem::replace(&mut self.scope, inner)
+    }
+
+    /// `path`, or `path#1` on its second call.
+    fn unique(&mut self, path: &str) -> String {
+        let count = self.calls.entry(path.to_owned()).or_insert(0);
+        let unique = if *count == 0 { path.to_owned() } else { format!("{path}#{count}") };
+        *count += 1;
+        unique
+    }
+
+    /// The qconfig of the group's first member, by whom FX looks it up too. An entry for this very call comes
+    /// before, and the attribute on the field gives way to an entry that names the layer.
+    fn qconfig(&mut self, site: &Site<'_>, group: &[Member<'_>], path: &str) -> Option<QConfig> {
+        let first = group.first()?;
+        let module_path = match first.is_layer {
+            true => join(&self.scope.path, &first.path.to_string()),
+            false => self.scope.path.clone(),
+        };
+        let mut key = NodeKey { module_path: &module_path, object_type: first.object_type, index: 0 };
+        let position =
+            self.positions.entry((key.scope().to_owned(), key.object_type.to_owned())).or_insert(0);
+        key.index = *position;
+        *position += 1;
+        if let Some(qconfig) = self.mapping.of_call(path) {
+            return qconfig.clone();
+        }
+        let own = site.qconfig.map(|qconfig| qconfig());
+        if let Some(qconfig) = own.as_ref().or(self.scope.qconfig.as_ref())
+            && !self.mapping.names_module(&key)
+        {
+            return Some(qconfig.clone());
+        }
+        self.mapping.resolve(&key)
+    }
+}
+
+/// How many of the first members run as one in every precision.
+fn fused_len(members: &[Member<'_>]) -> usize {
+    let rows: Vec<_> = members.iter().map_while(|member| qcatalogue::operation(member.op.name())).collect();
+    (2..=rows.len()).rev().find(|&len| qcatalogue::fusion(&rows[..len]).is_some()).unwrap_or(1)
+}

@@ -1,0 +1,133 @@
+//! `adaptive_avg_pool2d`: means over windows that follow from the output size.
+
+use std::sync::Arc;
+
+use qkernels::geometry::AdaptivePool2dGeometry;
+use qkernels::pool::TieRule;
+use serde::{Deserialize, Serialize};
+
+use super::inputs::{exactly, float_or_static, image_extents, kernel_error_on, with_eight_bit};
+use super::plain::{no_parameters, plain_op};
+use super::pool::{check_positive, native_tie_rule, planned};
+use super::{Executable, Lowering, Op, Planned, Size, TensorSpec, unary};
+use crate::tensor::MemoryFormat;
+use crate::{Backend, DType, Result};
+
+/// Means over windows that follow from the output size: `[N, C, H, W]` to `[N, C, OH, OW]` in two dimensions, where
+/// output `i` is the mean over `floor(i * H / OH) .. ceil((i + 1) * H / OH)`.
+///
+/// Used with an output size of 0 it gives an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdaptiveAvgPool<const D: usize> {
+    output_size: Size<D>,
+}
+
+/// [`AdaptiveAvgPool`] over height and width.
+pub type AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
+
+impl<const D: usize> AdaptiveAvgPool<D> {
+    /// A pool to images of this size.
+    pub fn new(output_size: impl Into<Size<D>>) -> Self {
+        Self { output_size: output_size.into() }
+    }
+}
+
+/// The operation `adaptive_avg_pool2d(x, output_size)`.
+///
+/// # Errors
+/// When the output size is 0.
+pub fn adaptive_avg_pool2d(output_size: impl Into<Size<2>>) -> Result<AdaptiveAvgPool2d> {
+    let operation = AdaptiveAvgPool::new(output_size);
+    operation.check()?;
+    Ok(operation)
+}
+
+const NAME: &str = "adaptive_avg_pool2d";
+
+no_parameters!(AdaptiveAvgPool<D>, const D);
+
+impl crate::ObjectType for AdaptiveAvgPool2d {
+    const NAME: &'static str = "AdaptiveAvgPool2d";
+}
+
+impl Op for AdaptiveAvgPool2d {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    plain_op!();
+
+    fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
+        self.check()?;
+        let (pool, backend) = (*self, lowering.backend);
+        float_or_static(NAME, lowering, move |inputs| {
+            let [x] = exactly(NAME, inputs)?;
+            pool.plan(x, backend)
+        })
+    }
+}
+
+impl AdaptiveAvgPool2d {
+    fn check(&self) -> Result<()> {
+        check_positive(NAME, "output_size", self.output_size)
+    }
+
+    fn plan(&self, x: &TensorSpec, backend: Backend) -> Result<Planned> {
+        let [batch, channels, height, width] = image_extents(NAME, x.shape())?;
+        let [output_height, output_width] = self.output_size.0;
+        let geometry = AdaptivePool2dGeometry::new(batch, channels, [height, width], self.output_size.0)
+            .map_err(kernel_error_on(NAME, x.shape()))?;
+        let shape = [batch, channels, output_height, output_width];
+        let Some(dtype) = x.dtype() else {
+            let kernel =
+                unary::<f32, f32>(NAME, move |x, y| qkernels::float::adaptive_avg_pool2d(&geometry, x, y));
+            return Ok(planned(kernel, x, shape, x.memory_format()));
+        };
+        let (tie_rule, memory_format) = match (backend, dtype) {
+            (Backend::Qnnpack, DType::QUInt8) if geometry.divides() => {
+                (TieRule::CenteredPrime, MemoryFormat::ChannelsLast)
+            }
+            _ => (native_tie_rule(x.memory_format()), x.memory_format()),
+        };
+        let qparams = x.qparams(NAME)?;
+        with_eight_bit!(NAME, dtype, T => {
+            let kernel = unary::<T, T>(NAME, move |x, y| {
+                qkernels::pool::adaptive_avg_pool2d(&geometry, qparams, tie_rule, x, y)
+            });
+            Ok(planned(kernel, x, shape, memory_format))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ops::tests::{
+        assert_values, channels_last, counting, float, integers, qtensor, refuses, run_int8, strides,
+    };
+
+    #[test]
+    fn windows_overlap_when_sizes_do_not_divide() {
+        let x = counting(&[1, 1, 1, 5]);
+        let y = float(&AdaptiveAvgPool2d::new((1, 2)), &[&x]).unwrap();
+        assert_values(&y, &[1.0, 3.0]);
+        assert_values(&float(&adaptive_avg_pool2d(1).unwrap(), &[&x]).unwrap(), &[2.0]);
+        assert!(adaptive_avg_pool2d((1, 0)).is_err());
+        assert!(refuses::<AdaptiveAvgPool2d>(serde_json::json!({"output_size": [0, 1]})));
+        assert!(float(&AdaptiveAvgPool2d::new(usize::MAX), &[&x]).is_err());
+    }
+
+    #[test]
+    fn ties_are_rounded_by_memory_format_and_by_qnnpack_where_sizes_divide() {
+        let x = qtensor(&[1, 2, 1, 4], &[2, 3, 2, 3, 2, 3, 2, 3], 1.0, 1);
+        let run = |backend, size, x: &_| {
+            run_int8(&AdaptiveAvgPool2d::new((1, size)), backend, &[x], x.qparams()).unwrap()
+        };
+        assert_eq!(integers(&run(Backend::Native, 2, &x)), [2; 4]);
+        assert_eq!(integers(&run(Backend::Native, 2, &channels_last(&x))), [3; 4]);
+        let y = run(Backend::Qnnpack, 2, &x);
+        assert_eq!((integers(&y), strides(&y)[1]), (vec![3; 4], 1));
+        // Windows of 2, 2 and 2 that overlap.
+        assert_eq!(integers(&run(Backend::Qnnpack, 3, &x)), [2; 6]);
+    }
+}

@@ -1,0 +1,132 @@
+//! `Executable`: an operation lowered to one precision, and how it runs on inputs of some shape.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Kernel, TensorSpec};
+use crate::network::TensorWriter;
+use crate::tensor::{MemoryFormat, Rearrangement};
+use crate::{QTensor, Result};
+
+/// What [`Op::lower`](super::Op::lower) makes: an operation with its weights in the form in which kernels read them.
+pub trait Executable: fmt::Debug + Send + Sync {
+    /// How it runs on inputs like these.
+    ///
+    /// # Errors
+    /// When a shape does not fit.
+    fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned>;
+
+    /// Writes its weights, which [`Op::lower`](super::Op::lower) finds in
+    /// [`Lowering::stored`](super::Lowering::stored) again.
+    ///
+    /// # Errors
+    /// When a tensor cannot be represented.
+    fn save(&self, tensors: &mut TensorWriter<'_>) -> Result<()> {
+        let _ = tensors;
+        Ok(())
+    }
+
+    /// The quantized weight, if it has one.
+    fn weight(&self) -> Option<QTensor> {
+        None
+    }
+}
+
+/// How an operation runs on inputs of some shape.
+#[derive(Debug)]
+pub enum Planned {
+    /// One kernel makes the outputs.
+    Kernel(PlannedKernel),
+    /// One kernel for each input writes its part of the output; the parts make it up.
+    Parts(Vec<Part>, TensorSpec),
+    /// The output is the first input, whose elements have another meaning.
+    View(TensorSpec),
+    /// The output is the first input, or a part of it, in another order.
+    Rearranged(Rearrangement),
+    /// As `planned`, of inputs that are rearranged before; the output is rearranged after.
+    Around {
+        /// What to do with each input, one after the other.
+        inputs: Vec<Vec<Rearrangement>>,
+        /// What to do then.
+        planned: Box<Planned>,
+        /// What to do with the output, one after the other.
+        output: Vec<Rearrangement>,
+        /// The output after that.
+        spec: TensorSpec,
+    },
+}
+
+/// A kernel with the buffers that it reads and writes.
+#[derive(Debug)]
+pub struct PlannedKernel {
+    pub(crate) kernel: Box<dyn Kernel>,
+    /// How inputs must lie; those not mentioned as they do.
+    pub(crate) inputs: Vec<MemoryFormat>,
+    pub(crate) outputs: Vec<TensorSpec>,
+    pub(crate) scratch: usize,
+}
+
+impl PlannedKernel {
+    /// A kernel that reads its inputs as they lie.
+    pub fn new(kernel: Box<dyn Kernel>, outputs: Vec<TensorSpec>) -> Self {
+        Self { kernel, inputs: Vec::new(), outputs, scratch: 0 }
+    }
+
+    /// Asks for inputs that lie so.
+    #[must_use]
+    pub fn inputs(self, inputs: impl Into<Vec<MemoryFormat>>) -> Self {
+        Self { inputs: inputs.into(), ..self }
+    }
+
+    /// Asks for memory while the kernel runs, in bytes.
+    #[must_use]
+    pub fn scratch(self, scratch: usize) -> Self {
+        Self { scratch, ..self }
+    }
+}
+
+impl Planned {
+    /// One kernel with one output, which reads its inputs as they lie.
+    pub fn kernel(kernel: Box<dyn Kernel>, output: TensorSpec) -> Self {
+        Self::Kernel(PlannedKernel::new(kernel, vec![output]))
+    }
+}
+
+/// One of the parts that make up an output.
+#[derive(Debug)]
+pub struct Part {
+    /// Writes it.
+    pub kernel: Box<dyn Kernel>,
+    /// The element of the output where it begins.
+    pub offset: usize,
+    /// Elements from one of its pixels to the next.
+    pub pixel_stride: usize,
+    /// How its input must lie.
+    pub input: MemoryFormat,
+}
+
+/// An executable without weights, which is a function from specs to a plan.
+struct FnExecutable<F> {
+    name: &'static str,
+    plan: F,
+}
+
+impl<F> fmt::Debug for FnExecutable<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl<F: Fn(&[TensorSpec]) -> Result<Planned> + Send + Sync> Executable for FnExecutable<F> {
+    fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned> {
+        (self.plan)(inputs)
+    }
+}
+
+/// An executable without weights, planned by `plan`.
+pub fn executable(
+    name: &'static str,
+    plan: impl Fn(&[TensorSpec]) -> Result<Planned> + Send + Sync + 'static,
+) -> Arc<dyn Executable> {
+    Arc::new(FnExecutable { name, plan })
+}

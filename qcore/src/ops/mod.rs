@@ -1,0 +1,167 @@
+//! `Op`: one operation. One file an operation: what it means in float, how it is lowered, what a file says of it.
+//!
+//! An operation is a layer with its parameters (`Conv2d`), or a function with its arguments (`max_pool2d(x, 3)`),
+//! which where PyTorch has both are one type. A network's nodes own operations; [`Op::lower`] makes of one what
+//! runs, in float as in any other precision.
+//!
+//! ```
+//! use qcore::ops::{Conv2d, MaxPool2d};
+//! use qcore::{Layer, Tensor};
+//!
+//! let conv = Conv2d::new(3, 8, 3).stride(2).padding(1).bias(false);
+//! let y = conv.forward(Tensor::zeros(&[1, 3, 32, 32]))?;
+//! let y = MaxPool2d::new((2, 2)).forward(y)?;
+//! assert_eq!(y.shape(), [1, 8, 8, 8]);
+//! # Ok::<(), qcore::Error>(())
+//! ```
+//!
+//! Constructors of layers never fail: what is wrong with a layer's parameters is said when it is used. A new layer has
+//! weights drawn from PyTorch's distribution, but always the same ones for a layer of the same type and sizes;
+//! real ones come from a state dict.
+
+mod activation;
+mod adaptive_avg_pool;
+mod arithmetic;
+mod avg_pool;
+mod batch_norm;
+mod broadcast;
+mod cat;
+mod chunk;
+mod clamp;
+mod conv;
+mod elementwise;
+mod executable;
+mod flatten;
+mod hardswish;
+mod identity;
+mod init;
+mod inputs;
+mod kernel;
+mod linear;
+mod lowering;
+mod max_pool;
+mod mean;
+mod packed_weight;
+mod permute;
+mod plain;
+mod pool;
+mod rearranging;
+mod relu;
+mod reshape;
+mod scalar;
+mod size;
+mod spec;
+#[cfg(test)]
+mod tests;
+mod weights;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::model::Parameters;
+use crate::{QParams, Result};
+
+pub use activation::Activation;
+pub use adaptive_avg_pool::{AdaptiveAvgPool, AdaptiveAvgPool2d, adaptive_avg_pool2d};
+pub use arithmetic::{Add, Mul, Sub, add, mul, sub};
+pub use avg_pool::{AvgPool, AvgPool2d, avg_pool2d};
+pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormParameters};
+pub use cat::{Cat, cat};
+pub use chunk::{Chunk, Split, chunk, split};
+pub use clamp::{Clamp, clamp};
+pub use conv::{Conv, Conv2d};
+pub use elementwise::elementwise;
+pub use executable::{Executable, Part, Planned, PlannedKernel, executable};
+pub use flatten::{Flatten, flatten};
+pub use hardswish::{Hardswish, hardswish};
+pub use identity::{Dequant, Dropout, Identity, Quant, dequant, dropout, quant};
+pub use kernel::{Kernel, KernelCost, Output, Post, binary, unary};
+pub use linear::Linear;
+pub use lowering::{Lowering, Precision};
+pub use max_pool::{MaxPool, MaxPool2d, max_pool2d};
+pub use mean::{Mean, mean};
+pub use permute::{Permute, Transpose, permute, transpose};
+pub use qcatalogue::OutputRule;
+pub use relu::{ReLU, ReLU6, relu, relu6};
+pub use reshape::{Extent, Reshape, reshape};
+pub use scalar::{AddScalar, MulScalar, add_scalar, mul_scalar};
+pub use size::{Size, pair};
+pub use spec::{Format, TensorSpec};
+
+pub(crate) use spec::per_tensor;
+
+/// One operation. Its tensors are what [`Parameters`] visits.
+///
+/// What all operations have in common is a row of the catalogue, found by [`Op::name`]; the provided methods take it
+/// from there. An operation of your own overrides them: an example is in `tests/tests/own`.
+pub trait Op: Parameters + Debug + Send + Sync + 'static {
+    /// Unique among operations: the function's name, or of what is only a layer the layer's, as PyTorch spells it.
+    fn name(&self) -> &'static str;
+
+    /// What a file says of the operation besides its tensors.
+    ///
+    /// # Errors
+    /// When a value has no JSON form.
+    fn config(&self) -> Result<serde_json::Value>;
+
+    /// The operation, to be shared. Its tensors are not copied.
+    fn shared(&self) -> Arc<dyn Op>;
+
+    /// What runs.
+    ///
+    /// # Errors
+    /// When the parameters do not fit together, a weight is not finite, or the precision or a scale is not one that
+    /// kernels take.
+    fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>>;
+
+    /// Where the scale of its output comes from; its own observer, if the catalogue does not say.
+    fn output_rule(&self) -> OutputRule {
+        qcatalogue::operation(self.name()).map_or(OutputRule::Observed, |row| row.output)
+    }
+
+    /// The precisions that it can be lowered to; only float, if the catalogue does not say.
+    fn precisions(&self) -> &[Precision] {
+        qcatalogue::operation(self.name()).map_or(&[Precision::Float], |row| row.precisions)
+    }
+
+    /// How many tensors it makes.
+    fn output_count(&self) -> usize {
+        1
+    }
+
+    /// How many of its last inputs are read for their shapes alone.
+    fn shape_inputs(&self) -> usize {
+        0
+    }
+
+    /// For [`OutputRule::Derived`]: the output's parameters from the input's.
+    ///
+    /// # Errors
+    /// When the operation's number is not finite.
+    fn derive_output(&self, input: &QParams) -> Result<QParams> {
+        Ok(input.clone())
+    }
+
+    /// The operation that does this and then `batch_norm` as in evaluation (NUMERICS section 13); `None` if there is
+    /// none.
+    fn fold_batch_norm(&self, batch_norm: &BatchNormParameters) -> Option<Result<Arc<dyn Op>>> {
+        let _ = batch_norm;
+        None
+    }
+
+    /// Whether in float a batch norm can follow in its pass, with its weights as they are.
+    #[doc(hidden)]
+    fn takes_batch_norm(&self) -> bool {
+        false
+    }
+
+    /// The parameters, if it is a batch norm, which may be folded into what comes before.
+    fn as_batch_norm(&self) -> Option<&BatchNormParameters> {
+        None
+    }
+
+    /// The activation, if it is one that may run in what comes before.
+    fn as_activation(&self) -> Option<Activation> {
+        None
+    }
+}

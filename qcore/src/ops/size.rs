@@ -1,0 +1,69 @@
+//! `Size`: a number for each spatial dimension, from one number for all or from one for each.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A kernel size, stride, padding, dilation or output size in each of `D` spatial dimensions, outermost first:
+/// `[height, width]` for images.
+///
+/// Functions take `impl Into<Size<D>>`: one number for all dimensions, an array, or for images `(height, width)`.
+///
+/// ```
+/// use qcore::Size;
+/// assert_eq!(Size::<2>::from(3), Size::from((3, 3)));
+/// assert_eq!(Size::from([1, 2]).0, [1, 2]);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Size<const D: usize>(pub [usize; D]);
+
+impl<const D: usize> Size<D> {
+    /// Whether one of the numbers is 0.
+    pub fn has_zero(self) -> bool {
+        self.0.contains(&0)
+    }
+}
+
+impl<const D: usize> From<usize> for Size<D> {
+    fn from(all: usize) -> Self {
+        Self([all; D])
+    }
+}
+
+impl<const D: usize> From<[usize; D]> for Size<D> {
+    fn from(each: [usize; D]) -> Self {
+        Self(each)
+    }
+}
+
+impl From<(usize, usize)> for Size<2> {
+    fn from((height, width): (usize, usize)) -> Self {
+        Self([height, width])
+    }
+}
+
+/// As Python prints a tuple: `(3, 3)`.
+impl<const D: usize> std::fmt::Display for Size<D> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let numbers: Vec<String> = self.0.iter().map(usize::to_string).collect();
+        write!(f, "({})", numbers.join(", "))
+    }
+}
+
+impl<const D: usize> Serialize for Size<D> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_slice().serialize(serializer)
+    }
+}
+
+impl<'de, const D: usize> Deserialize<'de> for Size<D> {
+    fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
+        let numbers = Vec::<usize>::deserialize(deserializer)?;
+        let found = numbers.len();
+        let misfit = |_| serde::de::Error::custom(format!("{found} numbers for {D} dimensions"));
+        <[usize; D]>::try_from(numbers).map(Self).map_err(misfit)
+    }
+}
+
+/// A number or a tuple as a [`Size`]; for optional arguments, where a constructor takes `Option<Size<2>>`.
+pub fn pair(value: impl Into<Size<2>>) -> Size<2> {
+    value.into()
+}

@@ -1,0 +1,195 @@
+//! What convolutions and linear layers share: a weight and a bias, own or from a file, float or quantized.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use ndarray::{Array, IxDyn};
+use qkernels::mapped_file::MappedBytes;
+use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
+
+use super::inputs::{is_relu_fused, kernel_error};
+use super::{Lowering, per_tensor};
+use crate::network::{StoredTensors, TensorWriter};
+use crate::{Backend, DType, Error, QParams, QTensor, Result, Tensor};
+
+/// Whose requantization formula the kernels follow.
+fn formula(backend: Backend) -> Formula {
+    match backend {
+        Backend::Native | Backend::Fbgemm | Backend::X86 => Formula::Fbgemm,
+        Backend::Qnnpack => Formula::Qnnpack,
+        Backend::Onednn => Formula::Onednn,
+    }
+}
+
+/// `[channels]`, or nothing.
+pub(super) fn check_bias(operation: &'static str, bias: Option<&Tensor>, channels: usize) -> Result<()> {
+    match bias {
+        Some(bias) if bias.shape() != [channels] => {
+            Err(Error::shape(operation, format!("a bias of shape [{channels}]"), bias.shape()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The float weight and bias of a layer: its own, or those of a file.
+pub(super) fn float_weights(
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    lowering: &Lowering<'_>,
+) -> Result<(Tensor, Option<Tensor>)> {
+    match lowering.stored() {
+        None => Ok((weight.clone(), bias.cloned())),
+        // The bias may have come from a batch norm, so that the layer knows nothing of it.
+        Some(stored) => Ok((stored.get("weight")?, stored.get_if(stored.record("bias")?, "bias")?)),
+    }
+}
+
+/// What [`float_weights`] reads.
+pub(super) fn save_float(
+    tensors: &mut TensorWriter<'_>,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+) -> Result<()> {
+    tensors.put("weight", weight);
+    save_bias(tensors, bias)
+}
+
+fn save_bias(tensors: &mut TensorWriter<'_>, bias: Option<&Tensor>) -> Result<()> {
+    if let Some(bias) = bias {
+        tensors.put("bias", bias);
+    }
+    tensors.put_record("bias", &bias.is_some())
+}
+
+/// What is known of a quantized weight besides its integers, which kernels have packed: `qint8`, per tensor or per
+/// channel along axis 0. The bias is float, as in PyTorch.
+#[derive(Clone, Debug)]
+pub(super) struct WeightInfo {
+    /// Its first axis is that of the output channels.
+    pub(super) shape: Vec<usize>,
+    pub(super) qparams: Arc<QParams>,
+    pub(super) bias: Option<Tensor>,
+}
+
+/// The integers of a quantized weight.
+pub(super) enum WeightIntegers {
+    /// In PyTorch's order.
+    Plain(QTensor),
+    /// As kernels read them, where they lie in a file.
+    Packed(MappedBytes),
+}
+
+impl WeightInfo {
+    /// The weight and bias of a layer, quantized as `lowering` says, or those of a file.
+    pub(super) fn quantized(
+        operation: &'static str,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        lowering: &Lowering<'_>,
+    ) -> Result<(Self, WeightIntegers)> {
+        if let Some(stored) = lowering.stored() {
+            return Self::stored(stored);
+        }
+        if let Some((index, value)) = bias.and_then(Tensor::first_non_finite) {
+            return Err(Error::NotFinite { what: "the bias".into(), value, index });
+        }
+        let weight = lowering.quantize_weight(weight)?;
+        if !matches!(weight.qparams().axis, None | Some(0)) {
+            return Err(Error::Unsupported(format!(
+                "{operation} with weight scales along another axis than 0"
+            )));
+        }
+        let (shape, qparams) = (weight.shape().to_vec(), weight.shared_qparams());
+        Ok((Self { shape, qparams, bias: bias.cloned() }, WeightIntegers::Plain(weight)))
+    }
+
+    fn stored(stored: &StoredTensors<'_>) -> Result<(Self, WeightIntegers)> {
+        let bias = stored.get_if(stored.record("bias")?, "bias")?;
+        let Some(packed) = stored.get_packed("weight")? else {
+            let weight = stored.get_quantized("weight")?;
+            let (shape, qparams) = (weight.shape().to_vec(), weight.shared_qparams());
+            return Ok((Self { shape, qparams, bias }, WeightIntegers::Plain(weight)));
+        };
+        let (qparams, shape): (QParams, Vec<usize>) = (stored.record("weight")?, stored.record("shape")?);
+        qparams.validate().map_err(|error| stored.error("weight", &error.to_string()))?;
+        let channels = qparams.scale.len();
+        if qparams.is_per_channel() && (qparams.axis != Some(0) || shape.first() != Some(&channels)) {
+            return Err(stored.error("weight", &format!("its scales do not fit its shape {shape:?}")));
+        }
+        Ok((Self { shape, qparams: Arc::new(qparams), bias }, WeightIntegers::Packed(packed)))
+    }
+
+    /// Writes a packed weight and the bias.
+    pub(super) fn save_packed<'a>(
+        &self,
+        tensors: &mut TensorWriter<'_>,
+        parts: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<()> {
+        tensors.put_record("weight", &*self.qparams)?;
+        tensors.put_record("shape", &self.shape)?;
+        tensors.put_packed("weight", parts);
+        save_bias(tensors, self.bias.as_ref())
+    }
+
+    /// Writes a weight in PyTorch's order and the bias.
+    pub(super) fn save_plain(&self, tensors: &mut TensorWriter<'_>, weight: &QTensor) -> Result<()> {
+        tensors.put_quantized("weight", weight)?;
+        save_bias(tensors, self.bias.as_ref())
+    }
+
+    /// The weight with these integers, in row-major order.
+    pub(super) fn weight(&self, integers: Vec<i8>) -> Option<QTensor> {
+        let integers = Array::from_shape_vec(IxDyn(&self.shape), integers).ok()?;
+        QTensor::from_int_repr(integers, Arc::clone(&self.qparams)).ok()
+    }
+
+    pub(super) fn scales(&self) -> WeightScales<'_> {
+        match self.qparams.is_per_channel() {
+            true => WeightScales::PerChannel(&self.qparams.scale),
+            false => WeightScales::PerTensor(self.qparams.tensor_scale()),
+        }
+    }
+
+    /// The epilogue of the kernels between activations of `lowering`'s scales.
+    pub(super) fn requantization(
+        &self,
+        operation: &'static str,
+        channels: usize,
+        lowering: &Lowering<'_>,
+    ) -> Result<Requantization> {
+        let [input] = lowering.input_qparams(operation)?;
+        let output = lowering.output_qparams(operation)?;
+        for (what, qparams) in [("input", input), ("output", output)] {
+            if qparams.dtype != DType::QUInt8 {
+                let dtype = qparams.dtype.name();
+                return Err(Error::Unsupported(format!("{operation} with an {what} of {dtype}, not quint8")));
+            }
+        }
+        let bias = self.bias.clone().map(Tensor::contiguous);
+        check_bias(operation, bias.as_ref(), channels)?;
+        Requantization::new(&RequantizationParameters {
+            formula: formula(lowering.backend),
+            channels,
+            input_scale: per_tensor(operation, input)?.scale,
+            weight_scales: self.scales(),
+            bias: bias.as_ref().and_then(Tensor::as_slice),
+            output: per_tensor(operation, output)?,
+            relu: is_relu_fused(operation, lowering)?,
+            quant_min: 0,
+            quant_max: 255,
+        })
+        .map_err(kernel_error(operation))
+    }
+}
+
+/// The integers of a weight in row-major order, if they are of the type that kernels take.
+pub(super) fn row_major_integers<'a>(operation: &'static str, weight: &'a QTensor) -> Result<Cow<'a, [i8]>> {
+    let Some(view) = weight.int_repr().as_i8() else {
+        let dtype = weight.dtype().name();
+        return Err(Error::Unsupported(format!("{operation} with a weight of {dtype}, kernels take qint8")));
+    };
+    Ok(match view.to_slice() {
+        Some(integers) => Cow::Borrowed(integers),
+        None => Cow::Owned(view.iter().copied().collect()),
+    })
+}

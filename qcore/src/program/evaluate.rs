@@ -1,0 +1,128 @@
+//! One operation on tensors: a program of one step.
+
+use std::sync::Arc;
+
+use qkernels::elements;
+
+use super::record::Recorder;
+use super::{InputKey, ProgramOutput};
+use crate::ops::{Executable, Format, Output, Planned, PlannedKernel, TensorSpec};
+use crate::tensor::{AnyTensor, MemoryFormat};
+use crate::{Error, Result, Tensor};
+
+/// Runs a lowered operation on tensors, floats or integers, each as it lies in memory.
+///
+/// # Errors
+/// When an input does not fit the operation.
+pub fn evaluate(executable: &dyn Executable, inputs: &[AnyTensor]) -> Result<Vec<AnyTensor>> {
+    let mut recorder = Recorder::default();
+    let values = inputs.iter().enumerate().map(|(index, input)| match input {
+        AnyTensor::Float(tensor) => recorder.input(index, &tensor.clone().without_gaps(), None),
+        AnyTensor::Quantized(tensor) => recorder.integer_input(index, &tensor.clone().without_gaps()),
+    });
+    let values: Vec<usize> = values.collect();
+    let is_integer = inputs.iter().any(|input| matches!(input, AnyTensor::Quantized(_)));
+    let results = recorder.call(&Arc::from(""), executable, is_integer, &values, values.len())?;
+    let program = recorder.finish(Vec::<InputKey>::new(), &results)?;
+    let tensors: Vec<AnyTensor> = inputs.iter().map(|input| input.clone().without_gaps()).collect();
+    let bytes: Vec<&[u8]> = tensors.iter().map(AnyTensor::bytes).collect();
+    let mut outputs = Vec::with_capacity(results.len());
+    let mut take = |_, output: ProgramOutput<'_>| {
+        outputs.push(output.to_any()?);
+        Ok(())
+    };
+    program.run_steps(&bytes, &mut take, None)?;
+    Ok(outputs)
+}
+
+/// Memory of tensors that nobody needs any more, for results to come.
+#[derive(Debug, Default)]
+pub(crate) struct Spare(Vec<Vec<f32>>);
+
+impl Spare {
+    /// As many vectors are kept.
+    const MAX: usize = 4;
+
+    /// `len` values, which are to be overwritten.
+    fn take(&mut self, len: usize) -> Vec<f32> {
+        match self.0.iter().position(|values| values.capacity() >= len) {
+            Some(found) => {
+                let mut values = self.0.swap_remove(found);
+                values.resize(len, 0.0);
+                values
+            }
+            None => vec![0.0; len],
+        }
+    }
+
+    /// Keeps the memory of a tensor, if nobody shares it.
+    fn keep(&mut self, tensor: Tensor) {
+        if self.0.len() < Self::MAX
+            && let Some(values) = tensor.into_unshared_vec()
+        {
+            self.0.push(values);
+        }
+    }
+}
+
+/// Runs an operation of one output that was lowered to float, and keeps the memory of its inputs where nobody else has
+/// it.
+pub(crate) fn evaluate_float(
+    executable: &dyn Executable,
+    inputs: Vec<Tensor>,
+    spare: &mut Spare,
+) -> Result<Tensor> {
+    let specs: Vec<TensorSpec> = inputs
+        .iter()
+        .map(|input| TensorSpec::in_format(input.shape(), input.memory_format(), Format::F32))
+        .collect();
+    match executable.plan(&specs)? {
+        Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs, spare),
+        Planned::View(_) => inputs.into_iter().next().ok_or_else(no_result),
+        Planned::Rearranged(rearrangement) => {
+            let input = inputs.into_iter().next().ok_or_else(no_result)?;
+            rearrangement.apply("a rearrangement", input.into_shared()).map(Tensor::from)
+        }
+        _ => evaluate_floats(executable, inputs)?.into_iter().next().ok_or_else(no_result),
+    }
+}
+
+/// Runs an operation of any number of outputs that was lowered to float.
+pub(crate) fn evaluate_floats(executable: &dyn Executable, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+    let inputs: Vec<AnyTensor> = inputs.into_iter().map(AnyTensor::Float).collect();
+    Ok(evaluate(executable, &inputs)?.iter().map(AnyTensor::to_float).collect())
+}
+
+/// Whether a kernel reads row-major floats, and makes one such tensor.
+fn is_plain(planned: &PlannedKernel) -> bool {
+    let is_row_major = |format: &MemoryFormat| *format == MemoryFormat::Contiguous;
+    match planned.outputs.as_slice() {
+        [output] => {
+            *output.format() == Format::F32
+                && is_row_major(&output.buffer())
+                && planned.inputs.iter().all(is_row_major)
+        }
+        _ => false,
+    }
+}
+
+fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>, spare: &mut Spare) -> Result<Tensor> {
+    let Some(output) = planned.outputs.first() else { return Err(no_result()) };
+    let inputs: Vec<Tensor> = inputs.into_iter().map(Tensor::contiguous).collect();
+    let bytes: Vec<&[u8]> =
+        inputs.iter().map(|input| elements::bytes(input.as_slice().unwrap_or_default())).collect();
+    let mut values = spare.take(output.len());
+    let target = Output { bytes: elements::bytes_mut(&mut values), pixel_stride: output.pixel_stride() };
+    // Whole words, so that a kernel can see them as any element.
+    let mut scratch = vec![0.0_f32; planned.scratch.div_ceil(size_of::<f32>())];
+    planned
+        .kernel
+        .run(&bytes, &mut [target], elements::bytes_mut(&mut scratch))
+        .map_err(|error| Error::parameter("a kernel", error.to_string()))?;
+    inputs.into_iter().for_each(|input| spare.keep(input));
+    Tensor::from_vec(output.shape(), values)
+}
+
+fn no_result() -> Error {
+    Error::Unsupported("an operation without a result".into())
+}

@@ -1,0 +1,24 @@
+//! From a recorded network to an integer one: whose qconfig counts, what is observed, which precision each call has.
+
+mod backend;
+mod calibration;
+mod calibration_state;
+mod convert;
+mod decide;
+mod display;
+mod observation;
+pub mod observer;
+mod plan;
+mod qconfig;
+mod qconfig_mapping;
+
+pub use backend::Backend;
+pub use calibration::{CalibrationOptions, CalibrationReport, EdgeReport};
+pub use calibration_state::CalibrationState;
+pub use plan::{Plan, PlanNode};
+pub use qconfig::QConfig;
+pub use qconfig_mapping::{Mode, NodeKey, ObjectType, QConfigMapping};
+
+pub(crate) use convert::convert;
+pub(crate) use decide::decide;
+pub(crate) use observation::{EdgeStatistics, ObservedEdge, observe};

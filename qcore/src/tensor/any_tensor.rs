@@ -1,0 +1,58 @@
+//! `AnyTensor`: a tensor of floats or of integers.
+
+use crate::{QTensor, Tensor};
+
+/// A tensor of floats or of integers.
+#[derive(Clone, Debug, PartialEq)]
+pub enum AnyTensor {
+    /// Floats.
+    Float(Tensor),
+    /// Integers with a scale and a zero point.
+    Quantized(QTensor),
+}
+
+impl AnyTensor {
+    /// The extents, outermost first.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::Float(tensor) => tensor.shape(),
+            Self::Quantized(tensor) => tensor.shape(),
+        }
+    }
+
+    /// The values in float.
+    pub fn to_float(&self) -> Tensor {
+        match self {
+            Self::Float(tensor) => tensor.clone(),
+            Self::Quantized(tensor) => tensor.dequantize(),
+        }
+    }
+
+    /// The same values in one of the memory formats.
+    pub(crate) fn without_gaps(self) -> Self {
+        match self {
+            Self::Float(tensor) => Self::Float(tensor.without_gaps()),
+            Self::Quantized(tensor) => Self::Quantized(tensor.without_gaps()),
+        }
+    }
+
+    /// The elements as they lie, of a tensor without gaps.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Float(tensor) => qkernels::elements::bytes(tensor.as_memory_slice().unwrap_or_default()),
+            Self::Quantized(tensor) => tensor.memory_bytes(),
+        }
+    }
+}
+
+impl From<Tensor> for AnyTensor {
+    fn from(tensor: Tensor) -> Self {
+        Self::Float(tensor)
+    }
+}
+
+impl From<QTensor> for AnyTensor {
+    fn from(tensor: QTensor) -> Self {
+        Self::Quantized(tensor)
+    }
+}

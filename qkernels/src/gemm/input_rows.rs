@@ -1,0 +1,35 @@
+//! Rows that lie one after the other, as those of a linear layer and of a pointwise convolution.
+
+use std::ops::Range;
+
+use super::rows::{Rows, RunTable};
+use crate::panel::Runs;
+
+/// The input itself, one row after the other.
+pub(crate) struct InputRows<'a> {
+    pub(crate) input: &'a [u8],
+    pub(crate) in_features: usize,
+    pub(crate) zero_point: u8,
+}
+
+impl Rows for InputRows<'_> {
+    fn runs(&self) -> Runs {
+        Runs { count: 1, len: self.in_features }
+    }
+
+    fn locate(&self, rows: Range<usize>, _group: usize, table: &mut RunTable<'_>) {
+        table.point(0, 0..rows.len(), rows.start * self.in_features, self.in_features);
+    }
+
+    fn input(&self) -> &[u8] {
+        self.input
+    }
+
+    fn span(&self, rows: Range<usize>) -> &[u8] {
+        &self.input[rows.start * self.in_features..rows.end * self.in_features]
+    }
+
+    fn zero_point(&self) -> u8 {
+        self.zero_point
+    }
+}
