@@ -193,3 +193,20 @@ fn every_operation_survives_a_file() {
     let without_tensors = rows.filter(|row| !matches!(row.role, Conv | Linear | BatchNorm));
     assert_eq!(names, without_tensors.map(|row| row.name).collect());
 }
+
+#[test]
+fn users_find_the_layers_in_the_prelude_and_the_functions_in_functional() {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let prelude: BTreeSet<&str> = include_str!("../prelude.rs").split(|c| !is_word(c)).collect();
+    let missing: Vec<&str> = qcatalogue::layers().filter(|layer| !prelude.contains(layer)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+
+    // These have no effect on floats.
+    let only_in_bodies = ["quant", "dequant", "dropout"];
+    let functional = include_str!("../functional.rs");
+    let functions = qcatalogue::operations().iter().filter_map(|row| row.function);
+    let missing: Vec<&str> = functions
+        .filter(|name| !only_in_bodies.contains(name) && !functional.contains(&format!("pub fn {name}(")))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}

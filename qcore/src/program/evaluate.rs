@@ -1,5 +1,6 @@
 //! One operation on tensors: a program of one step.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use qkernels::elements;
@@ -35,9 +36,14 @@ pub fn evaluate(executable: &dyn Executable, inputs: &[AnyTensor]) -> Result<Vec
     Ok(outputs)
 }
 
-/// Memory of tensors that nobody needs any more, for results to come.
+/// Memory that nobody needs any more, for results to come. A vector that grows must be zeroed first, so they are used
+/// again for about the length that they have.
 #[derive(Debug, Default)]
-pub(crate) struct Spare(Vec<Vec<f32>>);
+pub(crate) struct Spare {
+    /// The oldest first.
+    values: VecDeque<Vec<f32>>,
+    scratch: Vec<f32>,
+}
 
 impl Spare {
     /// As many vectors are kept.
@@ -45,23 +51,32 @@ impl Spare {
 
     /// `len` values, which are to be overwritten.
     fn take(&mut self, len: usize) -> Vec<f32> {
-        match self.0.iter().position(|values| values.capacity() >= len) {
-            Some(found) => {
-                let mut values = self.0.swap_remove(found);
-                values.resize(len, 0.0);
-                values
-            }
-            None => vec![0.0; len],
-        }
+        let fits = |values: &Vec<f32>| (len..=len.saturating_mul(2)).contains(&values.len());
+        let Some(mut values) = self.values.iter().position(fits).and_then(|found| self.values.remove(found))
+        else {
+            return vec![0.0; len];
+        };
+        values.truncate(len);
+        values
     }
 
     /// Keeps the memory of a tensor, if nobody shares it.
     fn keep(&mut self, tensor: Tensor) {
-        if self.0.len() < Self::MAX
-            && let Some(values) = tensor.into_unshared_vec()
-        {
-            self.0.push(values);
+        if let Some(values) = tensor.into_unshared_vec() {
+            if self.values.len() == Self::MAX {
+                self.values.pop_front();
+            }
+            self.values.push_back(values);
         }
+    }
+
+    /// Whole words, so that a kernel can see them as any element.
+    fn scratch(&mut self, bytes: usize) -> &mut [u8] {
+        let len = bytes.div_ceil(size_of::<f32>());
+        if self.scratch.len() < len {
+            self.scratch.resize(len, 0.0);
+        }
+        elements::bytes_mut(&mut self.scratch[..len])
     }
 }
 
@@ -113,11 +128,9 @@ fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>, spare: &mut Spare) ->
         inputs.iter().map(|input| elements::bytes(input.as_slice().unwrap_or_default())).collect();
     let mut values = spare.take(output.len());
     let target = Output { bytes: elements::bytes_mut(&mut values), pixel_stride: output.pixel_stride() };
-    // Whole words, so that a kernel can see them as any element.
-    let mut scratch = vec![0.0_f32; planned.scratch.div_ceil(size_of::<f32>())];
     planned
         .kernel
-        .run(&bytes, &mut [target], elements::bytes_mut(&mut scratch))
+        .run(&bytes, &mut [target], spare.scratch(planned.scratch))
         .map_err(|error| Error::parameter("a kernel", error.to_string()))?;
     inputs.into_iter().for_each(|input| spare.keep(input));
     Tensor::from_vec(output.shape(), values)
