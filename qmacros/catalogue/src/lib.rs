@@ -113,8 +113,10 @@ pub enum ParameterKind {
 pub enum Results {
     /// One.
     One,
-    /// As many as the pattern of the `let` names: `let (a, b) = x.chunk(2, 1);`.
+    /// As many as the pattern of the `let` names, one node for each: `let (a, b) = x.chunk(2, 1);`.
     Pieces,
+    /// This many, two or more, in one node.
+    Several(usize),
 }
 
 /// Where the scale of an operation's output comes from (NUMERICS sections 14 and 16).

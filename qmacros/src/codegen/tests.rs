@@ -51,3 +51,8 @@ fn generic_and_tuples() {
 fn shapes() {
     compare("shapes");
 }
+
+#[test]
+fn several() {
+    compare("several");
+}

@@ -11,7 +11,12 @@ pub mod verify;
 
 use proc_macro2::{Span, TokenStream};
 use qcatalogue::Operation;
+#[cfg(not(test))]
+use qcatalogue::by_function;
 use syn::Ident;
+
+#[cfg(test)]
+use self::lower::testing::by_function;
 
 /// A tensor (or the many tensors that one name stood for, told apart).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,7 +89,10 @@ pub struct OpNode {
     pub operands: Vec<ValueId>,
     /// Tensors of which only a shape is read, `x.size(0)` inside `reshape`; after the operands at run time.
     pub shape_operands: Vec<ValueId>,
+    /// What it makes, by which it is known; of several values the first.
     pub result: ValueId,
+    /// The other values. An operation that makes several is in no fused group.
+    pub further_results: Vec<ValueId>,
 }
 
 #[derive(Clone, Debug)]
@@ -115,6 +123,28 @@ impl OpNode {
     pub fn name(&self) -> &str {
         &self.members[0].name
     }
+
+    /// Every value that it makes.
+    pub fn results(&self) -> Vec<ValueId> {
+        [&[self.result], self.further_results.as_slice()].concat()
+    }
+}
+
+impl Callee {
+    /// As messages call it: `self.conv1`, `relu`.
+    pub fn spelling(&self) -> String {
+        match self {
+            Self::Layer(layer) => format!("self.{}", layer.place.root_field),
+            Self::Function(call) => call.function.name.to_owned(),
+        }
+    }
+
+    pub fn operation(&self) -> &'static Operation {
+        match self {
+            Self::Layer(layer) => layer.operation,
+            Self::Function(call) => call.function.operation,
+        }
+    }
 }
 
 impl Member {
@@ -127,10 +157,7 @@ impl Member {
     }
 
     pub fn operation(&self) -> &'static Operation {
-        match &self.callee {
-            Callee::Layer(layer) => layer.operation,
-            Callee::Function(call) => call.function.operation,
-        }
+        self.callee.operation()
     }
 }
 
@@ -174,7 +201,7 @@ pub struct Function {
 
 impl Function {
     pub fn named(name: &str) -> Option<Self> {
-        let operation = qcatalogue::by_function(name)?;
+        let operation = by_function(name)?;
         let name = operation.functions().find(|known| *known == name)?;
         Some(Self { name, operation })
     }

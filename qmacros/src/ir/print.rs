@@ -40,7 +40,7 @@ pub fn number_values(graph: &Graph) -> HashMap<ValueId, usize> {
 fn collect_definitions(block: &Block, order: &mut Vec<ValueId>) {
     for node in &block.nodes {
         match &node.kind {
-            NodeKind::Op(op) => order.push(op.result),
+            NodeKind::Op(op) => order.extend(op.results()),
             NodeKind::Model(model) => order.extend(&model.results),
             NodeKind::For(repeat) => {
                 order.extend(repeat.carried.iter().map(|carried| carried.entry));
@@ -205,7 +205,7 @@ impl Printer {
         }
         let line = format!(
             "{} = {} self.{}({inputs})",
-            self.value(op.result),
+            self.values(&op.results()),
             operation_name(op),
             members.join("+")
         );

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use qcatalogue::Results;
+
 use super::{Argument, PathSegment};
 use super::{
     Block, BranchNode, Callee, Extent, ForNode, Graph, LoopId, Node, NodeKind, OpNode, Place, ValueId,
@@ -111,6 +113,13 @@ impl Verifier<'_> {
         if last.result != op.result {
             return Err(format!("`{name}` hands out another value than its last member's"));
         }
+        let made = match op.operation().results {
+            Results::One | Results::Pieces => 1,
+            Results::Several(number) => number,
+        };
+        if op.results().len() != made || made > 1 && !inner.is_empty() {
+            return Err(format!("`{name}` makes {} values", op.results().len()));
+        }
         for member in inner {
             if !self.defined.insert(member.result) {
                 return Err(format!("{} is made twice", self.name(member.result)));
@@ -123,7 +132,7 @@ impl Verifier<'_> {
                 Callee::Function(call) => sizes_exist(&call.arguments, op.shape_operands.len(), name)?,
             }
         }
-        self.define(op.result, scope)
+        op.results().into_iter().try_for_each(|result| self.define(result, scope))
     }
 
     fn repeat(&mut self, repeat: &ForNode, name: &str, scope: &mut Scope) -> Result<(), String> {

@@ -139,7 +139,7 @@ impl Lowering<'_> {
                 self.run_model(callable, operands, span, wanted)
             }
             _ => match self.single_operand(callable, args, span) {
-                Some(value) => self.run(callable, value, span),
+                Some(value) => self.run(callable, value, span, wanted),
                 None => Bound::Poison,
             },
         }
@@ -167,18 +167,24 @@ impl Lowering<'_> {
     }
 
     /// Runs a layer, a `Sequential` or a `Vec` of them on one tensor.
-    pub(super) fn run(&mut self, callable: &Callable, input: ValueId, span: Span) -> Bound {
+    pub(super) fn run(
+        &mut self,
+        callable: &Callable,
+        input: ValueId,
+        span: Span,
+        wanted: Wanted<'_>,
+    ) -> Bound {
         match &callable.kind {
             FieldKind::Layer(operation) => {
                 let name = self.names.layer(&callable.label);
                 let callee = Callee::Layer(LayerPlace { operation, place: callable.place() });
                 let operation = Operation { callee, operands: vec![input], shape_operands: Vec::new(), name };
-                Bound::Tensor(self.push_op(operation, span))
+                self.push_op(operation, wanted, span)
             }
             FieldKind::Sequential(elements) => {
                 let mut value = input;
                 for (index, (ty, kind)) in elements.iter().enumerate() {
-                    match self.run(&callable.element(index, ty, kind), value, span) {
+                    match self.run(&callable.element(index, ty, kind), value, span, Wanted::One) {
                         Bound::Tensor(next) => value = next,
                         _ => return Bound::Poison,
                     }
@@ -189,7 +195,7 @@ impl Lowering<'_> {
                 Bound::Tensor(value)
             }
             FieldKind::Vec(element) => self.run_each(callable, &element.0, &element.1, input, span),
-            FieldKind::Other => self.run_model(callable, Some(vec![input]), span, Wanted::One),
+            FieldKind::Other => self.run_model(callable, Some(vec![input]), span, wanted),
             FieldKind::Option(content) => {
                 self.refuse_option(callable, &content.1, span);
                 Bound::Poison
@@ -228,14 +234,7 @@ impl Lowering<'_> {
         let name = self.names.layer(&callable.label);
         let (results, bound) = match wanted {
             Wanted::Tuple(kept) => {
-                let results: Vec<ValueId> = kept
-                    .iter()
-                    .enumerate()
-                    .map(|(index, kept)| {
-                        let underscore = if *kept { "" } else { "_" };
-                        self.value(format!("{underscore}{name}_{index}"), span)
-                    })
-                    .collect();
+                let results = self.values_for(kept, &name, span);
                 let bound = Bound::Tuple(results.iter().copied().map(Bound::Tensor).collect());
                 (results, bound)
             }

@@ -119,20 +119,21 @@ impl Lowering<'_> {
             return self.pieces(function, name, &operands, &arguments, (rest, wanted));
         }
         let label = self.function_label(function, tensors, &operands, rest);
-        Bound::Tensor(self.push_function(function, &label, operands, arguments, span))
+        self.push_function(function, &label, (operands, arguments), wanted, span)
     }
 
     fn push_function(
         &mut self,
         function: Function,
         label: &str,
-        operands: Vec<ValueId>,
-        given: GivenArguments,
+        (operands, given): (Vec<ValueId>, GivenArguments),
+        wanted: Wanted<'_>,
         span: Span,
-    ) -> ValueId {
+    ) -> Bound {
         let name = self.names.operation(label);
         let callee = Callee::Function(FunctionCall { function, arguments: given.arguments });
-        self.push_op(Operation { callee, operands, shape_operands: given.shape_operands, name }, span)
+        let operation = Operation { callee, operands, shape_operands: given.shape_operands, name };
+        self.push_op(operation, wanted, span)
     }
 
     fn function_label(
@@ -251,7 +252,7 @@ impl Lowering<'_> {
             let mut given = given.clone();
             given.arguments.push(Argument::Piece(index));
             let label = format!("{}_{index}", function.name);
-            Bound::Tensor(self.push_function(function, &label, operands.to_vec(), given, name.span()))
+            self.push_function(function, &label, (operands.to_vec(), given), Wanted::One, name.span())
         });
         Bound::Tuple(pieces.collect())
     }
