@@ -106,6 +106,9 @@ pub enum ParameterKind {
     Extents,
     /// One of these words: `"bilinear"`.
     Choice(&'static [&'static str]),
+    /// A further tensor or `None`. A function's constructor is told which of the inputs it is; a layer is called
+    /// with such parameters alone and knows them by their order.
+    Tensor,
 }
 
 /// The tensors that an operation makes.

@@ -53,6 +53,11 @@ fn shapes() {
 }
 
 #[test]
+fn optional_tensors() {
+    compare("optional_tensors");
+}
+
+#[test]
 fn several() {
     compare("several");
 }

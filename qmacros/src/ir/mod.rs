@@ -85,7 +85,7 @@ pub struct OpNode {
     /// What runs. Before fusion exactly one; after it the members of the group in the order in which they
     /// run: the first decides the kind, a batch norm and a ReLU may follow.
     pub members: Vec<Member>,
-    /// The tensors that the first member reads (fused followers have no other input).
+    /// The tensors that the first member reads (fused followers have no other input), optional ones last.
     pub operands: Vec<ValueId>,
     /// Tensors of which only a shape is read, `x.size(0)` inside `reshape`; after the operands at run time.
     pub shape_operands: Vec<ValueId>,
@@ -207,7 +207,7 @@ impl Function {
     }
 }
 
-/// A call of a function with its arguments that are not tensors, as the user wrote them.
+/// A call of a function with its arguments after the tensors, as the user wrote them.
 #[derive(Clone, Debug)]
 pub struct FunctionCall {
     pub function: Function,
@@ -223,6 +223,8 @@ pub enum Argument {
     Expr(TokenStream),
     /// The extents of `reshape`: literals and config fields, or the size of one of the shape operands.
     Extents(Vec<Extent>),
+    /// Which of the operands an optional tensor is, if it is given.
+    Tensor(Option<usize>),
     /// Which of several results of `chunk` and `split` this node takes (they are lowered to one node each).
     Piece(usize),
 }

@@ -129,7 +129,7 @@ impl Verifier<'_> {
         for member in &op.members {
             match &member.callee {
                 Callee::Layer(layer) => place_is_in_scope(&layer.place, name, scope)?,
-                Callee::Function(call) => sizes_exist(&call.arguments, op.shape_operands.len(), name)?,
+                Callee::Function(call) => inputs_exist(&call.arguments, op, name)?,
             }
         }
         op.results().into_iter().try_for_each(|result| self.define(result, scope))
@@ -185,12 +185,18 @@ fn place_is_in_scope(place: &Place, name: &str, scope: &Scope) -> Result<(), Str
     Ok(())
 }
 
-fn sizes_exist(arguments: &[Argument], shape_operands: usize, name: &str) -> Result<(), String> {
+fn inputs_exist(arguments: &[Argument], op: &OpNode, name: &str) -> Result<(), String> {
     for argument in arguments {
-        let Argument::Extents(extents) = argument else { continue };
+        let extents = match argument {
+            Argument::Tensor(Some(operand)) if *operand >= op.operands.len() => {
+                return Err(format!("`{name}` is given a tensor that it does not read"));
+            }
+            Argument::Extents(extents) => extents,
+            Argument::Expr(_) | Argument::Tensor(_) | Argument::Piece(_) => continue,
+        };
         for extent in extents {
             match extent {
-                Extent::SizeOf { shape_operand, .. } if *shape_operand >= shape_operands => {
+                Extent::SizeOf { shape_operand, .. } if *shape_operand >= op.shape_operands.len() => {
                     return Err(format!("`{name}` asks for the size of a tensor that it does not read"));
                 }
                 Extent::SizeOf { .. } | Extent::Expr(_) => {}

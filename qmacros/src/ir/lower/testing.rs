@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use qcatalogue::{Operation, Results};
+use qcatalogue::{Operation, Parameter, ParameterKind, Results};
 use syn::{Item, Meta};
 
 use crate::check;
@@ -62,14 +62,24 @@ impl Reported {
 }
 
 /// Rows that say what no row of the catalogue does.
-static ROWS: LazyLock<[Operation; 2]> = LazyLock::new(|| {
+static ROWS: LazyLock<[Operation; 3]> = LazyLock::new(|| {
+    const OPTIONAL: &[Parameter] = &[
+        Parameter { name: "hidden", kind: ParameterKind::Tensor },
+        Parameter { name: "steps", kind: ParameterKind::Integer },
+        Parameter { name: "state", kind: ParameterKind::Tensor },
+    ];
     let row = |name, type_name, function, layer| {
         let hardswish = qcatalogue::by_layer("Hardswish").unwrap_or_else(|| panic!("a row"));
         Operation { name, label: name, type_name, function, layer, ..*hardswish }
     };
     [
         Operation { results: Results::Several(2), ..row("extremes", "Extremes", Some("extremes"), None) },
-        Operation { results: Results::Several(3), ..row("cell", "Cell", None, Some("Cell")) },
+        Operation {
+            results: Results::Several(3),
+            parameters: OPTIONAL,
+            ..row("cell", "Cell", None, Some("Cell"))
+        },
+        Operation { parameters: OPTIONAL, required: 2, ..row("blend", "Blend", Some("blend"), None) },
     ]
 });
 
