@@ -167,7 +167,7 @@ fn values(errors: &mut Errors, graph: &Graph) {
 fn collect_made(block: &Block, made: &mut Vec<ValueId>) {
     for node in &block.nodes {
         match &node.kind {
-            NodeKind::Op(op) => made.push(op.result),
+            NodeKind::Op(op) => made.extend(op.results()),
             NodeKind::Model(model) => made.extend(&model.results),
             NodeKind::For(repeat) => collect_made(&repeat.body, made),
             NodeKind::Branch(branch) => {

@@ -50,6 +50,7 @@ macro_rules! paths {
 paths! {
     TENSOR = "Tensor";
     VALUE = "Value";
+    ERROR = "Error";
     RESULT = "Result";
     PAIR = "pair";
     EXTENT = "Extent";

@@ -106,6 +106,9 @@ pub enum ParameterKind {
     Extents,
     /// One of these words: `"bilinear"`.
     Choice(&'static [&'static str]),
+    /// A further tensor or `None`. A function's constructor is told which of the inputs it is; a layer is called
+    /// with such parameters alone and knows them by their order.
+    Tensor,
 }
 
 /// The tensors that an operation makes.
@@ -113,8 +116,10 @@ pub enum ParameterKind {
 pub enum Results {
     /// One.
     One,
-    /// As many as the pattern of the `let` names: `let (a, b) = x.chunk(2, 1);`.
+    /// As many as the pattern of the `let` names, one node for each: `let (a, b) = x.chunk(2, 1);`.
     Pieces,
+    /// This many, two or more, in one node.
+    Several(usize),
 }
 
 /// Where the scale of an operation's output comes from (NUMERICS sections 14 and 16).

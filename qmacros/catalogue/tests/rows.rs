@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use qcatalogue::{Operation, Precision, Role, by_function, by_layer, operation, operations};
+use qcatalogue::{Operation, Precision, Results, Role, by_function, by_layer, operation, operations};
 
 fn fused(names: &[&str]) -> Option<&'static str> {
     let operations: Vec<&Operation> = names.iter().map(|name| operation(name).expect(name)).collect();
@@ -31,6 +31,9 @@ fn names_are_unique_and_lead_to_their_row() {
         row.layer.into_iter().for_each(|name| assert_eq!(by_layer(name), Some(row)));
         assert!(row.required <= row.parameters.len(), "{}", row.name);
         assert!(row.supports(Precision::Float), "{}", row.name);
+        if let Results::Several(number) = row.results {
+            assert!(number > 1 && row.role == Role::None, "{}", row.name);
+        }
     }
     assert_eq!(by_function("view"), operation("reshape"));
     assert_eq!(by_function("ReLU"), None);

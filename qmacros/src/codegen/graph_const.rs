@@ -205,7 +205,7 @@ impl Writer<'_> {
             not_fused: #not_fused,
             computed_with: &[#(#computed_with),*],
         });
-        self.step(&path, &op.operands, &[op.result], &kind)
+        self.step(&path, &op.operands, &op.results(), &kind)
     }
 
     fn member(&self, member: &Member) -> TokenStream {

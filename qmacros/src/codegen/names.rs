@@ -66,7 +66,7 @@ fn free_name(base: &str, taken: &HashSet<String>) -> String {
 fn collect(block: &Block, taken: &mut HashSet<String>, values: &mut Vec<ValueId>) {
     for node in &block.nodes {
         match &node.kind {
-            NodeKind::Op(op) => values.push(op.result),
+            NodeKind::Op(op) => values.extend(op.results()),
             NodeKind::Model(model) => values.extend(&model.results),
             NodeKind::For(repeat) => {
                 taken.insert(index(repeat.id).to_string());

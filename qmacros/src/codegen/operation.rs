@@ -36,7 +36,7 @@ pub fn constructor(op: &OpNode, member: &Member, call: &FunctionCall) -> TokenSt
     for (position, parameter) in call.function.operation.parameters.iter().enumerate() {
         let is_required = position < call.function.operation.required;
         let argument = match (given.next(), is_required) {
-            (Some(argument), true) => value(op, argument),
+            (Some(argument @ Argument::Tensor(_)), _) | (Some(argument), true) => value(op, argument),
             (Some(argument), false) => {
                 let value = value(op, argument);
                 let value = if parameter.kind == ParameterKind::IntegerOrPair {
@@ -52,7 +52,7 @@ pub fn constructor(op: &OpNode, member: &Member, call: &FunctionCall) -> TokenSt
     }
     arguments.extend(call.arguments.iter().filter_map(|argument| match argument {
         Argument::Piece(piece) => Some(quote!(#piece)),
-        Argument::Expr(_) | Argument::Extents(_) => None,
+        Argument::Expr(_) | Argument::Extents(_) | Argument::Tensor(_) => None,
     }));
     let name = &member.name;
     quote_spanned! {member.span=>
@@ -64,6 +64,8 @@ fn value(op: &OpNode, argument: &Argument) -> TokenStream {
     match argument {
         Argument::Expr(tokens) => tokens.clone(),
         Argument::Piece(piece) => quote!(#piece),
+        Argument::Tensor(Some(operand)) => quote!(::core::option::Option::Some(#operand)),
+        Argument::Tensor(None) => quote!(::core::option::Option::None),
         Argument::Extents(extents) => {
             let extents = extents.iter().map(|extent| match extent {
                 Extent::Expr(tokens) => quote!(#EXTENT::from(#tokens)),

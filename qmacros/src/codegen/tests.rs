@@ -51,3 +51,13 @@ fn generic_and_tuples() {
 fn shapes() {
     compare("shapes");
 }
+
+#[test]
+fn optional_tensors() {
+    compare("optional_tensors");
+}
+
+#[test]
+fn several() {
+    compare("several");
+}

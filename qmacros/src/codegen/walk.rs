@@ -11,7 +11,7 @@ use crate::ir::{
     Block, BranchNode, Callee, Condition, ForNode, Member, ModelNode, NodeKind, OpNode, Place, ValueId,
 };
 use crate::passes::Use;
-use crate::runtime::{MEMBER, MODULE, SITE};
+use crate::runtime::{ERROR, MEMBER, MODULE, SITE, VALUE};
 
 impl Context<'_> {
     /// The statements and the result.
@@ -54,8 +54,7 @@ impl Context<'_> {
     /// A fused group is one call, with what float computes in the same pass as its last member.
     fn op(&self, op: &OpNode) -> TokenStream {
         let activation = self.plan.float_fusions.activation_after(op.result);
-        let result = self.names.local(activation.map_or(op.result, |member| member.result));
-        let members = op.members.iter().chain(activation).map(|each| member(op, each));
+        let mut members = op.members.iter().chain(activation).map(|each| member(op, each));
         let mut operands = self.operands(op.result, &op.operands);
         let sizes = inputs(op).skip(operands.len());
         operands.extend(sizes.map(|value| clone_of(self.names.local(value))));
@@ -63,8 +62,20 @@ impl Context<'_> {
         let skip = places.clone().any(|place| place.skip);
         let site = site(name(&op.members[0]), skip, places.next());
         let tracer = local("tracer");
+        if op.further_results.is_empty() {
+            let result = self.names.local(activation.map_or(op.result, |member| member.result));
+            return quote! {
+                let #result = #tracer.call(#site, &[#(#members),*], &mut [#(#operands),*])?;
+            };
+        }
+        let results = op.results();
+        let (number, member) = (results.len(), members.next());
+        let results = self.names.locals(results);
+        let mistake = format!("`{}` makes another number of outputs than {number}", op.name());
         quote! {
-            let #result = #tracer.call(#site, &[#(#members),*], &mut [#(#operands),*])?;
+            let [#(#results),*] = <[#VALUE; #number] as ::core::convert::TryFrom<_>>::try_from(
+                #tracer.call_several(#site, #member, &mut [#(#operands),*])?,
+            ).map_err(|_| #ERROR::Unsupported(::std::string::String::from(#mistake)))?;
         }
     }
 

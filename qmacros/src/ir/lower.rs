@@ -17,6 +17,7 @@ mod statements;
 mod used;
 
 use proc_macro2::Span;
+use qcatalogue::Results;
 use syn::ext::IdentExt;
 
 use self::naming::Names;
@@ -184,18 +185,59 @@ impl Lowering<'_> {
         }
     }
 
-    fn push_op(&mut self, op: Operation, span: Span) -> ValueId {
-        let result = self.value(op.name.clone(), span);
-        self.push(
-            NodeKind::Op(OpNode {
-                members: vec![Member { name: op.name, callee: op.callee, result, span }],
-                operands: op.operands,
-                shape_operands: op.shape_operands,
-                result,
-            }),
-            span,
-        );
-        result
+    /// What the operation makes, where there is room for what is `wanted`.
+    fn push_op(&mut self, op: Operation, wanted: Wanted<'_>, span: Span) -> Bound {
+        let Results::Several(number) = op.callee.operation().results else {
+            let result = self.value(op.name.clone(), span);
+            self.push_node(op, result, Vec::new(), span);
+            return Bound::Tensor(result);
+        };
+        match wanted {
+            Wanted::Tuple(kept) if kept.len() == number => {
+                let results = self.values_for(kept, &op.name, span);
+                if let Some((&result, further)) = results.split_first() {
+                    self.push_node(op, result, further.to_vec(), span);
+                }
+                Bound::Tuple(results.into_iter().map(Bound::Tensor).collect())
+            }
+            wanted => {
+                self.refuse_pattern(&op.callee.spelling(), number, wanted, span);
+                Bound::Poison
+            }
+        }
+    }
+
+    fn push_node(&mut self, op: Operation, result: ValueId, further_results: Vec<ValueId>, span: Span) {
+        let Operation { callee, operands, shape_operands, name } = op;
+        let members = vec![Member { name, callee, result, span }];
+        let node = OpNode { members, operands, shape_operands, result, further_results };
+        self.push(NodeKind::Op(node), span);
+    }
+
+    /// A value for each element of a tuple pattern.
+    fn values_for(&mut self, kept: &[bool], name: &str, span: Span) -> Vec<ValueId> {
+        let named = kept.iter().enumerate().map(|(index, kept)| {
+            let underscore = if *kept { "" } else { "_" };
+            self.value(format!("{underscore}{name}_{index}"), span)
+        });
+        named.collect()
+    }
+
+    fn refuse_pattern(&mut self, call: &str, number: usize, wanted: Wanted<'_>, span: Span) {
+        let message = match wanted {
+            Wanted::Tuple(kept) => {
+                Message::new(format!("`{call}` makes {number} tensors, the pattern has {}", kept.len()))
+                    .help("name each of them; `_` for those that are not needed")
+            }
+            Wanted::One | Wanted::Nothing => {
+                let names: Vec<String> = ('a'..='z').take(number).map(String::from).collect();
+                Message::new(format!("`{call}` makes {number} tensors")).help(format!(
+                    "call it alone and bind them by a tuple pattern: `let ({}) = ..;`",
+                    names.join(", ")
+                ))
+            }
+        };
+        self.errors.error_at(span, message);
     }
 
     /// What `build` adds to the graph, in a block and a scope of its own.

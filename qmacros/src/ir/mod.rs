@@ -11,7 +11,12 @@ pub mod verify;
 
 use proc_macro2::{Span, TokenStream};
 use qcatalogue::Operation;
+#[cfg(not(test))]
+use qcatalogue::by_function;
 use syn::Ident;
+
+#[cfg(test)]
+use self::lower::testing::by_function;
 
 /// A tensor (or the many tensors that one name stood for, told apart).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -80,11 +85,14 @@ pub struct OpNode {
     /// What runs. Before fusion exactly one; after it the members of the group in the order in which they
     /// run: the first decides the kind, a batch norm and a ReLU may follow.
     pub members: Vec<Member>,
-    /// The tensors that the first member reads (fused followers have no other input).
+    /// The tensors that the first member reads (fused followers have no other input), optional ones last.
     pub operands: Vec<ValueId>,
     /// Tensors of which only a shape is read, `x.size(0)` inside `reshape`; after the operands at run time.
     pub shape_operands: Vec<ValueId>,
+    /// What it makes, by which it is known; of several values the first.
     pub result: ValueId,
+    /// The other values. An operation that makes several is in no fused group.
+    pub further_results: Vec<ValueId>,
 }
 
 #[derive(Clone, Debug)]
@@ -115,6 +123,28 @@ impl OpNode {
     pub fn name(&self) -> &str {
         &self.members[0].name
     }
+
+    /// Every value that it makes.
+    pub fn results(&self) -> Vec<ValueId> {
+        [&[self.result], self.further_results.as_slice()].concat()
+    }
+}
+
+impl Callee {
+    /// As messages call it: `self.conv1`, `relu`.
+    pub fn spelling(&self) -> String {
+        match self {
+            Self::Layer(layer) => format!("self.{}", layer.place.root_field),
+            Self::Function(call) => call.function.name.to_owned(),
+        }
+    }
+
+    pub fn operation(&self) -> &'static Operation {
+        match self {
+            Self::Layer(layer) => layer.operation,
+            Self::Function(call) => call.function.operation,
+        }
+    }
 }
 
 impl Member {
@@ -127,10 +157,7 @@ impl Member {
     }
 
     pub fn operation(&self) -> &'static Operation {
-        match &self.callee {
-            Callee::Layer(layer) => layer.operation,
-            Callee::Function(call) => call.function.operation,
-        }
+        self.callee.operation()
     }
 }
 
@@ -174,13 +201,13 @@ pub struct Function {
 
 impl Function {
     pub fn named(name: &str) -> Option<Self> {
-        let operation = qcatalogue::by_function(name)?;
+        let operation = by_function(name)?;
         let name = operation.functions().find(|known| *known == name)?;
         Some(Self { name, operation })
     }
 }
 
-/// A call of a function with its arguments that are not tensors, as the user wrote them.
+/// A call of a function with its arguments after the tensors, as the user wrote them.
 #[derive(Clone, Debug)]
 pub struct FunctionCall {
     pub function: Function,
@@ -196,6 +223,8 @@ pub enum Argument {
     Expr(TokenStream),
     /// The extents of `reshape`: literals and config fields, or the size of one of the shape operands.
     Extents(Vec<Extent>),
+    /// Which of the operands an optional tensor is, if it is given.
+    Tensor(Option<usize>),
     /// Which of several results of `chunk` and `split` this node takes (they are lowered to one node each).
     Piece(usize),
 }

@@ -40,7 +40,7 @@ pub fn number_values(graph: &Graph) -> HashMap<ValueId, usize> {
 fn collect_definitions(block: &Block, order: &mut Vec<ValueId>) {
     for node in &block.nodes {
         match &node.kind {
-            NodeKind::Op(op) => order.push(op.result),
+            NodeKind::Op(op) => order.extend(op.results()),
             NodeKind::Model(model) => order.extend(&model.results),
             NodeKind::For(repeat) => {
                 order.extend(repeat.carried.iter().map(|carried| carried.entry));
@@ -198,14 +198,14 @@ impl Printer {
         let members: Vec<String> = op.members.iter().map(|member| self.member(op, member)).collect();
         let mut inputs = self.values(&op.operands);
         if let Some(Callee::Function(call)) = op.members.first().map(|member| &member.callee) {
-            let arguments = self.arguments(call, &op.shape_operands);
+            let arguments = self.arguments(call, op);
             if !arguments.is_empty() {
                 let _ = write!(inputs, "; {arguments}");
             }
         }
         let line = format!(
             "{} = {} self.{}({inputs})",
-            self.value(op.result),
+            self.values(&op.results()),
             operation_name(op),
             members.join("+")
         );
@@ -221,7 +221,7 @@ impl Printer {
         }
     }
 
-    fn arguments(&self, call: &FunctionCall, shape_operands: &[ValueId]) -> String {
+    fn arguments(&self, call: &FunctionCall, op: &OpNode) -> String {
         let arguments: Vec<String> = call
             .arguments
             .iter()
@@ -229,21 +229,26 @@ impl Printer {
                 Argument::Expr(tokens) => source_text(tokens),
                 Argument::Extents(extents) => {
                     let extents: Vec<String> =
-                        extents.iter().map(|extent| self.extent(extent, shape_operands)).collect();
+                        extents.iter().map(|extent| self.extent(extent, &op.shape_operands)).collect();
                     format!("[{}]", extents.join(", "))
                 }
+                Argument::Tensor(None) => "None".to_owned(),
+                Argument::Tensor(Some(operand)) => self.operand(op.operands.get(*operand)),
                 Argument::Piece(piece) => format!("piece {piece}"),
             })
             .collect();
         arguments.join(", ")
     }
 
+    fn operand(&self, value: Option<&ValueId>) -> String {
+        value.map_or_else(|| "%?".to_owned(), |&value| self.value(value))
+    }
+
     fn extent(&self, extent: &Extent, shape_operands: &[ValueId]) -> String {
         match extent {
             Extent::Expr(tokens) => source_text(tokens),
             Extent::SizeOf { shape_operand, dim } => {
-                let value = shape_operands.get(*shape_operand).map(|&value| self.value(value));
-                format!("{}.size({})", value.unwrap_or_else(|| "%?".to_owned()), source_text(dim))
+                format!("{}.size({})", self.operand(shape_operands.get(*shape_operand)), source_text(dim))
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use qcatalogue::Results;
+
 use super::{Argument, PathSegment};
 use super::{
     Block, BranchNode, Callee, Extent, ForNode, Graph, LoopId, Node, NodeKind, OpNode, Place, ValueId,
@@ -111,6 +113,13 @@ impl Verifier<'_> {
         if last.result != op.result {
             return Err(format!("`{name}` hands out another value than its last member's"));
         }
+        let made = match op.operation().results {
+            Results::One | Results::Pieces => 1,
+            Results::Several(number) => number,
+        };
+        if op.results().len() != made || made > 1 && !inner.is_empty() {
+            return Err(format!("`{name}` makes {} values", op.results().len()));
+        }
         for member in inner {
             if !self.defined.insert(member.result) {
                 return Err(format!("{} is made twice", self.name(member.result)));
@@ -120,10 +129,10 @@ impl Verifier<'_> {
         for member in &op.members {
             match &member.callee {
                 Callee::Layer(layer) => place_is_in_scope(&layer.place, name, scope)?,
-                Callee::Function(call) => sizes_exist(&call.arguments, op.shape_operands.len(), name)?,
+                Callee::Function(call) => inputs_exist(&call.arguments, op, name)?,
             }
         }
-        self.define(op.result, scope)
+        op.results().into_iter().try_for_each(|result| self.define(result, scope))
     }
 
     fn repeat(&mut self, repeat: &ForNode, name: &str, scope: &mut Scope) -> Result<(), String> {
@@ -176,12 +185,18 @@ fn place_is_in_scope(place: &Place, name: &str, scope: &Scope) -> Result<(), Str
     Ok(())
 }
 
-fn sizes_exist(arguments: &[Argument], shape_operands: usize, name: &str) -> Result<(), String> {
+fn inputs_exist(arguments: &[Argument], op: &OpNode, name: &str) -> Result<(), String> {
     for argument in arguments {
-        let Argument::Extents(extents) = argument else { continue };
+        let extents = match argument {
+            Argument::Tensor(Some(operand)) if *operand >= op.operands.len() => {
+                return Err(format!("`{name}` is given a tensor that it does not read"));
+            }
+            Argument::Extents(extents) => extents,
+            Argument::Expr(_) | Argument::Tensor(_) | Argument::Piece(_) => continue,
+        };
         for extent in extents {
             match extent {
-                Extent::SizeOf { shape_operand, .. } if *shape_operand >= shape_operands => {
+                Extent::SizeOf { shape_operand, .. } if *shape_operand >= op.shape_operands.len() => {
                     return Err(format!("`{name}` asks for the size of a tensor that it does not read"));
                 }
                 Extent::SizeOf { .. } | Extent::Expr(_) => {}

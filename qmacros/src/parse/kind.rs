@@ -1,10 +1,14 @@
 //! What a field can be used for, by the look of its type.
 
-use qcatalogue::{Unsupported, by_layer, layers, unsupported_layer};
+#[cfg(not(test))]
+use qcatalogue::by_layer;
+use qcatalogue::{Unsupported, layers, unsupported_layer};
 use syn::{GenericArgument, Generics, Ident, PathArguments, PathSegment, Type};
 
 use super::FieldKind;
 use crate::errors::{Errors, Message, did_you_mean, list};
+#[cfg(test)]
+use crate::ir::lower::testing::by_layer;
 
 const CONFIG: &[&str] = &[
     "u8",

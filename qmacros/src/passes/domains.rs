@@ -117,7 +117,9 @@ pub fn infer(graph: &Graph) -> Domains {
     for step in &steps {
         match step {
             Step::Op(op) if matches!(rule(op), Rule::Quantizes | Rule::Follows) && !int8[op.result.0] => {
-                domains.set_float_op(op.result, reason(is_skipped(op), &op.operands, &float_region));
+                for result in op.results() {
+                    domains.set_float_op(result, reason(is_skipped(op), &op.operands, &float_region));
+                }
             }
             Step::Model(model) => {
                 for &result in model.results.iter().filter(|result| !int8[result.0]) {
@@ -200,7 +202,7 @@ fn float_regions(steps: &[Step<'_>], count: usize) -> Vec<bool> {
                         Rule::Dequant => true,
                         Rule::Quantizes | Rule::Follows => float_region.any(&op.operands),
                     };
-                    float_region.raise(op.result, is_float);
+                    op.results().into_iter().for_each(|result| float_region.raise(result, is_float));
                 }
                 Step::Model(model) => {
                     let is_float = float_region.any(&model.operands);
@@ -241,7 +243,7 @@ fn quantizable(graph: &Graph, steps: &[Step<'_>], float_region: &[bool]) -> Vec<
                         Rule::Quantizes => is_free,
                         Rule::Follows => is_free && quantizable.any(&op.operands),
                     };
-                    quantizable.raise(op.result, is_quantizable);
+                    op.results().into_iter().for_each(|result| quantizable.raise(result, is_quantizable));
                 }
                 Step::Model(model) => {
                     let results = model.results.iter();
@@ -277,9 +279,9 @@ fn propagate(steps: &[Step<'_>], float_region: &[bool], quantizable: &[bool]) ->
                         Rule::Quant => true,
                         Rule::Dequant => false,
                         Rule::Quantizes => is_free,
-                        Rule::Follows => is_free && (int8.any(&op.operands) || wanted.set[op.result.0]),
+                        Rule::Follows => is_free && (int8.any(&op.operands) || wanted.any(&op.results())),
                     };
-                    int8.raise(op.result, is_int8);
+                    op.results().into_iter().for_each(|result| int8.raise(result, is_int8));
                     if rule(op) != Rule::Quant {
                         op.operands.iter().for_each(|&operand| wanted.raise(operand, is_int8));
                     }

@@ -1,7 +1,7 @@
 //! `deny(float_ops)`: an error for every operation that the plan leaves in float.
 
 use super::domains::{Domains, FloatReason};
-use super::manual::{Diagnostic, callee_text};
+use super::manual::Diagnostic;
 use crate::errors::Message;
 use crate::ir::{Block, Graph, NodeKind};
 
@@ -14,7 +14,7 @@ pub fn deny(graph: &Graph, domains: &Domains) -> Vec<Diagnostic> {
 fn collect(block: &Block, domains: &Domains, found: &mut Vec<Diagnostic>) {
     for node in &block.nodes {
         let (result, call) = match &node.kind {
-            NodeKind::Op(op) => (Some(op.result), callee_text(op)),
+            NodeKind::Op(op) => (Some(op.result), op.members[0].callee.spelling()),
             NodeKind::Model(model) => {
                 (model.results.first().copied(), format!("self.{}", model.place.root_field))
             }

@@ -121,7 +121,7 @@ fn collect(block: &Block, read: &mut Live, made: &mut Live) {
         match &node.kind {
             NodeKind::Op(op) => {
                 read.extend(op.operands.iter().chain(&op.shape_operands));
-                made.insert(op.result);
+                made.extend(op.results());
             }
             NodeKind::Model(model) => {
                 read.extend(&model.operands);

@@ -9,7 +9,7 @@ use proc_macro2::Span;
 
 use super::domains::{Domain, Domains, FloatReason, Rule, is_skipped, rule};
 use crate::errors::Message;
-use crate::ir::{Block, BranchNode, Callee, ForNode, Graph, ModelNode, Node, NodeKind, OpNode, ValueId};
+use crate::ir::{Block, BranchNode, ForNode, Graph, ModelNode, Node, NodeKind, OpNode, ValueId};
 
 pub type Diagnostic = (Span, String);
 
@@ -72,11 +72,11 @@ impl Analysis<'_> {
             Rule::Quant => self.quant(op, span),
             Rule::Dequant => self.dequant(op, span),
             Rule::Quantizes | Rule::Follows => {
-                let call = callee_text(op);
+                let call = op.members[0].callee.spelling();
                 let follows = rule(op) == Rule::Follows;
                 let skipped = is_skipped(op);
                 let domain = self.operation(&call, &op.operands, skipped, follows, span);
-                self.finish(&[op.result], &op.operands, domain, skipped);
+                self.finish(&op.results(), &op.operands, domain, skipped);
             }
         }
     }
@@ -226,13 +226,5 @@ fn state(domain: Domain) -> &'static str {
     match domain {
         Domain::Float => "float",
         Domain::Int8 => "quantized",
-    }
-}
-
-/// What the user called: `self.conv1`, `add`.
-pub fn callee_text(op: &OpNode) -> String {
-    match &op.members[0].callee {
-        Callee::Layer(layer) => format!("self.{}", layer.place.root_field),
-        Callee::Function(call) => call.function.name.to_owned(),
     }
 }

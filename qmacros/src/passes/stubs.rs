@@ -130,7 +130,7 @@ impl Placer<'_> {
                     let name = site_name(op, &self.letters);
                     op.operands.iter().for_each(|&operand| self.need(operand, domain, &name));
                 }
-                self.make(op.result);
+                op.results().into_iter().for_each(|result| self.make(result));
             }
             NodeKind::Model(model) => {
                 let domain = self.domains.operands_of_model(model);

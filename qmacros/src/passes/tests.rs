@@ -267,6 +267,27 @@ mod domains_and_stubs {
     }
 
     #[test]
+    fn each_of_several_results_is_a_value() {
+        assert_eq!(
+            steps("#[quantizable(skip)] s: Linear", "let (a, b) = extremes(x); self.s(b) + a"),
+            [
+                "quantize x for extremes",
+                "dequantize b for s",
+                "quantize s for s_plus_a",
+                "dequantize s_plus_a for return"
+            ]
+        );
+        assert_eq!(
+            steps("#[quantizable(skip)] s: Cell, fc: Linear", "let (_, _, c) = self.s(x); self.fc(c)"),
+            ["quantize c for fc", "dequantize fc for return"]
+        );
+        assert_eq!(
+            steps("fc: Linear", "let (a, b) = extremes(dequant(x)); self.fc(a) + self.fc(b)"),
+            [""; 0]
+        );
+    }
+
+    #[test]
     fn a_model_of_shape_operations_stays_in_float() {
         let graph = graph_of("", "relu(x).flatten(1)");
         assert_eq!(float_reasons(&graph), [FloatReason::NothingQuantizedAround; 2]);
@@ -464,6 +485,12 @@ mod last_uses {
     fn a_value_from_outside_is_never_moved_in_a_loop() {
         let body = "let mut y = x; for fc in &self.layers { y = fc(y) + x; } y";
         assert_eq!(moves("layers: Vec<Linear>", body), ["y", "fc", "&x"]);
+    }
+
+    #[test]
+    fn each_of_several_results_is_moved_in_a_loop() {
+        let body = "let mut y = x; for fc in &self.layers { let (a, b) = extremes(fc(y)); y = b + a; } y";
+        assert_eq!(moves("layers: Vec<Linear>", body), ["y", "fc", "b", "a"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Arguments that are not tensors: how many, of which type, and the extents of `reshape`.
+//! Arguments after the tensors: how many, of which type, and the extents of `reshape`.
 
 use proc_macro2::TokenStream;
 use qcatalogue::{Parameter, ParameterKind, Tensors};
@@ -12,9 +12,10 @@ use super::scope::Bound;
 use crate::errors::{Message, count, list};
 use crate::ir::{Argument, Extent, Function, ValueId};
 
-/// The arguments of one call, and the tensors whose sizes are among them.
+/// The arguments of one call, the tensors that it reads, and those whose sizes are among the arguments.
 #[derive(Clone, Debug, Default)]
 pub struct GivenArguments {
+    pub operands: Vec<ValueId>,
     pub arguments: Vec<Argument>,
     pub shape_operands: Vec<ValueId>,
 }
@@ -32,13 +33,15 @@ const TRIPLE: Dimensions =
     Dimensions { number: 3, alternatives: "all directions, or three: `(depth, height, width)`" };
 
 impl Lowering<'_> {
+    /// The arguments behind the tensors `operands`.
     pub(super) fn arguments(
         &mut self,
         function: Function,
         name: &Ident,
+        operands: Vec<ValueId>,
         given: &[&Expr],
     ) -> Option<GivenArguments> {
-        let mut read = GivenArguments::default();
+        let mut read = GivenArguments { operands, ..GivenArguments::default() };
         if let [Parameter { kind: kind @ (ParameterKind::Extents | ParameterKind::Integers), .. }] =
             function.operation.parameters
             && given.len() > 1
@@ -89,6 +92,11 @@ impl Lowering<'_> {
             ParameterKind::IntegerOrPair => self.per_dimension(expr, &role, PAIR).map(Argument::Expr),
             ParameterKind::IntegerOrTriple => self.per_dimension(expr, &role, TRIPLE).map(Argument::Expr),
             ParameterKind::Choice(words) => self.choice(expr, &role, words).map(Argument::Expr),
+            ParameterKind::Tensor => {
+                let tensor = self.optional_tensor(expr, &role)?;
+                read.operands.extend(tensor);
+                Some(Argument::Tensor(tensor.map(|_| read.operands.len() - 1)))
+            }
             ParameterKind::Integers | ParameterKind::Extents => {
                 let elements: Vec<&Expr> = match dereferenced(expr) {
                     Expr::Tuple(tuple) => tuple.elems.iter().collect(),
@@ -97,6 +105,22 @@ impl Lowering<'_> {
                 };
                 self.list(function, parameter.kind, &elements, read)
             }
+        }
+    }
+
+    /// A tensor, or `None` as it is written.
+    pub(super) fn optional_tensor(&mut self, expr: &Expr, role: &str) -> Option<Option<ValueId>> {
+        if plain_name(expr).is_some_and(|name| name == "None") {
+            return Some(None);
+        }
+        match self.expression(expr, super::Wanted::One) {
+            Bound::Number(_) => {
+                let message = Message::new(format!("{role} must be a tensor, this is a number"))
+                    .help("give a tensor, or `None`");
+                self.errors.error(expr, message);
+                None
+            }
+            bound => self.as_tensor(bound, expr, role).map(Some),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Calls: of layers, of models, of functions, as function and as method.
 
 use proc_macro2::Span;
+use qcatalogue::{Parameter, ParameterKind};
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprCall, ExprMethodCall, ExprPath, Ident, Token};
 
@@ -138,8 +139,12 @@ impl Lowering<'_> {
                 let operands = self.model_operands(callable, args, span);
                 self.run_model(callable, operands, span, wanted)
             }
+            FieldKind::Layer(operation) => match self.layer_operands(callable, operation, args, span) {
+                Some(operands) => self.run_layer(callable, operation, operands, span, wanted),
+                None => Bound::Poison,
+            },
             _ => match self.single_operand(callable, args, span) {
-                Some(value) => self.run(callable, value, span),
+                Some(value) => self.run(callable, value, span, wanted),
                 None => Bound::Poison,
             },
         }
@@ -166,19 +171,73 @@ impl Lowering<'_> {
         }
     }
 
-    /// Runs a layer, a `Sequential` or a `Vec` of them on one tensor.
-    pub(super) fn run(&mut self, callable: &Callable, input: ValueId, span: Span) -> Bound {
-        match &callable.kind {
-            FieldKind::Layer(operation) => {
-                let name = self.names.layer(&callable.label);
-                let callee = Callee::Layer(LayerPlace { operation, place: callable.place() });
-                let operation = Operation { callee, operands: vec![input], shape_operands: Vec::new(), name };
-                Bound::Tensor(self.push_op(operation, span))
+    /// The tensor of a layer, then its optional ones: it knows them by their order, so none is left out in between.
+    fn layer_operands(
+        &mut self,
+        callable: &Callable,
+        operation: &qcatalogue::Operation,
+        args: &Arguments,
+        span: Span,
+    ) -> Option<Vec<ValueId>> {
+        let optional: Vec<&Parameter> =
+            operation.parameters.iter().filter(|parameter| parameter.kind == ParameterKind::Tensor).collect();
+        if optional.is_empty() {
+            return self.single_operand(callable, args, span).map(|operand| vec![operand]);
+        }
+        let spelling = &callable.spelling;
+        if args.is_empty() || args.len() > 1 + optional.len() {
+            let names: String = optional.iter().map(|parameter| format!(", {}?", parameter.name)).collect();
+            let message = Message::new(format!(
+                "`{spelling}` takes 1 to {} tensors, {} are given",
+                1 + optional.len(),
+                args.len()
+            ))
+            .help(format!("it is called as `{spelling}(x{names})`"));
+            self.errors.error_at(span, message);
+            return None;
+        }
+        let mut operands = vec![self.tensor(&args[0], &format!("the argument of `{spelling}`"))?];
+        for (position, (arg, parameter)) in args.iter().skip(1).zip(optional).enumerate() {
+            let role = format!("`{}` of `{spelling}`", parameter.name);
+            let tensor = self.optional_tensor(arg, &role)?;
+            if tensor.is_some() && operands.len() <= position {
+                let message = Message::new(format!("{role} is given after one that is left out"))
+                    .help("give all tensors before it, or leave out all from there on");
+                self.errors.error(arg, message);
+                return None;
             }
+            operands.extend(tensor);
+        }
+        Some(operands)
+    }
+
+    fn run_layer(
+        &mut self,
+        callable: &Callable,
+        operation: &'static qcatalogue::Operation,
+        operands: Vec<ValueId>,
+        span: Span,
+        wanted: Wanted<'_>,
+    ) -> Bound {
+        let name = self.names.layer(&callable.label);
+        let callee = Callee::Layer(LayerPlace { operation, place: callable.place() });
+        self.push_op(Operation { callee, operands, shape_operands: Vec::new(), name }, wanted, span)
+    }
+
+    /// Runs a layer, a `Sequential` or a `Vec` of them on one tensor.
+    pub(super) fn run(
+        &mut self,
+        callable: &Callable,
+        input: ValueId,
+        span: Span,
+        wanted: Wanted<'_>,
+    ) -> Bound {
+        match &callable.kind {
+            FieldKind::Layer(operation) => self.run_layer(callable, operation, vec![input], span, wanted),
             FieldKind::Sequential(elements) => {
                 let mut value = input;
                 for (index, (ty, kind)) in elements.iter().enumerate() {
-                    match self.run(&callable.element(index, ty, kind), value, span) {
+                    match self.run(&callable.element(index, ty, kind), value, span, Wanted::One) {
                         Bound::Tensor(next) => value = next,
                         _ => return Bound::Poison,
                     }
@@ -189,7 +248,7 @@ impl Lowering<'_> {
                 Bound::Tensor(value)
             }
             FieldKind::Vec(element) => self.run_each(callable, &element.0, &element.1, input, span),
-            FieldKind::Other => self.run_model(callable, Some(vec![input]), span, Wanted::One),
+            FieldKind::Other => self.run_model(callable, Some(vec![input]), span, wanted),
             FieldKind::Option(content) => {
                 self.refuse_option(callable, &content.1, span);
                 Bound::Poison
@@ -228,14 +287,7 @@ impl Lowering<'_> {
         let name = self.names.layer(&callable.label);
         let (results, bound) = match wanted {
             Wanted::Tuple(kept) => {
-                let results: Vec<ValueId> = kept
-                    .iter()
-                    .enumerate()
-                    .map(|(index, kept)| {
-                        let underscore = if *kept { "" } else { "_" };
-                        self.value(format!("{underscore}{name}_{index}"), span)
-                    })
-                    .collect();
+                let results = self.values_for(kept, &name, span);
                 let bound = Bound::Tuple(results.iter().copied().map(Bound::Tensor).collect());
                 (results, bound)
             }

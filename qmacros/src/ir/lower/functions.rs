@@ -110,29 +110,32 @@ impl Lowering<'_> {
             Tensors::Exactly(_) => self.tensor_arguments(function, tensors),
             Tensors::List => tensors.first().and_then(|list| self.tensor_list(function, list)),
         };
-        let arguments = self.arguments(function, name, rest);
-        let (Some(operands), Some(arguments)) = (operands, arguments) else { return Bound::Poison };
+        let are_tensors = operands.is_some();
+        let given = self.arguments(function, name, operands.unwrap_or_default(), rest);
+        let Some(given) = given.filter(|_| are_tensors) else { return Bound::Poison };
         if self.errors.count() > errors_before {
             return Bound::Poison;
         }
         if function.operation.results == Results::Pieces {
-            return self.pieces(function, name, &operands, &arguments, (rest, wanted));
+            return self.pieces(function, name, &given, rest, wanted);
         }
-        let label = self.function_label(function, tensors, &operands, rest);
-        Bound::Tensor(self.push_function(function, &label, operands, arguments, span))
+        let label = self.function_label(function, tensors, &given.operands, rest);
+        self.push_function(function, &label, given, wanted, span)
     }
 
     fn push_function(
         &mut self,
         function: Function,
         label: &str,
-        operands: Vec<ValueId>,
         given: GivenArguments,
+        wanted: Wanted<'_>,
         span: Span,
-    ) -> ValueId {
+    ) -> Bound {
         let name = self.names.operation(label);
-        let callee = Callee::Function(FunctionCall { function, arguments: given.arguments });
-        self.push_op(Operation { callee, operands, shape_operands: given.shape_operands, name }, span)
+        let GivenArguments { operands, arguments, shape_operands } = given;
+        let callee = Callee::Function(FunctionCall { function, arguments });
+        let operation = Operation { callee, operands, shape_operands, name };
+        self.push_op(operation, wanted, span)
     }
 
     fn function_label(
@@ -219,9 +222,9 @@ impl Lowering<'_> {
         &mut self,
         function: Function,
         name: &Ident,
-        operands: &[ValueId],
         given: &GivenArguments,
-        (rest, wanted): (&[&Expr], Wanted<'_>),
+        rest: &[&Expr],
+        wanted: Wanted<'_>,
     ) -> Bound {
         let Wanted::Tuple(kept) = wanted else {
             let call = match function.name {
@@ -251,7 +254,7 @@ impl Lowering<'_> {
             let mut given = given.clone();
             given.arguments.push(Argument::Piece(index));
             let label = format!("{}_{index}", function.name);
-            Bound::Tensor(self.push_function(function, &label, operands.to_vec(), given, name.span()))
+            self.push_function(function, &label, given, Wanted::One, name.span())
         });
         Bound::Tuple(pieces.collect())
     }

@@ -6,10 +6,10 @@ use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 use syn::{Block as Source, Expr, ExprAssign, ExprBinary, ExprForLoop, Ident, Pat, Type};
 
-use super::Lowering;
 use super::callable::{Callable, can_run, dereferenced, own_field, peeled, plain_name};
 use super::operators::Arithmetic;
 use super::scope::{Bound, VariableId};
+use super::{Lowering, Wanted};
 use crate::errors::Message;
 use crate::ir::{Carried, ForNode, LoopId, NodeKind, ValueId};
 use crate::parse::FieldKind;
@@ -83,7 +83,7 @@ impl Lowering<'_> {
         let layer = layers.iterated(&binding, label, id, element, kind);
         let name = self.name_of(input).to_owned();
         let entry = self.value(name, span);
-        let (body, output) = self.in_block(|lowering| lowering.run(&layer, entry, span));
+        let (body, output) = self.in_block(|lowering| lowering.run(&layer, entry, span, Wanted::One));
         let Bound::Tensor(next) = output else { return Bound::Poison };
         let result = self.value(layers.label.clone(), span);
         let carried = vec![Carried { initial: input, entry, next, result }];

@@ -189,7 +189,7 @@ impl Lowering<'_> {
         let name = self.names.operation(label);
         let callee = Callee::Function(FunctionCall { function, arguments });
         let operation = Operation { callee, operands, shape_operands: Vec::new(), name };
-        Bound::Tensor(self.push_op(operation, span))
+        self.push_op(operation, Wanted::One, span)
     }
 }
 

@@ -1,5 +1,8 @@
 //! Source text to a graph or to what was reported, for unit tests.
 
+use std::sync::LazyLock;
+
+use qcatalogue::{Operation, Parameter, ParameterKind, Results};
 use syn::{Item, Meta};
 
 use crate::check;
@@ -56,6 +59,38 @@ impl Reported {
         let help = self.message.lines().find_map(|line| line.strip_prefix("help: ")).unwrap_or_default();
         (&self.place, what, help)
     }
+}
+
+/// Rows that say what no row of the catalogue does.
+static ROWS: LazyLock<[Operation; 3]> = LazyLock::new(|| {
+    const OPTIONAL: &[Parameter] = &[
+        Parameter { name: "hidden", kind: ParameterKind::Tensor },
+        Parameter { name: "steps", kind: ParameterKind::Integer },
+        Parameter { name: "state", kind: ParameterKind::Tensor },
+    ];
+    let row = |name, type_name, function, layer| {
+        let hardswish = qcatalogue::by_layer("Hardswish").unwrap_or_else(|| panic!("a row"));
+        Operation { name, label: name, type_name, function, layer, ..*hardswish }
+    };
+    [
+        Operation { results: Results::Several(2), ..row("extremes", "Extremes", Some("extremes"), None) },
+        Operation {
+            results: Results::Several(3),
+            parameters: OPTIONAL,
+            ..row("cell", "Cell", None, Some("Cell"))
+        },
+        Operation { parameters: OPTIONAL, required: 2, ..row("blend", "Blend", Some("blend"), None) },
+    ]
+});
+
+/// As [`qcatalogue::by_function`], with the rows of the tests.
+pub fn by_function(name: &str) -> Option<&'static Operation> {
+    qcatalogue::by_function(name).or_else(|| ROWS.iter().find(|row| row.function == Some(name)))
+}
+
+/// As [`qcatalogue::by_layer`], with the rows of the tests.
+pub fn by_layer(name: &str) -> Option<&'static Operation> {
+    qcatalogue::by_layer(name).or_else(|| ROWS.iter().find(|row| row.layer == Some(name)))
 }
 
 fn read(errors: &mut Errors, source: &str) -> Option<Lowered> {

@@ -3,6 +3,8 @@
 mod calls;
 mod control;
 mod dataflow;
+mod optional;
+mod several;
 mod signature;
 mod syntax;
 mod types;
