@@ -2,7 +2,7 @@
 
 pub use qmacros::quantizable_expand;
 
-pub use crate::error::{Error, Result};
+pub use crate::error::Result;
 pub use crate::inspect::*;
 pub use crate::model::{Converted, IsLayer, Module, Parameters, Prepared, Unbuildable, Values, join};
 pub use crate::network::{Loaders, Member, Site, Tracer, Value};

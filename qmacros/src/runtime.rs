@@ -50,7 +50,6 @@ macro_rules! paths {
 paths! {
     TENSOR = "Tensor";
     VALUE = "Value";
-    ERROR = "Error";
     RESULT = "Result";
     PAIR = "pair";
     EXTENT = "Extent";

@@ -140,29 +140,33 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// Calls an operation of several outputs.
+    /// Calls an operation of `N` outputs.
     ///
     /// # Errors
-    /// As [`Tracer::call`].
-    pub fn call_several(
+    /// As [`Tracer::call`], and when the operation makes another number of outputs.
+    pub fn call_several<const N: usize>(
         &mut self,
         site: Site<'_>,
         member: Member<'_>,
         inputs: &mut [Value],
-    ) -> Result<Vec<Value>> {
-        match &mut self.0 {
+    ) -> Result<[Value; N]> {
+        let outputs = match &mut self.0 {
             Walk::Run(_) => {
                 let lowered = member.op.lower(&Lowering::float());
                 let results = lowered
                     .and_then(|lowered| evaluate_floats(lowered.as_ref(), take_tensors(inputs)?))
                     .map_err(|error| in_site(error, site.path))?;
-                Ok(results.into_iter().map(Value::from).collect())
+                results.into_iter().map(Value::from).collect()
             }
             Walk::Record(recording) => {
                 let inputs = inputs.iter().map(Value::id).collect::<Result<_>>()?;
-                recording.node(&site, site.path, &[member], inputs)
+                recording.node(&site, site.path, &[member], inputs)?
             }
-        }
+        };
+        <[Value; N]>::try_from(outputs).map_err(|outputs| {
+            let message = format!("{} outputs of `{}`, not {N}", outputs.len(), member.op.name());
+            in_site(Error::Unsupported(message), site.path)
+        })
     }
 
     /// Walks a nested model whose path within the current one is `site.path`.

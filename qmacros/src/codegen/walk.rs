@@ -11,7 +11,7 @@ use crate::ir::{
     Block, BranchNode, Callee, Condition, ForNode, Member, ModelNode, NodeKind, OpNode, Place, ValueId,
 };
 use crate::passes::Use;
-use crate::runtime::{ERROR, MEMBER, MODULE, SITE, VALUE};
+use crate::runtime::{MEMBER, MODULE, SITE};
 
 impl Context<'_> {
     /// The statements and the result.
@@ -68,14 +68,9 @@ impl Context<'_> {
                 let #result = #tracer.call(#site, &[#(#members),*], &mut [#(#operands),*])?;
             };
         }
-        let results = op.results();
-        let (number, member) = (results.len(), members.next());
-        let results = self.names.locals(results);
-        let mistake = format!("`{}` makes another number of outputs than {number}", op.name());
+        let (member, results) = (members.next(), self.names.locals(op.results()));
         quote! {
-            let [#(#results),*] = <[#VALUE; #number] as ::core::convert::TryFrom<_>>::try_from(
-                #tracer.call_several(#site, #member, &mut [#(#operands),*])?,
-            ).map_err(|_| #ERROR::Unsupported(::std::string::String::from(#mistake)))?;
+            let [#(#results),*] = #tracer.call_several(#site, #member, &mut [#(#operands),*])?;
         }
     }
 

@@ -101,9 +101,8 @@ impl Module for Parts {
 
     fn trace(&self, tracer: &mut Tracer<'_>, x: Value) -> Result<(Value, Value)> {
         let member = Member::layer(format_args!(""), self);
-        let parts = tracer.call_several(Site::new(format_args!("")), member, &mut [x])?;
-        let parts = <[Value; 2]>::try_from(parts);
-        parts.map(Into::into).map_err(|_| Error::Unsupported("parts are two".into()))
+        let [positive, negative] = tracer.call_several(Site::new(format_args!("")), member, &mut [x])?;
+        Ok((positive, negative))
     }
 
     fn loaders(loaders: &mut Loaders) {

@@ -208,30 +208,19 @@ const _: () = {
             tracer: &mut qp::Tracer<'_>,
             (x, h): (qp::Value, qp::Value),
         ) -> qp::Result<qp::Value> {
-            let [y, h_1, _unused] = <[qp::Value; 3usize] as ::core::convert::TryFrom<
-                _,
-            >>::try_from(
-                    tracer
-                        .call_several(
-                            qp::Site {
-                                path: ::core::format_args!("cell"),
-                                skip: false,
-                                qconfig: ::core::option::Option::None,
-                            },
-                            qp::Member::layer(
-                                ::core::format_args!("cell"),
-                                <Cell as qp::IsLayer<
-                                    ::qcore::ops::Cell,
-                                >>::as_layer(&self.cell),
-                            ),
-                            &mut [x, h],
-                        )?,
-                )
-                .map_err(|_| qp::Error::Unsupported(
-                    ::std::string::String::from(
-                        "`cell` makes another number of outputs than 3",
+            let [y, h_1, _unused] = tracer
+                .call_several(
+                    qp::Site {
+                        path: ::core::format_args!("cell"),
+                        skip: false,
+                        qconfig: ::core::option::Option::None,
+                    },
+                    qp::Member::layer(
+                        ::core::format_args!("cell"),
+                        <Cell as qp::IsLayer<::qcore::ops::Cell>>::as_layer(&self.cell),
                     ),
-                ))?;
+                    &mut [x, h],
+                )?;
             let z = tracer
                 .call(
                     qp::Site {

@@ -178,54 +178,33 @@ const _: () = {
             tracer: &mut qp::Tracer<'_>,
             x: qp::Value,
         ) -> qp::Result<(qp::Value, qp::Value)> {
-            let [low, high] = <[qp::Value; 2usize] as ::core::convert::TryFrom<
-                _,
-            >>::try_from(
-                    tracer
-                        .call_several(
-                            qp::Site {
-                                path: ::core::format_args!("extremes"),
-                                skip: false,
-                                qconfig: ::core::option::Option::None,
-                            },
-                            qp::Member::function(
-                                ::core::format_args!("extremes"),
-                                "extremes",
-                                &qp::ops::extremes()
-                                    .map_err(|error| error.in_layer("extremes"))?,
-                            ),
-                            &mut [x],
-                        )?,
-                )
-                .map_err(|_| qp::Error::Unsupported(
-                    ::std::string::String::from(
-                        "`extremes` makes another number of outputs than 2",
+            let [low, high] = tracer
+                .call_several(
+                    qp::Site {
+                        path: ::core::format_args!("extremes"),
+                        skip: false,
+                        qconfig: ::core::option::Option::None,
+                    },
+                    qp::Member::function(
+                        ::core::format_args!("extremes"),
+                        "extremes",
+                        &qp::ops::extremes().map_err(|error| error.in_layer("extremes"))?,
                     ),
-                ))?;
-            let [y, _unused, state] = <[qp::Value; 3usize] as ::core::convert::TryFrom<
-                _,
-            >>::try_from(
-                    tracer
-                        .call_several(
-                            qp::Site {
-                                path: ::core::format_args!("cell"),
-                                skip: false,
-                                qconfig: ::core::option::Option::None,
-                            },
-                            qp::Member::layer(
-                                ::core::format_args!("cell"),
-                                <Cell as qp::IsLayer<
-                                    ::qcore::ops::Cell,
-                                >>::as_layer(&self.cell),
-                            ),
-                            &mut [low],
-                        )?,
-                )
-                .map_err(|_| qp::Error::Unsupported(
-                    ::std::string::String::from(
-                        "`cell` makes another number of outputs than 3",
+                    &mut [x],
+                )?;
+            let [y, _unused, state] = tracer
+                .call_several(
+                    qp::Site {
+                        path: ::core::format_args!("cell"),
+                        skip: false,
+                        qconfig: ::core::option::Option::None,
+                    },
+                    qp::Member::layer(
+                        ::core::format_args!("cell"),
+                        <Cell as qp::IsLayer<::qcore::ops::Cell>>::as_layer(&self.cell),
                     ),
-                ))?;
+                    &mut [low],
+                )?;
             let y_plus_high = tracer
                 .call(
                     qp::Site {
