@@ -440,7 +440,7 @@ fn load_call(
     verify::call(&members, precision, node, values)?;
     let stored = StoredTensors { path: &node.path, records: &record.weights, file };
     let formats = |ids: &[ValueId]| formats(ids, values, &members, precision);
-    let (inputs, outputs) = (formats(&node.inputs), formats(&node.outputs));
+    let (inputs, outputs) = (formats(node.data_inputs_of(&members)), formats(&node.outputs));
     let observer = Box::new(MinMaxObserver::new());
     let lowering = Lowering::new(precision, backend, &inputs, &outputs, observer).with_stored(&stored);
     let executable = lower(&members, lowering)?;

@@ -53,8 +53,12 @@ impl Node {
 
     /// The values whose elements it reads; of its other inputs it reads only the shape.
     pub(crate) fn data_inputs(&self) -> &[ValueId] {
-        let first = self.call.as_ref().and_then(|call| call.members.first());
-        let shape_inputs = first.map_or(0, |member| member.op.shape_inputs());
+        self.data_inputs_of(self.call.as_ref().map_or(&[], |call| &call.members))
+    }
+
+    /// [`Node::data_inputs`], if its call has these members.
+    pub(super) fn data_inputs_of(&self, members: &[NodeMember]) -> &[ValueId] {
+        let shape_inputs = members.first().map_or(0, |member| member.op.shape_inputs());
         &self.inputs[..self.inputs.len().saturating_sub(shape_inputs)]
     }
 

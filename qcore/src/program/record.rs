@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::step::{BufferId, Buffers, MAX_WRITES, Source, Step, Target};
 use super::view::View;
 use super::{InputKey, Program, convert};
-use crate::network::{Call, Network, reads_integers};
+use crate::network::{Call, Network, Node, reads_integers};
 use crate::ops::{Executable, Format, Kernel, Part, Planned, PlannedKernel, TensorSpec};
 use crate::tensor::{Layout, MemoryFormat, Rearrangement};
 use crate::{Error, QParams, QTensor, Result, Tensor};
@@ -48,7 +48,7 @@ impl Program {
                 Some(call) => {
                     let qparams = node.outputs.iter().map(|&output| network.values[output].qparams.clone());
                     recorder
-                        .network_call(&Arc::from(node.path.as_str()), call, &node.inputs, qparams.collect())
+                        .network_call(node, call, qparams.collect())
                         .map_err(|error| error.in_layer(&node.path))?;
                 }
             }
@@ -83,16 +83,9 @@ impl Recorder {
         self.value(Recorded { float: None, integers: Some(view), qparams: None })
     }
 
-    fn network_call(
-        &mut self,
-        path: &Arc<str>,
-        call: &Call,
-        inputs: &[ValueId],
-        qparams: Vec<Option<Arc<QParams>>>,
-    ) -> Result<()> {
-        let shape_inputs = call.members.first().map_or(0, |member| member.op.shape_inputs());
-        let data = inputs.len().saturating_sub(shape_inputs);
-        let values = self.call(path, call.executable.as_ref(), reads_integers(call), inputs, data)?;
+    fn network_call(&mut self, node: &Node, call: &Call, qparams: Vec<Option<Arc<QParams>>>) -> Result<()> {
+        let (path, data) = (Arc::from(node.path.as_str()), node.data_inputs().len());
+        let values = self.call(&path, call.executable.as_ref(), reads_integers(call), &node.inputs, data)?;
         if values.len() != qparams.len() {
             let message = format!("makes {} values, its network has {}", values.len(), qparams.len());
             return Err(Error::Unsupported(message));
