@@ -9,9 +9,8 @@ use qkernels::quantize::{quantize_per_tensor, range};
 use qkernels::requantize::Requantization;
 use serde::{Deserialize, Serialize};
 
-use super::conv::check_input;
 use super::init::{Generator, empty, fitting};
-use super::inputs::{exactly, is_relu_fused, kernel_error};
+use super::inputs::{check_qparams, exactly, is_relu_fused, kernel_error};
 use super::kernel::input;
 use super::plain::plain_op;
 use super::weights::{WeightInfo, WeightIntegers, check_bias, float_weights, row_major_integers, save_float};
@@ -327,7 +326,7 @@ struct StaticLinear {
 impl Executable for StaticLinear {
     fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned> {
         let [x] = exactly(NAME, inputs)?;
-        check_input(NAME, &self.input, x)?;
+        check_qparams(NAME, &self.input, x)?;
         self.features.plan(x, self.output.clone(), 0, |rows| {
             Box::new(StaticLinearKernel {
                 rows,
