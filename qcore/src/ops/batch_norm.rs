@@ -286,23 +286,11 @@ impl<const D: usize> crate::ObjectType for BatchNorm<D> {
 
 impl<const D: usize> Parameters for BatchNorm<D> {
     fn parameters(&self, path: &str, visit: &mut dyn FnMut(String, &Tensor)) {
-        let BatchNormParameters { weight, bias, running_mean, running_var, .. } = &self.parameters;
-        if let (Some(weight), Some(bias)) = (weight, bias) {
-            visit(join(path, "weight"), weight);
-            visit(join(path, "bias"), bias);
-        }
-        visit(join(path, "running_mean"), running_mean);
-        visit(join(path, "running_var"), running_var);
+        self.parameters.tensors().for_each(|(name, tensor)| visit(join(path, name), tensor));
     }
 
     fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
-        let BatchNormParameters { weight, bias, running_mean, running_var, .. } = &mut self.parameters;
-        if let (Some(weight), Some(bias)) = (weight, bias) {
-            visit(join(path, "weight"), weight);
-            visit(join(path, "bias"), bias);
-        }
-        visit(join(path, "running_mean"), running_mean);
-        visit(join(path, "running_var"), running_var);
+        self.parameters.tensors_mut().for_each(|(name, tensor)| visit(join(path, name), tensor));
     }
 }
 
@@ -329,13 +317,7 @@ impl Executable for FloatBatchNorm {
     }
 
     fn save(&self, tensors: &mut TensorWriter<'_>) -> Result<()> {
-        let BatchNormParameters { weight, bias, running_mean, running_var, .. } = &self.parameters;
-        if let (Some(weight), Some(bias)) = (weight, bias) {
-            tensors.put("weight", weight);
-            tensors.put("bias", bias);
-        }
-        tensors.put("running_mean", running_mean);
-        tensors.put("running_var", running_var);
+        self.parameters.tensors().for_each(|(name, tensor)| tensors.put(name, tensor));
         Ok(())
     }
 }

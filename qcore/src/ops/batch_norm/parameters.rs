@@ -30,6 +30,22 @@ pub(super) struct Channel {
 }
 
 impl BatchNormParameters {
+    /// The tensors by PyTorch's names, `weight` and `bias` only where there are some.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
+        let Self { weight, bias, running_mean, running_var, .. } = self;
+        let affine = [("weight", weight), ("bias", bias)].into_iter();
+        let affine = affine.filter_map(|(name, tensor)| Some((name, tensor.as_ref()?)));
+        affine.chain([("running_mean", running_mean), ("running_var", running_var)])
+    }
+
+    /// [`BatchNormParameters::tensors`], to change them.
+    pub(super) fn tensors_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Tensor)> {
+        let Self { weight, bias, running_mean, running_var, .. } = self;
+        let affine = [("weight", weight), ("bias", bias)].into_iter();
+        let affine = affine.filter_map(|(name, tensor)| Some((name, tensor.as_mut()?)));
+        affine.chain([("running_mean", running_mean), ("running_var", running_var)])
+    }
+
     /// # Errors
     /// When the shapes differ, there are no channels, or `eps` is negative or not finite.
     pub(super) fn check(&self, operation: &'static str) -> Result<()> {
@@ -37,8 +53,7 @@ impl BatchNormParameters {
         if expected.len() != 1 || expected == [0] {
             return Err(Error::shape(operation, "a running mean [num_features], not empty", expected));
         }
-        let others = [self.weight.as_ref(), self.bias.as_ref(), Some(&self.running_var)];
-        if let Some(other) = others.into_iter().flatten().find(|other| other.shape() != expected) {
+        if let Some((_, other)) = self.tensors().find(|(_, tensor)| tensor.shape() != expected) {
             return Err(Error::shape(
                 operation,
                 format!("all parameters of shape {expected:?}"),
