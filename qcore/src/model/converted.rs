@@ -24,14 +24,14 @@ pub struct Converted<M: Module> {
     model: PhantomData<fn() -> M>,
 }
 
-/// What a converted model says of itself; stored in its file, and readable without knowing its type.
+/// The description of a converted model; stored in its file, and readable without knowing its type.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelSummary {
     /// The name of the model's struct.
     pub model: String,
     /// Whose numerics it follows.
     pub backend: Backend,
-    /// What the user put beside it: class names, normalization, the variant of an architecture.
+    /// The user's metadata: class names, normalization, the variant of an architecture.
     pub metadata: BTreeMap<String, String>,
     /// Of each input, how to quantize it, if an int8 operation reads it.
     pub inputs: Vec<Option<QParams>>,
@@ -43,7 +43,7 @@ impl ModelSummary {
     /// Reads the summary from a file of [`Converted::save`].
     ///
     /// # Errors
-    /// When the file is not there or is not such a file.
+    /// When the file is missing or is not that of a converted model.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         header_of(path.as_ref()).map(|header| Self::of_header(&header))
     }
@@ -154,7 +154,7 @@ impl<M: Module> Converted<M> {
         input.with_all(|input| self.network.profile(input))
     }
 
-    /// What the model says of itself: its backend, and every value with its scale and zero point.
+    /// The description of the model: its backend, and every value with its scale and zero point.
     pub fn summary(&self) -> &ModelSummary {
         &self.summary
     }

@@ -1,4 +1,4 @@
-//! `Module`: a model or a layer whose body can be walked, and what can be done with it.
+//! `Module`: a model or a layer whose body can be traced, and its methods.
 
 use super::{Parameters, Prepared, StateDict, Values};
 use crate::inspect::Graph;

@@ -55,7 +55,7 @@ impl<M: Module> Prepared<M> {
         outputs::<M>(observe(&self.plan, &tensors(input.into_input()?), &mut self.edges)?)
     }
 
-    /// What was decided for each operation of this instance; printing it shows what runs where, and why.
+    /// The decision for each operation of this instance; printing it shows the precision of each, and why.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -86,7 +86,7 @@ impl<M: Module> Prepared<M> {
         Ok(())
     }
 
-    /// Takes over what another instance of the same prepared model has observed.
+    /// Merges the observations of another instance of the same prepared model.
     ///
     /// # Errors
     /// When the models differ, or an observer depends on the order of batches and so cannot be merged; then

@@ -40,10 +40,10 @@ pub(crate) type ValueId = usize;
 pub struct Network {
     /// The name of the model's type.
     pub(crate) model: String,
-    /// What identifies its body; [`Graph::signature`](crate::Graph::signature).
+    /// The signature of its body; [`Graph::signature`](crate::Graph::signature).
     pub(crate) signature: Vec<String>,
     pub(crate) backend: Backend,
-    /// What the user put beside it.
+    /// The user's metadata.
     pub(crate) metadata: BTreeMap<String, String>,
     /// In the order in which they run; first the parameters of `forward`.
     pub(crate) nodes: Vec<Node>,

@@ -6,7 +6,7 @@ use super::ValueId;
 use crate::ops::{Executable, Lowering, Op, OutputRule, Precision};
 use crate::{Error, Result};
 
-/// A parameter of `forward`, or a call of an operation with what is fused behind it.
+/// A parameter of `forward`, or a call of an operation with the operations fused behind it.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Unique: `layers.0.conv2`, of a second call `layers.0.conv2#1`.
@@ -20,7 +20,7 @@ pub struct Node {
 /// A call of an operation in some precision.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The operation, and what is fused behind it, unfolded.
+    /// The operation, and those fused behind it, unfolded.
     pub(crate) members: Vec<NodeMember>,
     pub(crate) precision: Precision,
     /// The members lowered as one.

@@ -1,4 +1,4 @@
-//! Whether what a file says is a network at all.
+//! Checks that a file describes a network.
 
 use super::file::Header;
 use super::node::{Node, NodeMember};
@@ -46,7 +46,7 @@ pub(super) fn header(header: &Header) -> Result<()> {
     Ok(())
 }
 
-/// Checks a call: its members run as one in this precision, and read and write what they need.
+/// Checks a call: its members run as one in this precision, and read and write values that they support.
 pub(super) fn call(
     members: &[NodeMember],
     precision: Precision,

@@ -1,4 +1,4 @@
-//! `BatchNorm`: batch normalization with its running statistics, folded into what comes before it or standing alone.
+//! `BatchNorm`: batch normalization with its running statistics, folded into the layer before it or alone.
 
 mod parameters;
 
@@ -39,7 +39,7 @@ pub type BatchNorm1d = BatchNorm<1>;
 /// Batch normalization of `[N, C, H, W]`.
 pub type BatchNorm2d = BatchNorm<2>;
 
-/// What a file says of a batch norm besides its tensors.
+/// The parameters of a batch norm in a file, besides its tensors.
 #[derive(Clone, Serialize, Deserialize)]
 struct BatchNormConfig {
     num_features: usize,
@@ -66,7 +66,7 @@ impl<const D: usize> From<BatchNorm<D>> for BatchNormConfig {
     }
 }
 
-/// Zeros and ones; empty for more features than a layer can have, of which [`Op::lower`] then speaks.
+/// Zeros and ones; empty for more features than a layer can have, for which [`Op::lower`] then gives an error.
 fn constants(num_features: usize) -> (Tensor, Tensor) {
     let length = if num_features > 1 << 32 { 0 } else { num_features };
     (Tensor::zeros(&[length]), Tensor::zeros(&[length]).map(|_| 1.0))
@@ -179,7 +179,7 @@ impl<const D: usize> BatchNorm<D> {
     }
 }
 
-/// The outer and inner extents around the channels of an input, as its buffer lies.
+/// The outer and inner extents around the channels of an input, in the memory format of its buffer.
 fn extents(name: &'static str, dimensions: usize, channels: usize, x: &TensorSpec) -> Result<ChannelExtents> {
     let shape = x.shape();
     let fits = shape.len() == dimensions + 2 || (dimensions == 1 && shape.len() == 2);
@@ -294,7 +294,7 @@ impl<const D: usize> Parameters for BatchNorm<D> {
     }
 }
 
-/// A batch norm in float that nothing took in.
+/// A batch norm in float that is not folded.
 #[derive(Debug)]
 struct FloatBatchNorm {
     name: &'static str,

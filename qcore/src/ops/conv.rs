@@ -1,4 +1,4 @@
-//! `Conv`: convolutions of any number of dimensions, with what is fused behind them.
+//! `Conv`: convolutions of any number of dimensions, with the operations fused behind them.
 
 mod float;
 mod parameters;
@@ -42,7 +42,7 @@ pub struct Conv<const D: usize> {
 /// A convolution of images: `[N, C, H, W]` to `[N, O, OH, OW]`.
 pub type Conv2d = Conv<2>;
 
-/// What a file says of a convolution besides its tensors.
+/// The parameters of a convolution in a file, besides its tensors.
 #[derive(Clone, Serialize, Deserialize)]
 struct ConvConfig<const D: usize> {
     in_channels: usize,

@@ -8,7 +8,7 @@ use crate::network::TensorWriter;
 use crate::tensor::{MemoryFormat, Rearrangement};
 use crate::{QTensor, Result};
 
-/// What [`Op::lower`](super::Op::lower) makes: an operation with its weights in the form in which kernels read them.
+/// A lowered operation, from [`Op::lower`](super::Op::lower): its weights are in the form in which kernels read them.
 pub trait Executable: fmt::Debug + Send + Sync {
     /// How it runs on inputs like these.
     ///
@@ -45,11 +45,11 @@ pub enum Planned {
     Rearranged(Rearrangement),
     /// As `planned`, of inputs that are rearranged before; the output is rearranged after.
     Around {
-        /// What to do with each input, one after the other.
+        /// The rearrangements of each input, one after the other.
         inputs: Vec<Vec<Rearrangement>>,
-        /// What to do then.
+        /// The plan for the rearranged inputs.
         planned: Box<Planned>,
-        /// What to do with the output, one after the other.
+        /// The rearrangements of the output, one after the other.
         output: Vec<Rearrangement>,
         /// The output after that.
         spec: TensorSpec,
@@ -60,19 +60,19 @@ pub enum Planned {
 #[derive(Debug)]
 pub struct PlannedKernel {
     pub(crate) kernel: Box<dyn Kernel>,
-    /// How inputs must lie; those not mentioned as they do.
+    /// The memory formats of the inputs; those not mentioned keep theirs.
     pub(crate) inputs: Vec<MemoryFormat>,
     pub(crate) outputs: Vec<TensorSpec>,
     pub(crate) scratch: usize,
 }
 
 impl PlannedKernel {
-    /// A kernel that reads its inputs as they lie.
+    /// A kernel that reads its inputs in whatever memory format they have.
     pub fn new(kernel: Box<dyn Kernel>, outputs: Vec<TensorSpec>) -> Self {
         Self { kernel, inputs: Vec::new(), outputs, scratch: 0 }
     }
 
-    /// Asks for inputs that lie so.
+    /// Asks for inputs in these memory formats.
     #[must_use]
     pub fn inputs(self, inputs: impl Into<Vec<MemoryFormat>>) -> Self {
         Self { inputs: inputs.into(), ..self }
@@ -86,7 +86,7 @@ impl PlannedKernel {
 }
 
 impl Planned {
-    /// One kernel with one output, which reads its inputs as they lie.
+    /// One kernel with one output, which reads its inputs in whatever memory format they have.
     pub fn kernel(kernel: Box<dyn Kernel>, output: TensorSpec) -> Self {
         Self::Kernel(PlannedKernel::new(kernel, vec![output]))
     }
@@ -101,7 +101,7 @@ pub struct Part {
     pub offset: usize,
     /// Elements from one of its pixels to the next.
     pub pixel_stride: usize,
-    /// How its input must lie.
+    /// The memory format of its input.
     pub input: MemoryFormat,
 }
 

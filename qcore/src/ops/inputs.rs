@@ -1,4 +1,4 @@
-//! What every operation asks of its inputs, and errors of kernels in the operation's name.
+//! Checks of inputs that all operations share, and errors of kernels in the operation's name.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ macro_rules! with_eight_bit {
 }
 pub(super) use with_eight_bit;
 
-/// An executable that computes in float what it computes on integers: `plan` looks at its inputs for what they are.
+/// An executable for float and for integers: `plan` looks at the formats of its inputs.
 pub(super) fn float_or_static(
     operation: &'static str,
     lowering: &Lowering<'_>,

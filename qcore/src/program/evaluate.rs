@@ -10,7 +10,7 @@ use crate::ops::{Executable, Format, Output, Planned, PlannedKernel, TensorSpec}
 use crate::tensor::{AnyTensor, MemoryFormat};
 use crate::{Error, Result, Tensor};
 
-/// Runs a lowered operation on tensors, floats or integers, each as it lies in memory.
+/// Runs a lowered operation on tensors, floats or integers, each in its own memory format.
 ///
 /// # Errors
 /// When an input does not fit the operation.
@@ -35,11 +35,11 @@ pub fn evaluate(executable: &dyn Executable, inputs: &[AnyTensor]) -> Result<Vec
     Ok(outputs)
 }
 
-/// Memory of tensors that nobody needs any more, for results to come.
+/// A pool of the memory of dropped tensors, which new results reuse.
 #[derive(Debug, Default)]
-pub(crate) struct Spare(Vec<Vec<f32>>);
+pub(crate) struct BufferPool(Vec<Vec<f32>>);
 
-impl Spare {
+impl BufferPool {
     /// As many vectors are kept.
     const MAX: usize = 4;
 
@@ -70,14 +70,14 @@ impl Spare {
 pub(crate) fn evaluate_float(
     executable: &dyn Executable,
     inputs: Vec<Tensor>,
-    spare: &mut Spare,
+    pool: &mut BufferPool,
 ) -> Result<Tensor> {
     let specs: Vec<TensorSpec> = inputs
         .iter()
         .map(|input| TensorSpec::in_format(input.shape(), input.memory_format(), Format::F32))
         .collect();
     match executable.plan(&specs)? {
-        Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs, spare),
+        Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs, pool),
         Planned::View(_) => inputs.into_iter().next().ok_or_else(no_result),
         Planned::Rearranged(rearrangement) => {
             let input = inputs.into_iter().next().ok_or_else(no_result)?;
@@ -106,12 +106,12 @@ fn is_plain(planned: &PlannedKernel) -> bool {
     }
 }
 
-fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>, spare: &mut Spare) -> Result<Tensor> {
+fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>, pool: &mut BufferPool) -> Result<Tensor> {
     let Some(output) = planned.outputs.first() else { return Err(no_result()) };
     let inputs: Vec<Tensor> = inputs.into_iter().map(Tensor::contiguous).collect();
     let bytes: Vec<&[u8]> =
         inputs.iter().map(|input| elements::bytes(input.as_slice().unwrap_or_default())).collect();
-    let mut values = spare.take(output.len());
+    let mut values = pool.take(output.len());
     let target = Output { bytes: elements::bytes_mut(&mut values), pixel_stride: output.pixel_stride() };
     // Whole words, so that a kernel can see them as any element.
     let mut scratch = vec![0.0_f32; planned.scratch.div_ceil(size_of::<f32>())];
@@ -119,7 +119,7 @@ fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>, spare: &mut Spare) ->
         .kernel
         .run(&bytes, &mut [target], elements::bytes_mut(&mut scratch))
         .map_err(|error| Error::parameter("a kernel", error.to_string()))?;
-    inputs.into_iter().for_each(|input| spare.keep(input));
+    inputs.into_iter().for_each(|input| pool.keep(input));
     Tensor::from_vec(output.shape(), values)
 }
 

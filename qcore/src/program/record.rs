@@ -1,4 +1,4 @@
-//! `Recorder`: writes down the steps of a network, node by node, and knows of every value where it is.
+//! `Recorder`: records the steps of a network, node by node, and the view of every value.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(super) struct Recorder {
     buffers: Buffers,
 }
 
-/// A value, and the places where it is once its producers ran. It is in one of them from the start.
+/// A value, and its views once its producers ran: in float, as integers, or both.
 #[derive(Debug)]
 struct Recorded {
     float: Option<View>,
@@ -114,7 +114,7 @@ impl Recorder {
         let views = inputs[..data]
             .iter()
             .map(|&id| match planned {
-                // What is read as it is may have other readers, who need no copy of their own.
+                // Other readers of the value then need no copy of their own.
                 Planned::Kernel(..) | Planned::Parts(..) => self.in_order(id, reads_integers),
                 _ => self.view(id, reads_integers),
             })
@@ -209,7 +209,7 @@ impl Recorder {
         reshaped.map(|reshaped| reshaped.with_spec(spec)).ok_or_else(nowhere)
     }
 
-    /// Copies a view to a buffer of its own, whose elements lie as `target` and are what `spec` says.
+    /// Copies a view to a buffer of its own, of layout `target` and spec `spec`.
     fn copy(&mut self, view: &View, target: &Layout, spec: TensorSpec) -> Result<Source> {
         let (path, kernel, source) = view.copy_to(target, spec.pixel_stride())?;
         let buffer = self.buffers.add(spec.byte_len())?;
@@ -217,7 +217,7 @@ impl Recorder {
         Ok(Source::whole(buffer, spec))
     }
 
-    /// What the value is, or will be, as integers or in float.
+    /// The spec of the value, as integers or in float.
     fn spec(&self, id: ValueId, is_integer: bool) -> Result<TensorSpec> {
         let Recorded { float, integers, qparams } = &self.values[id];
         let (there, other) = if is_integer { (integers, float) } else { (float, integers) };
@@ -232,7 +232,7 @@ impl Recorder {
         }
     }
 
-    /// The value where it lies.
+    /// The view of the value, converted if it must be.
     fn view(&mut self, id: ValueId, is_integer: bool) -> Result<View> {
         match self.place(id, is_integer) {
             Some(view) => Ok(view.clone()),

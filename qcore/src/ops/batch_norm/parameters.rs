@@ -1,4 +1,4 @@
-//! `BatchNormParameters`: what a batch norm does to each channel, and folding it into the weights before it.
+//! `BatchNormParameters`: the affine function of each channel, and folding it into the weights before it.
 
 use ndarray::Axis;
 
@@ -20,7 +20,7 @@ pub struct BatchNormParameters {
     pub eps: f64,
 }
 
-/// What a batch norm does to one channel.
+/// The statistics and affine parameters of one channel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Channel {
     pub(super) mean: f32,
@@ -92,7 +92,7 @@ impl BatchNormParameters {
         channels.map(f).collect()
     }
 
-    /// Follows on the scale and offset of each channel of what comes before.
+    /// Applies the batch norm to the scale and offset of each channel of the layer before it.
     ///
     /// # Errors
     /// When the channel counts differ.
