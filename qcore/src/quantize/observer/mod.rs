@@ -121,7 +121,7 @@ pub trait Observer: Send + Sync + Debug {
         Err(self.refusal("has integer zero points; float ones need qscheme per_channel_affine_float_qparams"))
     }
 
-    /// Whether [`Observer::calculate_qparams`] has an answer once there is data; false for those that only carry
+    /// Whether [`Observer::calculate_qparams`] gives a scale once there is data; false for those that only carry
     /// a dtype, record, or take the range at run time.
     fn gives_qparams(&self) -> bool {
         true
