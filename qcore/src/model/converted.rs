@@ -17,7 +17,34 @@ use crate::{Backend, Error, QParams, QTensor, Result};
 /// A converted model: a [`Network`] of int8 weights and kernels, and of float operations where the plan left them, with
 /// the model's types.
 ///
-/// `Send + Sync`; one instance serves any number of threads.
+/// Made by [`Prepared::convert`](super::Prepared::convert), or from a file by [`Converted::load`]. It takes and gives
+/// float tensors of the shapes of the model's `forward`. `Send + Sync`; one instance serves any number of threads.
+///
+/// ```
+/// use qcore::prelude::*;
+///
+/// #[quantizable]
+/// struct Classifier {
+///     fc: Linear,
+/// }
+///
+/// #[quantizable]
+/// impl Classifier {
+///     fn forward(&self, x: Tensor) -> Tensor {
+///         self.fc(x)
+///     }
+/// }
+///
+/// # fn main() -> qcore::Result<()> {
+/// let x = Tensor::zeros(&[2, 4]).map(|_| 0.5);
+/// let mut prepared = Classifier { fc: Linear::new(4, 3) }.prepare(&QConfigMapping::default())?;
+/// prepared.observe(&x)?;
+/// let int8 = prepared.convert()?;
+/// assert_eq!(int8.forward(&x)?.shape(), [2, 3]);
+/// assert_eq!(int8.summary().edges.len(), 2); // `x` and `fc`
+/// # Ok(())
+/// # }
+/// ```
 pub struct Converted<M: Module> {
     network: Network,
     summary: ModelSummary,

@@ -12,8 +12,9 @@ use crate::{Error, Observer, Result};
 /// A prepared model: its network in float with batch norms folded in, and an observer on every edge that an int8
 /// operation reads or writes.
 ///
-/// Made by [`Module::prepare`]. A clone has observers of its own, so that calibration can be split:
-/// calibrate the clones, then [`Prepared::merge`] them.
+/// Made by [`Module::prepare`]; [`Prepared::calibrate`] runs batches through it, and [`Prepared::convert`] makes the
+/// int8 model of it. Inputs and outputs have the shapes of the model's `forward`. A clone has observers of its own,
+/// so that calibration can be split: calibrate the clones, then [`Prepared::merge`] them.
 pub struct Prepared<M: Module> {
     pub(crate) plan: Plan,
     pub(crate) edges: Vec<ObservedEdge>,

@@ -34,6 +34,7 @@ pub(crate) type ValueId = usize;
 
 /// A model instance as a flat graph, ready to run: each node owns its operation, lowered to some precision.
 ///
+/// Its inputs and outputs are float tensors, in the order of `forward`'s parameters and results.
 /// A converted model is one with its types ([`Converted`](crate::Converted)). Without them, for programs that do not
 /// know the model, a file loads by [`Network::load`].
 #[derive(Debug)]

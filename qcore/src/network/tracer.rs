@@ -107,7 +107,9 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Walks a model: every call of its body is a call of [`Tracer::call`].
+/// Traces a model: every call of its body is a call of [`Tracer::call`], which computes it or records it as a node.
+///
+/// [`Module::trace`](crate::Module::trace) is given one; `tests/tests/own` has examples of bodies written by hand.
 #[derive(Debug)]
 pub struct Tracer<'a>(Walk<'a>);
 

@@ -9,11 +9,31 @@ use crate::tensor::{MemoryFormat, Rearrangement};
 use crate::{QTensor, Result};
 
 /// A lowered operation, from [`Op::lower`](super::Op::lower): its weights are in the form in which kernels read them.
+///
+/// [`evaluate`](crate::evaluate) runs one on tensors. [`executable`] makes one without weights from a function:
+///
+/// ```
+/// use qcore::ops::{Planned, TensorSpec, executable, unary};
+/// use qcore::{Error, Tensor, evaluate};
+///
+/// let negate = executable("negate", |inputs: &[TensorSpec]| {
+///     let [x] = inputs else { return Err(Error::Unsupported("negate takes one tensor".into())) };
+///     let kernel = unary("negate", |x: &[f32], y: &mut [f32]| {
+///         y.iter_mut().zip(x).for_each(|(y, x)| *y = -x);
+///         Ok(())
+///     });
+///     Ok(Planned::kernel(kernel, x.clone()))
+/// });
+/// let x = Tensor::from_vec(&[2], vec![1.0, -2.0])?;
+/// let y = evaluate(negate.as_ref(), &[x.into()])?.remove(0).to_float();
+/// assert_eq!(y.as_slice(), Some(&[-1.0, 2.0][..]));
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Executable: fmt::Debug + Send + Sync {
-    /// How it runs on inputs like these.
+    /// How it runs on inputs of these shapes and formats: the kernels, and the shapes and formats of the outputs.
     ///
     /// # Errors
-    /// When a shape does not fit.
+    /// When there is another number of inputs than the operation takes, or a shape or format does not fit.
     fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned>;
 
     /// Writes its weights, which [`Op::lower`](super::Op::lower) finds in
@@ -39,7 +59,7 @@ pub enum Planned {
     Kernel(PlannedKernel),
     /// One kernel for each input writes its part of the output; the parts make it up.
     Parts(Vec<Part>, TensorSpec),
-    /// The output is the first input, whose elements have another meaning.
+    /// The output is the first input, in the same memory, with this spec.
     View(TensorSpec),
     /// The output is the first input, or a part of it, in another order.
     Rearranged(Rearrangement),

@@ -41,6 +41,15 @@ impl Format {
 }
 
 /// Shape, element format and memory format of a value, before there is data.
+///
+/// ```
+/// use qcore::ops::{Format, TensorSpec};
+///
+/// let images = TensorSpec::new(&[1, 3, 8, 8], Format::F32);
+/// assert_eq!((images.len(), images.byte_len()), (192, 768));
+/// let logits = images.with_shape(&[1, 10]);
+/// assert_eq!(logits.shape(), [1, 10]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorSpec {
     format: Format,

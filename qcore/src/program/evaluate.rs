@@ -40,7 +40,7 @@ pub fn evaluate(executable: &dyn Executable, inputs: &[AnyTensor]) -> Result<Vec
 pub(crate) struct BufferPool(Vec<Vec<f32>>);
 
 impl BufferPool {
-    /// As many vectors are kept.
+    /// The number of vectors that are kept.
     const MAX: usize = 4;
 
     /// `len` values, which are to be overwritten.
