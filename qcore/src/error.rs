@@ -1,4 +1,4 @@
-//! The one error type of the library: what was expected, what came, and in which layer.
+//! The one error type of the library: expected and found, and in which layer.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ pub enum Error {
     InLayer {
         /// Path of the layer in PyTorch's spelling.
         layer: String,
-        /// What went wrong there.
+        /// The error itself.
         source: Box<Error>,
     },
 
@@ -24,7 +24,7 @@ pub enum Error {
     Shape {
         /// The operation, e.g. `Conv2d`.
         operation: &'static str,
-        /// What it takes, in words.
+        /// The expected shape, in words.
         expected: String,
         /// The shape that came.
         found: Vec<usize>,
@@ -35,7 +35,7 @@ pub enum Error {
     Parameter {
         /// The operation or type, e.g. `MaxPool2d`.
         operation: &'static str,
-        /// What is wrong and what is allowed.
+        /// The mistake and the values that are allowed.
         message: String,
     },
 
@@ -55,7 +55,7 @@ pub enum Error {
     Observer {
         /// The observer's name, e.g. `MovingAverageMinMaxObserver`.
         observer: &'static str,
-        /// What it cannot do, and why.
+        /// The request, and why it is not supported.
         message: String,
     },
 
@@ -95,12 +95,12 @@ pub enum Error {
         source: std::io::Error,
     },
 
-    /// A file that is not what it should be: truncated, corrupt, foreign, of another version.
+    /// A bad file: truncated, corrupt, foreign, of another version.
     #[error("{}: {message}", .path.display())]
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem.
         message: String,
     },
 

@@ -14,12 +14,12 @@
 //! ```
 
 use crate::ops::{self, Extent, Lowering, Op};
-use crate::program::{Spare, evaluate_float};
+use crate::program::{BufferPool, evaluate_float};
 use crate::{Result, Size, Tensor};
 
 fn run(operation: Result<impl Op>, inputs: &[&Tensor]) -> Result<Tensor> {
     let inputs = inputs.iter().copied().cloned().collect();
-    evaluate_float(operation?.lower(&Lowering::float())?.as_ref(), inputs, &mut Spare::default())
+    evaluate_float(operation?.lower(&Lowering::float())?.as_ref(), inputs, &mut BufferPool::default())
 }
 
 /// `max(x, 0)`, for any shape.
@@ -159,14 +159,14 @@ pub fn transpose(x: &Tensor, dim0: isize, dim1: isize) -> Result<Tensor> {
     run(ops::transpose(dim0, dim1), &[x])
 }
 
-/// At most `chunks` pieces of equal length along axis `dim`; the last may be shorter.
+/// At most `chunks` chunks of equal length along axis `dim`; the last may be shorter.
 ///
 /// # Errors
 /// When `chunks` is 0, or the tensor does not have the axis.
 pub fn chunk(x: &Tensor, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
     let size = x.size(dim)?.div_ceil(chunks.max(1)).max(1);
     (0..x.size(dim)?.div_ceil(size).max(1))
-        .map(|piece| run(ops::chunk(chunks, Some(dim), piece), &[x]))
+        .map(|index| run(ops::chunk(chunks, Some(dim), index), &[x]))
         .collect()
 }
 
@@ -175,8 +175,8 @@ pub fn chunk(x: &Tensor, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
 /// # Errors
 /// When `split_size` is 0, or the tensor does not have the axis.
 pub fn split(x: &Tensor, split_size: usize, dim: isize) -> Result<Vec<Tensor>> {
-    let pieces = x.size(dim)?.div_ceil(split_size.max(1)).max(1);
-    (0..pieces).map(|piece| run(ops::split(split_size, Some(dim), piece), &[x])).collect()
+    let count = x.size(dim)?.div_ceil(split_size.max(1)).max(1);
+    (0..count).map(|index| run(ops::split(split_size, Some(dim), index), &[x])).collect()
 }
 
 /// The mean over `dims`, which stay with extent 1 if `keepdim`; no axes mean all.

@@ -1,4 +1,4 @@
-//! What `#[quantizable]` generates compiles under strict lints and runs in all three variants.
+//! The code that `#[quantizable]` generates compiles under strict lints and runs in all three variants.
 
 #![deny(warnings, missing_docs, missing_debug_implementations, unused)]
 

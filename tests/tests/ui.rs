@@ -1,4 +1,4 @@
-//! What the macro says about mistakes.
+//! The macro's error messages.
 //!
 //! One mistake a file, named after it; `many` has several at once. After a change of messages run
 //! `TRYBUILD=overwrite cargo test -p tests --test ui` and read the diff. What must compile is in `pass`: a single

@@ -202,7 +202,7 @@ fn open_model(choice: &ModelChoice) -> Result<Predict> {
     })
 }
 
-/// The file says what it holds: no type is needed to run it.
+/// The file holds the whole network: no type is needed to run it.
 fn open_int8(path: &Path) -> Result<Predict> {
     let int8 = Network::load(path)?;
     let model = int8.model().to_owned();

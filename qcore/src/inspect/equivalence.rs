@@ -14,7 +14,7 @@ pub struct Equivalence {
     pub largest_difference: f32,
     /// The largest absolute output value of the float model.
     pub largest_output: f32,
-    /// What was asked for.
+    /// The tolerance that was asked for.
     pub tolerance: f32,
 }
 

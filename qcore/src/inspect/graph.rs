@@ -1,4 +1,4 @@
-//! `Graph`: what `#[quantizable]` found in a model, as plain data.
+//! `Graph`: the model as `#[quantizable]` parsed it, as plain data.
 
 mod dot;
 mod signature;
@@ -69,7 +69,7 @@ pub struct Graph {
     pub values: &'static [GraphValue],
     /// The nodes in the order in which they run.
     pub nodes: &'static [GraphNode],
-    /// What `forward` returns.
+    /// The outputs of `forward`.
     pub outputs: &'static [usize],
 }
 
@@ -91,11 +91,11 @@ pub struct GraphNode {
     pub inputs: &'static [usize],
     /// The values that it makes.
     pub outputs: &'static [usize],
-    /// What it does.
+    /// The kind of the step.
     pub kind: GraphNodeKind,
 }
 
-/// What a step does.
+/// The kind of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GraphNodeKind {
     /// One operation, or a fused group of them.
@@ -110,7 +110,7 @@ pub enum GraphNodeKind {
         domain_out: Domain,
         /// Why it stays in float, if it does.
         float_reason: Option<&'static str>,
-        /// Why it is not fused with what follows, if that was possible at all.
+        /// Why it is not fused with the step after it, if that was possible at all.
         not_fused: Option<&'static str>,
         /// The convolutions that the addition may run inside of, by their paths: of those that an instance has, it
         /// runs in the last. Empty for other operations, and where the macro cannot tell that it will for every
@@ -132,7 +132,7 @@ pub enum GraphNodeKind {
     },
     /// A `for` over a `Vec`.
     Loop {
-        /// What is iterated, `self.layers`.
+        /// The iterated field, `self.layers`.
         iterable: &'static str,
         /// The variables that live across iterations.
         carried: &'static [GraphCarried],

@@ -1,4 +1,4 @@
-//! What a model looks like, and whether two variants are the same function.
+//! The graph of a model, and whether two variants are the same function.
 
 mod equivalence;
 mod graph;

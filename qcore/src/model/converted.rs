@@ -17,21 +17,48 @@ use crate::{Backend, Error, QParams, QTensor, Result};
 /// A converted model: a [`Network`] of int8 weights and kernels, and of float operations where the plan left them, with
 /// the model's types.
 ///
-/// `Send + Sync`; one instance serves any number of threads.
+/// Made by [`Prepared::convert`](super::Prepared::convert), or from a file by [`Converted::load`]. It takes and gives
+/// float tensors of the shapes of the model's `forward`. `Send + Sync`; one instance serves any number of threads.
+///
+/// ```
+/// use qcore::prelude::*;
+///
+/// #[quantizable]
+/// struct Classifier {
+///     fc: Linear,
+/// }
+///
+/// #[quantizable]
+/// impl Classifier {
+///     fn forward(&self, x: Tensor) -> Tensor {
+///         self.fc(x)
+///     }
+/// }
+///
+/// # fn main() -> qcore::Result<()> {
+/// let x = Tensor::zeros(&[2, 4]).map(|_| 0.5);
+/// let mut prepared = Classifier { fc: Linear::new(4, 3) }.prepare(&QConfigMapping::default())?;
+/// prepared.observe(&x)?;
+/// let int8 = prepared.convert()?;
+/// assert_eq!(int8.forward(&x)?.shape(), [2, 3]);
+/// assert_eq!(int8.summary().edges.len(), 2); // `x` and `fc`
+/// # Ok(())
+/// # }
+/// ```
 pub struct Converted<M: Module> {
     network: Network,
     summary: ModelSummary,
     model: PhantomData<fn() -> M>,
 }
 
-/// What a converted model says of itself; stored in its file, and readable without knowing its type.
+/// The description of a converted model; stored in its file, and readable without knowing its type.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelSummary {
     /// The name of the model's struct.
     pub model: String,
     /// Whose numerics it follows.
     pub backend: Backend,
-    /// What the user put beside it: class names, normalization, the variant of an architecture.
+    /// The user's metadata: class names, normalization, the variant of an architecture.
     pub metadata: BTreeMap<String, String>,
     /// Of each input, how to quantize it, if an int8 operation reads it.
     pub inputs: Vec<Option<QParams>>,
@@ -43,7 +70,7 @@ impl ModelSummary {
     /// Reads the summary from a file of [`Converted::save`].
     ///
     /// # Errors
-    /// When the file is not there or is not such a file.
+    /// When the file is missing or is not that of a converted model.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         header_of(path.as_ref()).map(|header| Self::of_header(&header))
     }
@@ -154,7 +181,7 @@ impl<M: Module> Converted<M> {
         input.with_all(|input| self.network.profile(input))
     }
 
-    /// What the model says of itself: its backend, and every value with its scale and zero point.
+    /// The description of the model: its backend, and every value with its scale and zero point.
     pub fn summary(&self) -> &ModelSummary {
         &self.summary
     }

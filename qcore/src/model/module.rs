@@ -1,4 +1,4 @@
-//! `Module`: a model or a layer whose body can be walked, and what can be done with it.
+//! `Module`: a model or a layer whose body can be traced, and its methods.
 
 use super::{Parameters, Prepared, StateDict, Values};
 use crate::inspect::Graph;
@@ -6,7 +6,7 @@ use crate::network::{Loaders, Trace, Tracer, Value};
 use crate::quantize::{EdgeStatistics, ObservedEdge, decide};
 use crate::{Error, QConfigMapping, Result, Tensor, suggest};
 
-/// A model or a layer of your own: its tensors have names, and its body can be walked.
+/// A model or a layer of your own: its tensors have names, and its body can be traced.
 ///
 /// `#[quantizable]` on a struct and on the impl with its `forward` implements it for a model. By hand it takes an
 /// operation ([`Op`](crate::ops::Op)) and [`Tracer::call`]; the module can then stand in a `#[quantizable]` body like
@@ -24,14 +24,14 @@ pub trait Module: Parameters + Sized + 'static {
     /// `Tensor`, or a tuple of as many as `forward` returns.
     type Output: Values;
 
-    /// What the macro understood: operations, fused groups, stubs. Printing it shows the default plan. Without a body
-    /// that the macro has read, it shows nothing.
+    /// The graph that the macro parsed: operations, fused groups, stubs. Printing it shows the default plan. It is
+    /// empty for a module that the macro has not read.
     const GRAPH: &'static Graph =
         &Graph { model: Self::NAME, inputs: &[], values: &[], nodes: &[], outputs: &[] };
     /// The fused groups, as PyTorch's `fuse_modules` takes them.
     const FUSIONS: &'static [&'static [&'static str]] = &[];
 
-    /// Walks the body: with tensors it computes, with symbolic values it is recorded.
+    /// Traces the body: with tensors it computes, with symbolic values it is recorded.
     ///
     /// # Errors
     /// When an input does not fit a layer, or a layer's parameters do not fit together.
@@ -59,7 +59,7 @@ pub trait Module: Parameters + Sized + 'static {
         Ok(Self::Output::from_tensors(tensors))
     }
 
-    /// Fuses, wraps and observes, as `mapping` says. The float model stays as it is.
+    /// The model with batch norms folded, and observers placed by `mapping`. The float model stays as it is.
     ///
     /// # Errors
     /// When the mapping names a layer that the model does not have, or a qconfig asks for something that no
@@ -80,7 +80,7 @@ pub trait Module: Parameters + Sized + 'static {
         Ok(Prepared::new(plan, edges))
     }
 
-    /// Takes over weights and statistics by PyTorch's key names. `num_batches_tracked` is accepted and
+    /// Loads weights and statistics by PyTorch's key names. `num_batches_tracked` is accepted and
     /// ignored.
     ///
     /// # Errors
@@ -96,7 +96,7 @@ pub trait Module: Parameters + Sized + 'static {
     }
 }
 
-/// Walks a model with symbolic values.
+/// Traces a model with symbolic values.
 fn record<M: Module>(model: &M, mapping: &QConfigMapping) -> Result<Trace> {
     let mut tracer = Tracer::recording(mapping);
     let names = M::GRAPH.inputs;

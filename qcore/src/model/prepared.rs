@@ -12,8 +12,9 @@ use crate::{Error, Observer, Result};
 /// A prepared model: its network in float with batch norms folded in, and an observer on every edge that an int8
 /// operation reads or writes.
 ///
-/// Made by [`Module::prepare`]. A clone has observers of its own, so that calibration can be split:
-/// calibrate the clones, then [`Prepared::merge`] them.
+/// Made by [`Module::prepare`]; [`Prepared::calibrate`] runs batches through it, and [`Prepared::convert`] makes the
+/// int8 model of it. Inputs and outputs have the shapes of the model's `forward`. A clone has observers of its own,
+/// so that calibration can be split: calibrate the clones, then [`Prepared::merge`] them.
 pub struct Prepared<M: Module> {
     pub(crate) plan: Plan,
     pub(crate) edges: Vec<ObservedEdge>,
@@ -55,7 +56,7 @@ impl<M: Module> Prepared<M> {
         outputs::<M>(observe(&self.plan, &tensors(input.into_input()?), &mut self.edges)?)
     }
 
-    /// What was decided for each operation of this instance; printing it shows what runs where, and why.
+    /// The decision for each operation of this instance; printing it shows the precision of each, and why.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
@@ -86,7 +87,7 @@ impl<M: Module> Prepared<M> {
         Ok(())
     }
 
-    /// Takes over what another instance of the same prepared model has observed.
+    /// Merges the observations of another instance of the same prepared model.
     ///
     /// # Errors
     /// When the models differ, or an observer depends on the order of batches and so cannot be merged; then

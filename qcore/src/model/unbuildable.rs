@@ -7,7 +7,7 @@ use crate::{Error, Result};
 pub enum Unbuildable {}
 
 impl Unbuildable {
-    /// What a function of such a model would give.
+    /// The return type of the model's functions.
     ///
     /// # Errors
     /// Always.

@@ -60,7 +60,7 @@ impl Values for Tensor {
     }
 }
 
-/// What can be given to a model as its input: a tensor or a reference to one, a tuple of such for a model
+/// What can be given to a model as its input: a tensor or a reference to one, a tuple of them for a model
 /// with several inputs, or a `Result` of either, as data loaders give.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an input for this model, which takes `{Input}`",

@@ -32,7 +32,7 @@ const HEADER: &str = "qcore";
 /// Where packed weights begin: at a cache line, and a vector of any instruction set.
 const ALIGNMENT: usize = 64;
 
-/// What a file says besides its tensors.
+/// The header of a file: the network without its tensors.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Header {
     version: u32,
@@ -46,7 +46,7 @@ pub(crate) struct Header {
     pub(crate) outputs: Vec<ValueId>,
     /// Of each tensor.
     checksums: BTreeMap<String, u64>,
-    /// Spaces, so that what follows the header is aligned.
+    /// Spaces, so that the tensors after the header are aligned.
     #[serde(default)]
     filling: String,
 }
@@ -65,7 +65,7 @@ pub(crate) struct NodeRecord {
 pub(crate) struct CallRecord {
     pub(crate) precision: String,
     pub(crate) members: Vec<MemberRecord>,
-    /// What the weights are, by name.
+    /// The records of the weights, by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     weights: BTreeMap<String, serde_json::Value>,
 }
@@ -131,7 +131,7 @@ impl std::fmt::Debug for FileTensor {
 }
 
 impl TensorWriter<'_> {
-    /// What must be known of a weight besides its bytes.
+    /// The metadata of a weight.
     ///
     /// # Errors
     /// When `value` has no JSON form.
@@ -189,7 +189,7 @@ pub struct StoredTensors<'a> {
 }
 
 impl StoredTensors<'_> {
-    /// What [`TensorWriter::put_record`] wrote.
+    /// The record that [`TensorWriter::put_record`] wrote.
     ///
     /// # Errors
     /// When it is not there or of another form.
@@ -198,7 +198,7 @@ impl StoredTensors<'_> {
         T::deserialize(record).map_err(|error| self.error(name, &error.to_string()))
     }
 
-    /// What [`TensorWriter::put`] wrote.
+    /// The tensor that [`TensorWriter::put`] wrote.
     ///
     /// # Errors
     /// When it is not there or of another type.
@@ -216,7 +216,7 @@ impl StoredTensors<'_> {
         is_there.then(|| self.get(name)).transpose()
     }
 
-    /// What [`TensorWriter::put_quantized`] wrote.
+    /// The tensor that [`TensorWriter::put_quantized`] wrote.
     ///
     /// # Errors
     /// When it is not there, or its scales do not fit it.
@@ -347,7 +347,7 @@ fn record(node: &Node, tensors: &mut Vec<FileTensor>) -> Result<NodeRecord> {
 /// The header of a file of a converted model.
 ///
 /// # Errors
-/// When the file is not there, is not such a file, or is of another version.
+/// When the file is missing, is not that of a converted model, or is of another version.
 pub(crate) fn header_of(path: &Path) -> Result<Header> {
     header(&TensorFile::open(path)?)
 }
@@ -440,14 +440,14 @@ fn load_call(
     verify::call(&members, precision, node, values)?;
     let stored = StoredTensors { path: &node.path, records: &record.weights, file };
     let formats = |ids: &[ValueId]| formats(ids, values, &members, precision);
-    let (inputs, outputs) = (formats(&node.inputs), formats(&node.outputs));
+    let (inputs, outputs) = (formats(node.data_inputs_of(&members)), formats(&node.outputs));
     let observer = Box::new(MinMaxObserver::new());
     let lowering = Lowering::new(precision, backend, &inputs, &outputs, observer).with_stored(&stored);
     let executable = lower(&members, lowering)?;
     Ok(Call { members, precision, executable })
 }
 
-/// What lies on the edges of an operation in this precision.
+/// The formats of the values that an operation reads or writes in this precision.
 pub(crate) fn formats(
     ids: &[ValueId],
     values: &[NetworkValue],

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::ops::{self, Op};
 use crate::{Error, Result};
 
-/// Makes an operation without tensors from what [`Op::config`] gave.
+/// Makes an operation without tensors from its [`Op::config`].
 type Load = fn(&serde_json::Value) -> serde_json::Result<Arc<dyn Op>>;
 
 /// How operations of a file are made again, by their names. Those of this crate are always known.

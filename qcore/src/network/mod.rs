@@ -34,16 +34,17 @@ pub(crate) type ValueId = usize;
 
 /// A model instance as a flat graph, ready to run: each node owns its operation, lowered to some precision.
 ///
+/// Its inputs and outputs are float tensors, in the order of `forward`'s parameters and results.
 /// A converted model is one with its types ([`Converted`](crate::Converted)). Without them, for programs that do not
 /// know the model, a file loads by [`Network::load`].
 #[derive(Debug)]
 pub struct Network {
     /// The name of the model's type.
     pub(crate) model: String,
-    /// What identifies its body; [`Graph::signature`](crate::Graph::signature).
+    /// The signature of its body; [`Graph::signature`](crate::Graph::signature).
     pub(crate) signature: Vec<String>,
     pub(crate) backend: Backend,
-    /// What the user put beside it.
+    /// The user's metadata.
     pub(crate) metadata: BTreeMap<String, String>,
     /// In the order in which they run; first the parameters of `forward`.
     pub(crate) nodes: Vec<Node>,

@@ -6,7 +6,7 @@ use super::ValueId;
 use crate::ops::{Executable, Lowering, Op, OutputRule, Precision};
 use crate::{Error, Result};
 
-/// A parameter of `forward`, or a call of an operation with what is fused behind it.
+/// A parameter of `forward`, or a call of an operation with the operations fused behind it.
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Unique: `layers.0.conv2`, of a second call `layers.0.conv2#1`.
@@ -20,7 +20,7 @@ pub struct Node {
 /// A call of an operation in some precision.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// The operation, and what is fused behind it, unfolded.
+    /// The operation, and those fused behind it, unfolded.
     pub(crate) members: Vec<NodeMember>,
     pub(crate) precision: Precision,
     /// The members lowered as one.
@@ -53,8 +53,12 @@ impl Node {
 
     /// The values whose elements it reads; of its other inputs it reads only the shape.
     pub(crate) fn data_inputs(&self) -> &[ValueId] {
-        let first = self.call.as_ref().and_then(|call| call.members.first());
-        let shape_inputs = first.map_or(0, |member| member.op.shape_inputs());
+        self.data_inputs_of(self.call.as_ref().map_or(&[], |call| &call.members))
+    }
+
+    /// [`Node::data_inputs`], if its call has these members.
+    pub(super) fn data_inputs_of(&self, members: &[NodeMember]) -> &[ValueId] {
+        let shape_inputs = members.first().map_or(0, |member| member.op.shape_inputs());
         &self.inputs[..self.inputs.len().saturating_sub(shape_inputs)]
     }
 

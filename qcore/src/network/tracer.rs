@@ -2,7 +2,7 @@
 //!
 //! The same walk runs the float model ([`Module::run`](crate::Module::run)) and records its [`Network`]: with tensors
 //! every call computes at once; with symbolic values every call becomes a node, and its path, its qconfig and its
-//! position are settled.
+//! position are determined.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,7 +12,7 @@ use super::node::{Call, Node, NodeMember, lower};
 use super::{Network, NetworkValue, ValueId};
 use crate::model::join;
 use crate::ops::{Lowering, Op, Precision};
-use crate::program::{Programs, Spare, evaluate_float, evaluate_floats};
+use crate::program::{BufferPool, Programs, evaluate_float, evaluate_floats};
 use crate::quantize::NodeKey;
 use crate::{Error, QConfig, QConfigMapping, Result, Tensor};
 
@@ -88,7 +88,7 @@ impl<'a> Site<'a> {
 pub struct Member<'a> {
     /// Of a layer its path within the model, of a function the name that its call would have alone.
     path: fmt::Arguments<'a>,
-    /// `Conv2d`, `relu`, `add`: what mappings by type speak of.
+    /// `Conv2d`, `relu`, `add`: the name in mappings by type.
     object_type: &'static str,
     is_layer: bool,
     op: &'a dyn Op,
@@ -107,20 +107,22 @@ impl<'a> Member<'a> {
     }
 }
 
-/// Walks a model: every call of its body is a call of [`Tracer::call`].
+/// Traces a model: every call of its body is a call of [`Tracer::call`], which computes it or records it as a node.
+///
+/// [`Module::trace`](crate::Module::trace) is given one; `tests/tests/own` has examples of bodies written by hand.
 #[derive(Debug)]
 pub struct Tracer<'a>(Walk<'a>);
 
 #[derive(Debug)]
 enum Walk<'a> {
-    Run(Spare),
+    Run(BufferPool),
     Record(Box<Recording<'a>>),
 }
 
 impl<'a> Tracer<'a> {
     /// A walk that computes.
     pub(crate) fn running() -> Self {
-        Self(Walk::Run(Spare::default()))
+        Self(Walk::Run(BufferPool::default()))
     }
 
     /// A walk that records, with the qconfigs of `mapping`.
@@ -128,14 +130,14 @@ impl<'a> Tracer<'a> {
         Self(Walk::Record(Box::new(Recording::new(mapping))))
     }
 
-    /// Calls the operations `members`, one after the other, on `inputs`, which are the first one's. What follows a
-    /// value's last use finds another value in its place.
+    /// Calls the operations `members`, one after the other, on `inputs`, which are the first one's. The inputs are
+    /// moved out: the caller must not use them again.
     ///
     /// # Errors
     /// When a shape or a parameter does not fit; the error names the layer.
     pub fn call(&mut self, site: Site<'_>, members: &[Member<'_>], inputs: &mut [Value]) -> Result<Value> {
         match &mut self.0 {
-            Walk::Run(spare) => run(site, members, inputs, spare).map(Value::from),
+            Walk::Run(pool) => run(site, members, inputs, pool).map(Value::from),
             Walk::Record(recording) => recording.call(site, members, inputs),
         }
     }
@@ -193,7 +195,10 @@ impl<'a> Tracer<'a> {
         }
     }
 
-    /// What was recorded; `None` of a walk that computed.
+    /// The recorded network.
+    ///
+    /// # Errors
+    /// When the walk computed.
     pub(crate) fn finish(self, model: &str, signature: Vec<String>, outputs: &[Value]) -> Result<Trace> {
         let Walk::Record(recording) = self.0 else {
             return Err(Error::Unsupported("the network of a run".into()));
@@ -225,8 +230,13 @@ fn take_tensors(inputs: &mut [Value]) -> Result<Vec<Tensor>> {
     inputs.iter_mut().map(|input| input.take().into_tensor()).collect()
 }
 
-/// Computes in float: the first member with what can follow it in its pass, then one after the other.
-fn run(site: Site<'_>, members: &[Member<'_>], inputs: &mut [Value], spare: &mut Spare) -> Result<Tensor> {
+/// Computes in float: the first member with those that can follow it in its pass, then one after the other.
+fn run(
+    site: Site<'_>,
+    members: &[Member<'_>],
+    inputs: &mut [Value],
+    pool: &mut BufferPool,
+) -> Result<Tensor> {
     let Some((first, mut rest)) = members.split_first() else {
         return Err(Error::Unsupported("a call without an operation".into()));
     };
@@ -246,22 +256,22 @@ fn run(site: Site<'_>, members: &[Member<'_>], inputs: &mut [Value], spare: &mut
     let lowering =
         Lowering::float().with_batch_norm(batch_norm.map(|(_, found)| found)).with_activation(activation);
     let lowered = first.op.lower(&lowering).map_err(|error| match batch_norm {
-        // What lowers without its batch norm fails because of it.
+        // A layer that lowers without its batch norm fails because of it.
         Some((path, _)) if first.op.lower(&Lowering::float()).is_ok() => in_site(error, path),
         _ => in_site(error, site.path),
     })?;
     let mut value =
-        evaluate_float(lowered.as_ref(), tensors, spare).map_err(|error| in_site(error, site.path))?;
+        evaluate_float(lowered.as_ref(), tensors, pool).map_err(|error| in_site(error, site.path))?;
     for member in rest {
         let lowered = member.op.lower(&Lowering::float());
         value = lowered
-            .and_then(|lowered| evaluate_float(lowered.as_ref(), vec![value], spare))
+            .and_then(|lowered| evaluate_float(lowered.as_ref(), vec![value], pool))
             .map_err(|error| in_site(error, member.path))?;
     }
     Ok(value)
 }
 
-/// A recorded model, and what was found out on the way.
+/// A recorded model, with the settings and names of its calls.
 #[derive(Debug)]
 pub(crate) struct Trace {
     pub(crate) network: Network,
@@ -282,14 +292,14 @@ impl Trace {
     }
 }
 
-/// What the user says of a node.
+/// The user's settings for a node.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Settings {
     pub(crate) skip: bool,
     pub(crate) qconfig: Option<QConfig>,
 }
 
-/// The model that is being walked, and what the attributes of the field in which it lives say.
+/// The model that is being walked, and the attributes of the field in which it is.
 #[derive(Clone, Debug, Default)]
 struct Scope {
     path: String,

@@ -1,4 +1,4 @@
-//! Whether what a file says is a network at all.
+//! Checks that a file describes a network.
 
 use super::file::Header;
 use super::node::{Node, NodeMember};
@@ -46,7 +46,7 @@ pub(super) fn header(header: &Header) -> Result<()> {
     Ok(())
 }
 
-/// Checks a call: its members run as one in this precision, and read and write what they need.
+/// Checks a call: its members run as one in this precision, and read and write values that they support.
 pub(super) fn call(
     members: &[NodeMember],
     precision: Precision,
@@ -62,11 +62,11 @@ pub(super) fn call(
     if node.outputs.len() != op.output_count() {
         return fail(format!("{} outputs of {}", node.outputs.len(), op.name()));
     }
+    let data = node.data_inputs_of(members);
     if let Some(row) = qcatalogue::operation(op.name()) {
-        let data = node.inputs.len().checked_sub(op.shape_inputs());
         let fits = match row.tensors {
-            qcatalogue::Tensors::Exactly(count) => data == Some(count),
-            _ => data.is_some_and(|data| data > 0),
+            qcatalogue::Tensors::Exactly(count) => data.len() == count,
+            _ => !data.is_empty(),
         };
         if !fits {
             return fail(format!("{} inputs of {}", node.inputs.len(), op.name()));
@@ -81,7 +81,6 @@ pub(super) fn call(
         }
     }
     let is_integer = precision == Precision::Static && op.output_rule() != OutputRule::Quantize;
-    let data = &node.inputs[..node.inputs.len() - op.shape_inputs().min(node.inputs.len())];
     if is_integer && data.iter().chain(&node.outputs).any(|&id| values[id].qparams.is_none()) {
         return fail(format!("{} on integers without a scale", op.name()));
     }

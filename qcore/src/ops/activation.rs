@@ -1,4 +1,4 @@
-//! `Activation`: what is fused behind an operation, as data.
+//! `Activation`: an activation that is fused behind an operation, as data.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ impl Activation {
         }
     }
 
-    /// [`Activation::limits`] of what may be fused; all numbers where nothing is.
+    /// [`Activation::limits`] of a fused activation; all numbers where there is none.
     pub fn limits_of(activation: Option<Self>) -> [f32; 2] {
         activation.map_or([f32::NEG_INFINITY, f32::INFINITY], Self::limits)
     }

@@ -1,14 +1,15 @@
-//! `BatchNorm`: batch normalization with its running statistics, folded into what comes before it or standing alone.
+//! `BatchNorm`: batch normalization with its running statistics, folded into the layer before it or alone.
+
+mod parameters;
 
 use std::sync::Arc;
 
-use ndarray::Axis;
 use qkernels::elementwise;
 use qkernels::quantize::ChannelExtents;
 use serde::{Deserialize, Serialize};
 
 use super::init::{empty, fitting};
-use super::inputs::{exactly, is_relu_fused, with_eight_bit};
+use super::inputs::{check_qparams, exactly, is_relu_fused, with_eight_bit};
 use super::plain::plain_op;
 use super::{
     Activation, Executable, Format, Lowering, Op, Planned, PlannedKernel, Precision, TensorSpec, per_tensor,
@@ -19,160 +20,7 @@ use crate::network::TensorWriter;
 use crate::tensor::MemoryFormat;
 use crate::{DType, Error, QParams, Result, Tensor};
 
-/// Statistics and affine parameters of a batch norm, each `[C]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BatchNormParameters {
-    /// Gamma; 1 if absent.
-    pub weight: Option<Tensor>,
-    /// Beta; 0 if absent.
-    pub bias: Option<Tensor>,
-    /// The mean of the data that was seen in training.
-    pub running_mean: Tensor,
-    /// Its variance.
-    pub running_var: Tensor,
-    /// Added to the variance.
-    pub eps: f64,
-}
-
-/// What a batch norm does to one channel.
-#[derive(Clone, Copy, Debug)]
-struct Channel {
-    mean: f32,
-    inverse_deviation: f32,
-    gamma: f32,
-    beta: f32,
-}
-
-impl BatchNormParameters {
-    /// # Errors
-    /// When the shapes differ, there are no channels, or `eps` is negative or not finite.
-    fn check(&self, operation: &'static str) -> Result<()> {
-        let expected = self.running_mean.shape();
-        if expected.len() != 1 || expected == [0] {
-            return Err(Error::shape(operation, "a running mean [num_features], not empty", expected));
-        }
-        let others = [self.weight.as_ref(), self.bias.as_ref(), Some(&self.running_var)];
-        if let Some(other) = others.into_iter().flatten().find(|other| other.shape() != expected) {
-            return Err(Error::shape(
-                operation,
-                format!("all parameters of shape {expected:?}"),
-                other.shape(),
-            ));
-        }
-        if !(self.eps.is_finite() && self.eps >= 0.0) {
-            return Err(Error::parameter(operation, format!("eps {} is not a positive number", self.eps)));
-        }
-        Ok(())
-    }
-
-    fn channels(&self) -> usize {
-        self.running_mean.len()
-    }
-
-    /// One value for each channel.
-    fn for_each_channel<T>(&self, f: impl FnMut(Channel) -> T) -> Vec<T> {
-        let values = |tensor: Option<&Tensor>, default: f32| match tensor {
-            // At the speed of memory, as convolutions in float ask at every call.
-            Some(tensor) => match tensor.as_slice() {
-                Some(values) => values.to_vec(),
-                None => tensor.view().iter().copied().collect(),
-            },
-            None => vec![default; self.channels()],
-        };
-        let variance = values(Some(&self.running_var), 1.0);
-        let statistics = values(Some(&self.running_mean), 0.0).into_iter().zip(variance);
-        let affine = values(self.weight.as_ref(), 1.0).into_iter().zip(values(self.bias.as_ref(), 0.0));
-        let channels = statistics.zip(affine).map(|((mean, variance), (gamma, beta))| Channel {
-            mean,
-            inverse_deviation: 1.0 / (variance + self.eps as f32).sqrt(),
-            gamma,
-            beta,
-        });
-        channels.map(f).collect()
-    }
-
-    /// Follows on the scale and offset of each channel of what comes before.
-    ///
-    /// # Errors
-    /// When the channel counts differ.
-    pub(super) fn apply_to(&self, scale_and_offset: &mut [[f32; 2]]) -> Result<()> {
-        self.check("BatchNorm2d")?;
-        let (expected, found) = (self.channels(), scale_and_offset.len());
-        if expected != found {
-            let message = format!("takes {expected} channels, the convolution before it gives {found}");
-            return Err(Error::parameter("BatchNorm2d", message));
-        }
-        for ([scale, offset], channel) in
-            scale_and_offset.iter_mut().zip(self.for_each_channel(|channel| channel))
-        {
-            let factor = channel.gamma * channel.inverse_deviation;
-            *scale *= factor;
-            *offset = (*offset - channel.mean) * factor + channel.beta;
-        }
-        Ok(())
-    }
-
-    /// Weight and bias of the convolution that does both (NUMERICS section 13): with `r = 1 / sqrt(variance + eps)`,
-    /// `W' = W * (gamma * r)` and `b' = ((b - mean) * r) * gamma + beta`.
-    ///
-    /// # Errors
-    /// When the channel counts differ.
-    pub(super) fn fold_into_conv(
-        &self,
-        operation: &'static str,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-    ) -> Result<(Tensor, Tensor)> {
-        self.fold(operation, weight, bias, |bias, channel| {
-            (bias - channel.mean) * channel.inverse_deviation * channel.gamma + channel.beta
-        })
-    }
-
-    /// As [`BatchNormParameters::fold_into_conv`], with PyTorch's other order of products for linear layers:
-    /// `b' = (b - mean) * (gamma * r) + beta`.
-    ///
-    /// # Errors
-    /// When the channel counts differ.
-    pub(super) fn fold_into_linear(
-        &self,
-        operation: &'static str,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-    ) -> Result<(Tensor, Tensor)> {
-        self.fold(operation, weight, bias, |bias, channel| {
-            (bias - channel.mean) * (channel.gamma * channel.inverse_deviation) + channel.beta
-        })
-    }
-
-    fn fold(
-        &self,
-        operation: &'static str,
-        weight: &Tensor,
-        bias: Option<&Tensor>,
-        folded_bias: impl Fn(f32, Channel) -> f32,
-    ) -> Result<(Tensor, Tensor)> {
-        self.check(operation)?;
-        let channels = self.channels();
-        if weight.shape().first() != Some(&channels) {
-            let message = format!(
-                "a batch norm of {channels} channels behind {operation} with a weight of shape {:?}",
-                weight.shape()
-            );
-            return Err(Error::parameter(operation, message));
-        }
-        super::weights::check_bias(operation, bias, channels)?;
-        let mut values =
-            bias.map_or_else(|| vec![0.0; channels], |bias| bias.view().iter().copied().collect());
-        let channels = self.for_each_channel(|channel| channel);
-        let mut weight = weight.clone().into_array();
-        for ((mut filter, value), channel) in weight.axis_iter_mut(Axis(0)).zip(&mut values).zip(channels) {
-            let factor = channel.gamma * channel.inverse_deviation;
-            filter.mapv_inplace(|weight| weight * factor);
-            *value = folded_bias(*value, channel);
-        }
-        Ok((Tensor::from(weight), Tensor::from_vec(&[values.len()], values)?))
-    }
-}
+pub use parameters::BatchNormParameters;
 
 /// Batch normalization over `D` spatial dimensions with its running statistics, as in evaluation: `[N, C, ..]`, and
 /// for `BatchNorm1d` `[N, C]` too.
@@ -191,7 +39,7 @@ pub type BatchNorm1d = BatchNorm<1>;
 /// Batch normalization of `[N, C, H, W]`.
 pub type BatchNorm2d = BatchNorm<2>;
 
-/// What a file says of a batch norm besides its tensors.
+/// The parameters of a batch norm in a file, besides its tensors.
 #[derive(Clone, Serialize, Deserialize)]
 struct BatchNormConfig {
     num_features: usize,
@@ -218,7 +66,7 @@ impl<const D: usize> From<BatchNorm<D>> for BatchNormConfig {
     }
 }
 
-/// Zeros and ones; empty for more features than a layer can have, of which [`Op::lower`] then speaks.
+/// Zeros and ones; empty for more features than a layer can have, for which [`Op::lower`] then gives an error.
 fn constants(num_features: usize) -> (Tensor, Tensor) {
     let length = if num_features > 1 << 32 { 0 } else { num_features };
     (Tensor::zeros(&[length]), Tensor::zeros(&[length]).map(|_| 1.0))
@@ -331,7 +179,7 @@ impl<const D: usize> BatchNorm<D> {
     }
 }
 
-/// The outer and inner extents around the channels of an input, as its buffer lies.
+/// The outer and inner extents around the channels of an input, in the memory format of its buffer.
 fn extents(name: &'static str, dimensions: usize, channels: usize, x: &TensorSpec) -> Result<ChannelExtents> {
     let shape = x.shape();
     let fits = shape.len() == dimensions + 2 || (dimensions == 1 && shape.len() == 2);
@@ -438,27 +286,15 @@ impl<const D: usize> crate::ObjectType for BatchNorm<D> {
 
 impl<const D: usize> Parameters for BatchNorm<D> {
     fn parameters(&self, path: &str, visit: &mut dyn FnMut(String, &Tensor)) {
-        let BatchNormParameters { weight, bias, running_mean, running_var, .. } = &self.parameters;
-        if let (Some(weight), Some(bias)) = (weight, bias) {
-            visit(join(path, "weight"), weight);
-            visit(join(path, "bias"), bias);
-        }
-        visit(join(path, "running_mean"), running_mean);
-        visit(join(path, "running_var"), running_var);
+        self.parameters.tensors().for_each(|(name, tensor)| visit(join(path, name), tensor));
     }
 
     fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
-        let BatchNormParameters { weight, bias, running_mean, running_var, .. } = &mut self.parameters;
-        if let (Some(weight), Some(bias)) = (weight, bias) {
-            visit(join(path, "weight"), weight);
-            visit(join(path, "bias"), bias);
-        }
-        visit(join(path, "running_mean"), running_mean);
-        visit(join(path, "running_var"), running_var);
+        self.parameters.tensors_mut().for_each(|(name, tensor)| visit(join(path, name), tensor));
     }
 }
 
-/// A batch norm in float that nothing took in.
+/// A batch norm in float that is not folded.
 #[derive(Debug)]
 struct FloatBatchNorm {
     name: &'static str,
@@ -481,13 +317,7 @@ impl Executable for FloatBatchNorm {
     }
 
     fn save(&self, tensors: &mut TensorWriter<'_>) -> Result<()> {
-        let BatchNormParameters { weight, bias, running_mean, running_var, .. } = &self.parameters;
-        if let (Some(weight), Some(bias)) = (weight, bias) {
-            tensors.put("weight", weight);
-            tensors.put("bias", bias);
-        }
-        tensors.put("running_mean", running_mean);
-        tensors.put("running_var", running_var);
+        self.parameters.tensors().for_each(|(name, tensor)| tensors.put(name, tensor));
         Ok(())
     }
 }
@@ -512,7 +342,7 @@ struct Constants {
 impl Executable for QuantizedBatchNorm {
     fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned> {
         let [x] = exactly(self.name, inputs)?;
-        super::conv::check_input(self.name, &self.input, x)?;
+        check_qparams(self.name, &self.input, x)?;
         let extents = extents(self.name, self.dimensions, self.constants.scale.len(), x)?;
         let output = x.with_format(self.output.clone()).in_buffer(x.buffer());
         let (zero_point, to) = (self.input.tensor_zero_point(), output.qparams(self.name)?);

@@ -1,4 +1,4 @@
-//! Broadcasting: what is done with two operands of different shapes before and in a kernel.
+//! Broadcasting: how two operands of different shapes are brought to one before and in a kernel.
 
 use super::inputs::element_count;
 use super::{Format, Kernel, Planned, PlannedKernel, TensorSpec};

@@ -74,7 +74,7 @@ impl Op for Cat {
 }
 
 impl Cat {
-    /// A part of the output for each input; `kernel` makes the one that writes it in rows of so many elements.
+    /// A part of the output for each input; `kernel` makes the one that writes it, from the length of a row.
     fn plan(
         &self,
         inputs: &[TensorSpec],
@@ -167,7 +167,7 @@ where
         if rows.is_empty() || self.width == 0 {
             return Ok(());
         }
-        // What is dense as a whole is one row.
+        // An input that is dense as a whole is one row.
         let width = if *pixel_stride == self.width { rows.len() } else { self.width };
         let stride = width.max(*pixel_stride);
         let expected = (rows.len() / width - 1) * stride + width;

@@ -1,4 +1,4 @@
-//! `chunk` and `split`: one piece of a tensor, cut along an axis.
+//! `chunk` and `split`: one chunk of a tensor, cut along an axis.
 
 use std::sync::Arc;
 
@@ -10,39 +10,41 @@ use super::{Executable, Lowering, Op};
 use crate::tensor::{Rearrangement, resolve_axis};
 use crate::{Error, Result};
 
-/// Piece `piece` of those of length `size` along `axis`; the last may be shorter.
-fn piece_of(
+/// Chunk `index` of the chunks of length `size` along `axis`; the last may be shorter.
+fn chunk_of(
     operation: &'static str,
     shape: &[usize],
     axis: usize,
     size: usize,
-    piece: usize,
+    index: usize,
 ) -> Result<Rearrangement> {
     let extent = shape[axis];
-    let Some(start) = piece.checked_mul(size).filter(|&start| start < extent.max(1)) else {
-        let pieces = extent.max(1).div_ceil(size);
+    let Some(start) = index.checked_mul(size).filter(|&start| start < extent.max(1)) else {
+        let count = extent.max(1).div_ceil(size);
         let message =
-            format!("axis {axis} of extent {extent} gives {pieces} pieces, piece {piece} is not there");
+            format!("axis {axis} of extent {extent} gives {count} pieces, piece {index} is not there");
         return Err(Error::parameter(operation, message));
     };
     Ok(Rearrangement::Slice { axis, range: start..start.saturating_add(size).min(extent) })
 }
 
-/// One of `chunks` pieces of nearly equal length along an axis, as PyTorch cuts them: each is
+/// One of `chunks` chunks of nearly equal length along an axis, as PyTorch cuts them: each is
 /// `ceil(extent / chunks)` long but the last, and there may be fewer than asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Chunk {
     chunks: usize,
     dim: isize,
-    piece: usize,
+    /// Which of the chunks; `piece` in files.
+    #[serde(rename = "piece")]
+    index: usize,
 }
 
-/// The operation that gives piece `piece` of `chunk(x, chunks, dim)`; `dim` is 0 if not given.
+/// The operation that gives chunk `index` of `chunk(x, chunks, dim)`; `dim` is 0 if not given.
 ///
 /// # Errors
 /// When `chunks` is 0.
-pub fn chunk(chunks: usize, dim: Option<isize>, piece: usize) -> Result<Chunk> {
-    let operation = Chunk { chunks, dim: dim.unwrap_or(0), piece };
+pub fn chunk(chunks: usize, dim: Option<isize>, index: usize) -> Result<Chunk> {
+    let operation = Chunk { chunks, dim: dim.unwrap_or(0), index };
     operation.check()?;
     Ok(operation)
 }
@@ -60,7 +62,7 @@ impl Chunk {
     fn rearrangement(&self, shape: &[usize]) -> Result<Rearrangement> {
         let axis = resolve_axis(CHUNK, self.dim, shape)?;
         let size = shape[axis].div_ceil(self.chunks).max(1);
-        piece_of(CHUNK, shape, axis, size, self.piece)
+        chunk_of(CHUNK, shape, axis, size, self.index)
     }
 }
 
@@ -80,20 +82,22 @@ impl Op for Chunk {
     }
 }
 
-/// One of the pieces of length `split_size` along an axis; the last may be shorter.
+/// One of the chunks of length `split_size` along an axis; the last may be shorter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Split {
     split_size: usize,
     dim: isize,
-    piece: usize,
+    /// Which of the chunks; `piece` in files.
+    #[serde(rename = "piece")]
+    index: usize,
 }
 
-/// The operation that gives piece `piece` of `split(x, split_size, dim)`; `dim` is 0 if not given.
+/// The operation that gives chunk `index` of `split(x, split_size, dim)`; `dim` is 0 if not given.
 ///
 /// # Errors
 /// When `split_size` is 0.
-pub fn split(split_size: usize, dim: Option<isize>, piece: usize) -> Result<Split> {
-    let operation = Split { split_size, dim: dim.unwrap_or(0), piece };
+pub fn split(split_size: usize, dim: Option<isize>, index: usize) -> Result<Split> {
+    let operation = Split { split_size, dim: dim.unwrap_or(0), index };
     operation.check()?;
     Ok(operation)
 }
@@ -110,7 +114,7 @@ impl Split {
 
     fn rearrangement(&self, shape: &[usize]) -> Result<Rearrangement> {
         let axis = resolve_axis(SPLIT, self.dim, shape)?;
-        piece_of(SPLIT, shape, axis, self.split_size, self.piece)
+        chunk_of(SPLIT, shape, axis, self.split_size, self.index)
     }
 }
 
@@ -138,13 +142,13 @@ mod tests {
     use crate::ops::tests::{assert_values, counting, float, int8, integers, qtensor, refuses};
 
     #[test]
-    fn the_last_piece_may_be_shorter_or_missing() {
-        let chunk = |piece| float(&chunk(4, Some(-1), piece).unwrap(), &[&counting(&[5])]);
+    fn the_last_chunk_may_be_shorter_or_missing() {
+        let chunk = |index| float(&chunk(4, Some(-1), index).unwrap(), &[&counting(&[5])]);
         assert_values(&chunk(0).unwrap(), &[0.0, 1.0]);
         assert_values(&chunk(2).unwrap(), &[4.0]);
         let message = chunk(3).unwrap_err().to_string();
         assert_eq!(message, "chunk: axis 0 of extent 5 gives 3 pieces, piece 3 is not there");
-        let split = |size, piece| float(&split(size, None, piece).unwrap(), &[&counting(&[3, 1])]);
+        let split = |size, index| float(&split(size, None, index).unwrap(), &[&counting(&[3, 1])]);
         assert_values(&split(2, 1).unwrap(), &[2.0]);
         assert!(split(2, usize::MAX).is_err());
         assert!(super::chunk(0, None, 0).is_err());

@@ -77,7 +77,7 @@ pub(super) fn plan(operation: &'static str, inputs: &[TensorSpec], limits: [f32;
     Ok(Planned::kernel(kernel, x.without_gaps()))
 }
 
-/// What becomes of the smallest and the largest integer.
+/// The results for the smallest and the largest integer.
 fn quantized_limits<T: EightBit>(
     operation: &'static str,
     x: &TensorSpec,

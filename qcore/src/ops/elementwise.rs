@@ -6,7 +6,7 @@ use super::inputs::{check_dtype, kernel_error, with_eight_bit};
 use super::{Format, Planned, TensorSpec, unary};
 use crate::Result;
 
-/// `f` of each element of `x`. For integers a table has what `f` makes of each, rounded to the scale of `output`.
+/// `f` of each element of `x`. For integers a table has the value of `f` for each, rounded to the scale of `output`.
 ///
 /// # Errors
 /// When only one of `x` and `output` is float, or the integers are not of 8 bits.

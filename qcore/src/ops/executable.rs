@@ -8,12 +8,32 @@ use crate::network::TensorWriter;
 use crate::tensor::{MemoryFormat, Rearrangement};
 use crate::{QTensor, Result};
 
-/// What [`Op::lower`](super::Op::lower) makes: an operation with its weights in the form in which kernels read them.
+/// A lowered operation, from [`Op::lower`](super::Op::lower): its weights are in the form in which kernels read them.
+///
+/// [`evaluate`](crate::evaluate) runs one on tensors. [`executable`] makes one without weights from a function:
+///
+/// ```
+/// use qcore::ops::{Planned, TensorSpec, executable, unary};
+/// use qcore::{Error, Tensor, evaluate};
+///
+/// let negate = executable("negate", |inputs: &[TensorSpec]| {
+///     let [x] = inputs else { return Err(Error::Unsupported("negate takes one tensor".into())) };
+///     let kernel = unary("negate", |x: &[f32], y: &mut [f32]| {
+///         y.iter_mut().zip(x).for_each(|(y, x)| *y = -x);
+///         Ok(())
+///     });
+///     Ok(Planned::kernel(kernel, x.clone()))
+/// });
+/// let x = Tensor::from_vec(&[2], vec![1.0, -2.0])?;
+/// let y = evaluate(negate.as_ref(), &[x.into()])?.remove(0).to_float();
+/// assert_eq!(y.as_slice(), Some(&[-1.0, 2.0][..]));
+/// # Ok::<(), Error>(())
+/// ```
 pub trait Executable: fmt::Debug + Send + Sync {
-    /// How it runs on inputs like these.
+    /// How it runs on inputs of these shapes and formats: the kernels, and the shapes and formats of the outputs.
     ///
     /// # Errors
-    /// When a shape does not fit.
+    /// When there is another number of inputs than the operation takes, or a shape or format does not fit.
     fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned>;
 
     /// Writes its weights, which [`Op::lower`](super::Op::lower) finds in
@@ -39,17 +59,17 @@ pub enum Planned {
     Kernel(PlannedKernel),
     /// One kernel for each input writes its part of the output; the parts make it up.
     Parts(Vec<Part>, TensorSpec),
-    /// The output is the first input, whose elements have another meaning.
+    /// The output is the first input, in the same memory, with this spec.
     View(TensorSpec),
     /// The output is the first input, or a part of it, in another order.
     Rearranged(Rearrangement),
     /// As `planned`, of inputs that are rearranged before; the output is rearranged after.
     Around {
-        /// What to do with each input, one after the other.
+        /// The rearrangements of each input, one after the other.
         inputs: Vec<Vec<Rearrangement>>,
-        /// What to do then.
+        /// The plan for the rearranged inputs.
         planned: Box<Planned>,
-        /// What to do with the output, one after the other.
+        /// The rearrangements of the output, one after the other.
         output: Vec<Rearrangement>,
         /// The output after that.
         spec: TensorSpec,
@@ -60,19 +80,19 @@ pub enum Planned {
 #[derive(Debug)]
 pub struct PlannedKernel {
     pub(crate) kernel: Box<dyn Kernel>,
-    /// How inputs must lie; those not mentioned as they do.
+    /// The memory formats of the inputs; those not mentioned keep theirs.
     pub(crate) inputs: Vec<MemoryFormat>,
     pub(crate) outputs: Vec<TensorSpec>,
     pub(crate) scratch: usize,
 }
 
 impl PlannedKernel {
-    /// A kernel that reads its inputs as they lie.
+    /// A kernel that reads its inputs in whatever memory format they have.
     pub fn new(kernel: Box<dyn Kernel>, outputs: Vec<TensorSpec>) -> Self {
         Self { kernel, inputs: Vec::new(), outputs, scratch: 0 }
     }
 
-    /// Asks for inputs that lie so.
+    /// Asks for inputs in these memory formats.
     #[must_use]
     pub fn inputs(self, inputs: impl Into<Vec<MemoryFormat>>) -> Self {
         Self { inputs: inputs.into(), ..self }
@@ -86,7 +106,7 @@ impl PlannedKernel {
 }
 
 impl Planned {
-    /// One kernel with one output, which reads its inputs as they lie.
+    /// One kernel with one output, which reads its inputs in whatever memory format they have.
     pub fn kernel(kernel: Box<dyn Kernel>, output: TensorSpec) -> Self {
         Self::Kernel(PlannedKernel::new(kernel, vec![output]))
     }
@@ -101,7 +121,7 @@ pub struct Part {
     pub offset: usize,
     /// Elements from one of its pixels to the next.
     pub pixel_stride: usize,
-    /// How its input must lie.
+    /// The memory format of its input.
     pub input: MemoryFormat,
 }
 

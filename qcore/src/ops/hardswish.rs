@@ -52,7 +52,7 @@ impl Op for Hardswish {
             Precision::Static => {
                 let (backend, output) = (lowering.backend, lowering.output_qparams(NAME)?.clone());
                 let [input] = lowering.input_qparams(NAME)?;
-                // What no table can be made for is an error now.
+                // A scale for which there is no table is an error now.
                 kernel(input.dtype, per_tensor(NAME, input)?, &output, backend)?;
                 Ok(executable(NAME, move |inputs| {
                     let [x] = exactly(NAME, inputs)?;

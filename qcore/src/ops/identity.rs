@@ -72,7 +72,7 @@ pub fn quant() -> Result<Quant> {
     Ok(Quant)
 }
 
-/// To float, where the user says so; what follows stays there until `quant`.
+/// To float, where the user says so; the operations after it stay in float until `quant`.
 ///
 /// The values stay as they are: the network changes their format.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -55,7 +55,7 @@ impl Generator {
     }
 }
 
-/// What stands for tensors that are not there yet.
+/// The placeholder of a tensor that is not loaded yet.
 pub(super) fn empty() -> Tensor {
     Tensor::zeros(&[0])
 }

@@ -1,9 +1,9 @@
-//! What every operation asks of its inputs, and errors of kernels in the operation's name.
+//! Checks of inputs that all operations share, and errors of kernels in the operation's name.
 
 use std::sync::Arc;
 
-use super::{Activation, Executable, Lowering, Planned, Precision, TensorSpec, executable};
-use crate::{DType, Error, Result};
+use super::{Activation, Executable, Lowering, Planned, Precision, TensorSpec, executable, per_tensor};
+use crate::{DType, Error, QParams, Result};
 
 /// The inputs, if there are `N`.
 pub(super) fn exactly<'a, const N: usize>(
@@ -25,6 +25,21 @@ pub(super) fn check_dtype(
     }
     let [found, expected] = [input.dtype(), expected].map(|dtype| dtype.unwrap_or(DType::Float32).name());
     Err(Error::Unsupported(format!("{operation} on {found}, where {expected} was planned")))
+}
+
+/// An error unless an input has the scale that an operation was lowered for.
+pub(super) fn check_qparams(operation: &'static str, expected: &QParams, x: &TensorSpec) -> Result<()> {
+    let (found, expected) = (x.qparams(operation)?, per_tensor(operation, expected)?);
+    if found == expected {
+        return Ok(());
+    }
+    Err(Error::parameter(
+        operation,
+        format!(
+            "was made for inputs of scale {} and zero point {}, got scale {} and zero point {}",
+            expected.scale, expected.zero_point, found.scale, found.zero_point
+        ),
+    ))
 }
 
 /// The error of an operation that has no kernel for such elements.
@@ -50,7 +65,7 @@ macro_rules! with_eight_bit {
 }
 pub(super) use with_eight_bit;
 
-/// An executable that computes in float what it computes on integers: `plan` looks at its inputs for what they are.
+/// An executable for float and for integers: `plan` looks at the formats of its inputs.
 pub(super) fn float_or_static(
     operation: &'static str,
     lowering: &Lowering<'_>,

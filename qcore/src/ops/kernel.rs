@@ -1,4 +1,4 @@
-//! `Kernel`: an operation made ready for inputs of one shape, and what may follow it in registers.
+//! `Kernel`: an operation made ready for inputs of one shape, and the operation that may follow it in registers.
 
 use std::fmt;
 
@@ -20,12 +20,12 @@ pub trait Kernel: fmt::Debug + Send + Sync {
         false
     }
 
-    /// What one run costs, for reports.
+    /// The cost of one run, for reports.
     fn cost(&self) -> KernelCost {
         KernelCost::default()
     }
 
-    /// What this does to its first input, if it does nothing else than what can follow another kernel.
+    /// The kernel as the post-operation of another one, on its first input; `None` if it is none.
     fn as_post(&self) -> Option<Post> {
         None
     }
@@ -51,7 +51,7 @@ pub struct Output<'a> {
     pub pixel_stride: usize,
 }
 
-/// What may follow a kernel before its results leave the registers.
+/// A post-operation: one that may follow a kernel before its results leave the registers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Post {
     /// Limits bytes.
@@ -62,7 +62,7 @@ pub enum Post {
     Add(BinaryQParams),
 }
 
-/// What one run of a kernel costs.
+/// The cost of one run of a kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelCost {
     /// Products that are added up.
@@ -113,7 +113,7 @@ pub fn unary<I: Element, O: Element>(
     unary_post(name, None, run)
 }
 
-/// [`unary`], which is no more than `post`.
+/// [`unary`], which computes the same as `post`.
 pub(super) fn unary_post<I: Element, O: Element>(
     name: &'static str,
     post: Option<Post>,
@@ -133,7 +133,7 @@ pub fn binary<I: Element, O: Element>(
     binary_post(name, None, run)
 }
 
-/// [`binary`], which is no more than `post`.
+/// [`binary`], which computes the same as `post`.
 pub(super) fn binary_post<I: Element, O: Element>(
     name: &'static str,
     post: Option<Post>,

@@ -9,9 +9,8 @@ use qkernels::quantize::{quantize_per_tensor, range};
 use qkernels::requantize::Requantization;
 use serde::{Deserialize, Serialize};
 
-use super::conv::check_input;
 use super::init::{Generator, empty, fitting};
-use super::inputs::{exactly, is_relu_fused, kernel_error};
+use super::inputs::{check_qparams, exactly, is_relu_fused, kernel_error};
 use super::kernel::input;
 use super::plain::plain_op;
 use super::weights::{WeightInfo, WeightIntegers, check_bias, float_weights, row_major_integers, save_float};
@@ -38,7 +37,7 @@ pub struct Linear {
     bias: Option<Tensor>,
 }
 
-/// What a file says of a linear layer besides its tensors.
+/// The parameters of a linear layer in a file, besides its tensors.
 #[derive(Clone, Serialize, Deserialize)]
 struct LinearConfig {
     in_features: usize,
@@ -145,7 +144,7 @@ impl Features {
         Err(Error::shape(NAME, format!("a weight of shape {expected:?}"), shape))
     }
 
-    /// The plan of a kernel that reads rows one after the other, for an input that lies in any order.
+    /// The plan of a kernel that reads rows one after the other, for an input in any memory format.
     fn plan(
         self,
         x: &TensorSpec,
@@ -163,7 +162,7 @@ impl Features {
         if x.buffer() == MemoryFormat::Contiguous || x.shape().len() < 3 {
             return Ok(plan(&shape));
         }
-        // The rows of an image do not lie one after the other.
+        // The rows of an image are not contiguous.
         Ok(Planned::Around {
             inputs: vec![vec![Rearrangement::Reshape(vec![rows, self.inputs])]],
             planned: Box::new(plan(&[rows, self.outputs])),
@@ -327,7 +326,7 @@ struct StaticLinear {
 impl Executable for StaticLinear {
     fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned> {
         let [x] = exactly(NAME, inputs)?;
-        check_input(NAME, &self.input, x)?;
+        check_qparams(NAME, &self.input, x)?;
         self.features.plan(x, self.output.clone(), 0, |rows| {
             Box::new(StaticLinearKernel {
                 rows,
@@ -389,7 +388,7 @@ struct DynamicLinear {
     shared: Arc<DynamicWeights>,
 }
 
-/// What a run reads.
+/// The weights that a run reads.
 #[derive(Debug)]
 struct DynamicWeights {
     packed: Arc<PackedLinear>,

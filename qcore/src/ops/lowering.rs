@@ -1,4 +1,4 @@
-//! `Lowering`: what an operation is told when it is lowered, and where its weights come from.
+//! `Lowering`: the precision, backend and formats that an operation is lowered to, and the source of its weights.
 
 use super::{Activation, BatchNormParameters, Format};
 use crate::network::StoredTensors;
@@ -7,16 +7,16 @@ use crate::{Backend, Error, Observer, QParams, QTensor, Result, Tensor};
 
 pub use qcatalogue::Precision;
 
-/// What [`Op::lower`](super::Op::lower) is told.
+/// The target of [`Op::lower`](super::Op::lower): precision, backend and formats, and the source of the weights.
 #[derive(Debug)]
 pub struct Lowering<'a> {
     /// How to compute.
     pub precision: Precision,
     /// Whose formula to follow.
     pub backend: Backend,
-    /// What the operation reads.
+    /// The formats of the data inputs.
     pub inputs: &'a [Format],
-    /// What it writes.
+    /// The formats of the outputs.
     pub outputs: &'a [Format],
     /// The activation that is fused behind it.
     pub activation: Option<Activation>,
@@ -30,7 +30,7 @@ pub struct Lowering<'a> {
 enum Weights<'a> {
     /// The operation's own, quantized by this observer if they must be.
     Own(Box<dyn Observer>),
-    /// What [`Executable::save`](super::Executable::save) wrote.
+    /// The tensors that [`Executable::save`](super::Executable::save) wrote.
     Stored(&'a StoredTensors<'a>),
 }
 
@@ -76,8 +76,8 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// A float tensor of the operation: `own`, or what [`TensorWriter::put`](crate::TensorWriter::put) wrote in its
-    /// place.
+    /// A float tensor of the operation: `own`, or the one that [`TensorWriter::put`](crate::TensorWriter::put) wrote
+    /// in its place.
     ///
     /// # Errors
     /// When the file does not have it.
@@ -88,7 +88,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// What the only output is, of an operation that computes in float or with calibrated scales.
+    /// The format of the only output, of an operation that computes in float or with calibrated scales.
     ///
     /// # Errors
     /// In every other precision, and when there is another number of outputs.

@@ -114,7 +114,7 @@ impl Reduction {
         let (kept, averaged) = self.order.split_at(self.kept);
         let extents = |axes: &[usize]| axes.iter().map(|&axis| x.shape()[axis]).collect::<Vec<_>>();
         let product = |axes: &[usize]| extents(axes).iter().product();
-        // Where the averaged axes are neighbours in memory, they are read as they lie.
+        // Where the averaged axes are neighbours in memory, they are read in place.
         let order = x.layout().order();
         let first =
             averaged.first().and_then(|first| order.iter().position(|axis| axis == first)).unwrap_or(0);

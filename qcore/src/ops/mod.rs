@@ -1,8 +1,8 @@
-//! `Op`: one operation. One file an operation: what it means in float, how it is lowered, what a file says of it.
+//! `Op`: one operation. One file an operation: its parameters, its lowering to each precision, its form in a file.
 //!
 //! An operation is a layer with its parameters (`Conv2d`), or a function with its arguments (`max_pool2d(x, 3)`),
-//! which where PyTorch has both are one type. A network's nodes own operations; [`Op::lower`] makes of one what
-//! runs, in float as in any other precision.
+//! which where PyTorch has both are one type. A network's nodes own operations; [`Op::lower`] makes an
+//! [`Executable`] of one, in float as in any other precision.
 //!
 //! ```
 //! use qcore::ops::{Conv2d, MaxPool2d};
@@ -15,7 +15,7 @@
 //! # Ok::<(), qcore::Error>(())
 //! ```
 //!
-//! Constructors of layers never fail: what is wrong with a layer's parameters is said when it is used. A new layer has
+//! Constructors of layers never fail: a layer with wrong parameters gives an error when it is used. A new layer has
 //! weights drawn from PyTorch's distribution, but always the same ones for a layer of the same type and sizes;
 //! real ones come from a state dict.
 
@@ -90,15 +90,15 @@ pub use spec::{Format, TensorSpec};
 
 pub(crate) use spec::per_tensor;
 
-/// One operation. Its tensors are what [`Parameters`] visits.
+/// One operation. Its tensors are those that [`Parameters`] visits.
 ///
-/// What all operations have in common is a row of the catalogue, found by [`Op::name`]; the provided methods take it
-/// from there. An operation of your own overrides them: an example is in `tests/tests/own`.
+/// Its precisions and the source of its output's scale are a row of the catalogue, found by [`Op::name`]; the
+/// provided methods read them there. An operation of your own overrides them: an example is in `tests/tests/own`.
 pub trait Op: Parameters + Debug + Send + Sync + 'static {
-    /// Unique among operations: the function's name, or of what is only a layer the layer's, as PyTorch spells it.
+    /// Unique among operations: the function's name, or the layer's if there is no function, as PyTorch spells it.
     fn name(&self) -> &'static str;
 
-    /// What a file says of the operation besides its tensors.
+    /// The parameters of the operation in a file, besides its tensors.
     ///
     /// # Errors
     /// When a value has no JSON form.
@@ -107,7 +107,7 @@ pub trait Op: Parameters + Debug + Send + Sync + 'static {
     /// The operation, to be shared. Its tensors are not copied.
     fn shared(&self) -> Arc<dyn Op>;
 
-    /// What runs.
+    /// The operation with its weights prepared for kernels, in the precision of `lowering`.
     ///
     /// # Errors
     /// When the parameters do not fit together, a weight is not finite, or the precision or a scale is not one that
@@ -155,12 +155,12 @@ pub trait Op: Parameters + Debug + Send + Sync + 'static {
         false
     }
 
-    /// The parameters, if it is a batch norm, which may be folded into what comes before.
+    /// The parameters, if it is a batch norm, which may be folded into the layer before it.
     fn as_batch_norm(&self) -> Option<&BatchNormParameters> {
         None
     }
 
-    /// The activation, if it is one that may run in what comes before.
+    /// The activation, if it is one that may run in the kernel before it.
     fn as_activation(&self) -> Option<Activation> {
         None
     }

@@ -1,10 +1,10 @@
-//! What all operations without tensors say in the same words: they are what a file says of them.
+//! The methods of operations without tensors, which are nothing but their parameters in a file.
 
 use serde::Serialize;
 
 use crate::{Error, Result};
 
-/// Implements `Parameters` for an operation without tensors, and `ObjectType` for what is a layer of this name.
+/// Implements `Parameters` for an operation without tensors, and `ObjectType` for a layer of this name.
 macro_rules! no_parameters {
     ($operation:ty $(, const $D:ident)?) => {
         impl$(<const $D: usize>)? $crate::model::Parameters for $operation {

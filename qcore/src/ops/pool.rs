@@ -1,4 +1,4 @@
-//! `Window`: how the window of a pool moves; and what max and average pools share.
+//! `Window`: the window of a pool and how it moves, shared by max and average pools.
 
 use qkernels::geometry::{Pool2dGeometry, Pool2dParameters};
 use qkernels::pool::TieRule;
@@ -24,7 +24,7 @@ impl<const D: usize> Window<D> {
         Self { kernel_size, stride: kernel_size, padding: Size::from(0), ceil_mode: false }
     }
 
-    /// What can be said before there is an input.
+    /// The checks that need no input.
     pub(super) fn check(&self, operation: &'static str) -> Result<()> {
         let Self { kernel_size, stride, padding, .. } = *self;
         check_positive(operation, "kernel_size", kernel_size)?;

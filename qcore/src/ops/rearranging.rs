@@ -1,4 +1,4 @@
-//! What the operations that only move values share.
+//! The lowering shared by the operations that only move values.
 
 use std::sync::Arc;
 

@@ -84,7 +84,7 @@ impl Reshape {
             });
         }
         let misfit = || Error::shape(NAME, format!("as many values as {extents:?} has"), x.shape());
-        // What is left over counts as 1 until it is known.
+        // The extent that is inferred counts as 1 until it is known.
         let mut shape: Vec<usize> =
             extents.iter().map(|&extent| usize::try_from(extent).unwrap_or(1)).collect();
         let total = element_count(x.shape()).ok_or_else(misfit)?;

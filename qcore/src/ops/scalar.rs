@@ -93,7 +93,7 @@ impl Scalar {
             Precision::Static => {
                 let relu = is_relu_fused(name, lowering)?;
                 let [input] = lowering.input_qparams(name)?;
-                // What cannot be computed for such an input is an error now.
+                // A scale that no kernel takes is an error now.
                 self.derive_output(input)?;
                 let dtype = input.dtype;
                 Ok(executable(name, move |inputs| {

@@ -1,4 +1,4 @@
-//! `TensorSpec`: what is known of a value before there is data.
+//! `TensorSpec`: shape, element format and memory format of a value before there is data.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use qkernels::quantize::ImageShape;
 use crate::tensor::{Layout, MemoryFormat, Rearrangement};
 use crate::{DType, Error, QParams, Result};
 
-/// What lies on an edge.
+/// The format of a value's elements.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Format {
     /// Single precision.
@@ -40,17 +40,26 @@ impl Format {
     }
 }
 
-/// What is known of a value before there is data: its shape, what its elements are, and how they lie.
+/// Shape, element format and memory format of a value, before there is data.
+///
+/// ```
+/// use qcore::ops::{Format, TensorSpec};
+///
+/// let images = TensorSpec::new(&[1, 3, 8, 8], Format::F32);
+/// assert_eq!((images.len(), images.byte_len()), (192, 768));
+/// let logits = images.with_shape(&[1, 10]);
+/// assert_eq!(logits.shape(), [1, 10]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorSpec {
     format: Format,
-    /// How PyTorch would have it in memory: that decides the rounding of means (NUMERICS section 9).
+    /// The strides that PyTorch gives it: they decide the rounding of means (NUMERICS section 9).
     strides: Layout,
-    /// How its buffer lies here.
+    /// The memory format of its buffer here.
     buffer: MemoryFormat,
 }
 
-/// How values lie where no kernel asks for something else: integer images as kernels read them, all else row-major.
+/// The memory format where no kernel asks for another: integer images channels-last, all else row-major.
 fn usual_buffer(format: &Format, rank: usize) -> MemoryFormat {
     match format {
         Format::Quantized(_) if rank == 4 => MemoryFormat::ChannelsLast,
@@ -70,17 +79,17 @@ impl TensorSpec {
         Self { format, strides: Layout::in_format(shape, memory_format), buffer }
     }
 
-    /// The extents, outermost first; `[N, C, H, W]` of images, however they lie in memory.
+    /// The extents, outermost first; `[N, C, H, W]` of images, whatever their memory format.
     pub fn shape(&self) -> &[usize] {
         self.strides.shape()
     }
 
-    /// What its elements are.
+    /// The format of its elements.
     pub fn format(&self) -> &Format {
         &self.format
     }
 
-    /// How its buffer lies.
+    /// The memory format of its buffer.
     pub fn buffer(&self) -> MemoryFormat {
         self.buffer
     }
@@ -150,7 +159,7 @@ impl TensorSpec {
         axis.copied().unwrap_or(1)
     }
 
-    /// The same values in a buffer that lies so.
+    /// The same values in a buffer of this memory format.
     #[must_use]
     pub fn in_buffer(self, buffer: MemoryFormat) -> Self {
         Self { buffer, ..self }
@@ -174,7 +183,7 @@ impl TensorSpec {
         same.without_gaps()
     }
 
-    /// What an operation makes of it: the same extents without gaps.
+    /// An operation's output of the same extents, without gaps.
     pub(crate) fn without_gaps(&self) -> Self {
         let memory_format = self.strides.suggested_format();
         Self { strides: Layout::in_format(self.shape(), memory_format), ..self.clone() }

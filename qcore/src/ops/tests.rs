@@ -1,4 +1,4 @@
-//! What the tests of the operations share.
+//! Functions shared by the tests of the operations.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

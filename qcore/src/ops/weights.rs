@@ -1,4 +1,4 @@
-//! What convolutions and linear layers share: a weight and a bias, own or from a file, float or quantized.
+//! Weights of convolutions and linear layers: a weight and a bias, own or from a file, float or quantized.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) fn float_weights(
     }
 }
 
-/// What [`float_weights`] reads.
+/// The tensors that [`float_weights`] reads.
 pub(super) fn save_float(
     tensors: &mut TensorWriter<'_>,
     weight: &Tensor,
@@ -61,7 +61,7 @@ fn save_bias(tensors: &mut TensorWriter<'_>, bias: Option<&Tensor>) -> Result<()
     tensors.put_record("bias", &bias.is_some())
 }
 
-/// What is known of a quantized weight besides its integers, which kernels have packed: `qint8`, per tensor or per
+/// The metadata of a quantized weight, whose integers kernels have packed: `qint8`, per tensor or per
 /// channel along axis 0. The bias is float, as in PyTorch.
 #[derive(Clone, Debug)]
 pub(super) struct WeightInfo {
@@ -75,7 +75,7 @@ pub(super) struct WeightInfo {
 pub(super) enum WeightIntegers {
     /// In PyTorch's order.
     Plain(QTensor),
-    /// As kernels read them, where they lie in a file.
+    /// As kernels read them, in the memory of the file.
     Packed(MappedBytes),
 }
 

@@ -12,12 +12,12 @@ use crate::ops::{Format, Kernel, TensorSpec, unary};
 use crate::tensor::MemoryFormat;
 use crate::{DType, Error, QParams, Result};
 
-/// What becomes of a float value that is read as integers.
+/// The spec of a float value that is read as integers.
 pub(super) fn quantized(spec: &TensorSpec, qparams: Arc<QParams>) -> TensorSpec {
     usual_buffer(spec, Format::Quantized(qparams))
 }
 
-/// What becomes of integers that are read in float.
+/// The spec of integers that are read in float.
 pub(super) fn dequantized(spec: &TensorSpec) -> TensorSpec {
     usual_buffer(spec, Format::F32)
 }

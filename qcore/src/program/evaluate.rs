@@ -11,7 +11,7 @@ use crate::ops::{Executable, Format, Output, Planned, PlannedKernel, TensorSpec}
 use crate::tensor::{AnyTensor, MemoryFormat};
 use crate::{Error, Result, Tensor};
 
-/// Runs a lowered operation on tensors, floats or integers, each as it lies in memory.
+/// Runs a lowered operation on tensors, floats or integers, each in its own memory format.
 ///
 /// # Errors
 /// When an input does not fit the operation.
@@ -36,17 +36,17 @@ pub fn evaluate(executable: &dyn Executable, inputs: &[AnyTensor]) -> Result<Vec
     Ok(outputs)
 }
 
-/// Memory that nobody needs any more, for results to come. A vector that grows must be zeroed first, so they are used
-/// again for about the length that they have.
+/// A pool of the memory of dropped tensors, which new results reuse. A vector that grows must be zeroed first, so
+/// that it is reused for about its own length.
 #[derive(Debug, Default)]
-pub(crate) struct Spare {
+pub(crate) struct BufferPool {
     /// The oldest first.
     values: VecDeque<Vec<f32>>,
     scratch: Vec<f32>,
 }
 
-impl Spare {
-    /// As many vectors are kept.
+impl BufferPool {
+    /// The number of vectors that are kept.
     const MAX: usize = 4;
 
     /// `len` values, which are to be overwritten.
@@ -85,14 +85,14 @@ impl Spare {
 pub(crate) fn evaluate_float(
     executable: &dyn Executable,
     inputs: Vec<Tensor>,
-    spare: &mut Spare,
+    pool: &mut BufferPool,
 ) -> Result<Tensor> {
     let specs: Vec<TensorSpec> = inputs
         .iter()
         .map(|input| TensorSpec::in_format(input.shape(), input.memory_format(), Format::F32))
         .collect();
     match executable.plan(&specs)? {
-        Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs, spare),
+        Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs, pool),
         Planned::View(_) => inputs.into_iter().next().ok_or_else(no_result),
         Planned::Rearranged(rearrangement) => {
             let input = inputs.into_iter().next().ok_or_else(no_result)?;
@@ -121,18 +121,18 @@ fn is_plain(planned: &PlannedKernel) -> bool {
     }
 }
 
-fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>, spare: &mut Spare) -> Result<Tensor> {
+fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>, pool: &mut BufferPool) -> Result<Tensor> {
     let Some(output) = planned.outputs.first() else { return Err(no_result()) };
     let inputs: Vec<Tensor> = inputs.into_iter().map(Tensor::contiguous).collect();
     let bytes: Vec<&[u8]> =
         inputs.iter().map(|input| elements::bytes(input.as_slice().unwrap_or_default())).collect();
-    let mut values = spare.take(output.len());
+    let mut values = pool.take(output.len());
     let target = Output { bytes: elements::bytes_mut(&mut values), pixel_stride: output.pixel_stride() };
     planned
         .kernel
-        .run(&bytes, &mut [target], spare.scratch(planned.scratch))
+        .run(&bytes, &mut [target], pool.scratch(planned.scratch))
         .map_err(|error| Error::parameter("a kernel", error.to_string()))?;
-    inputs.into_iter().for_each(|input| spare.keep(input));
+    inputs.into_iter().for_each(|input| pool.keep(input));
     Tensor::from_vec(output.shape(), values)
 }
 

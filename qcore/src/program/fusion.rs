@@ -1,4 +1,4 @@
-//! What two steps become one: what can follow a kernel in registers, and a copy into the slice of a `cat`.
+//! Fusion of two steps into one: post-operations of a kernel in registers, and a copy into the slice of a `cat`.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ fn writer(steps: &[Step], buffer: BufferId) -> Option<usize> {
     steps.iter().rposition(|step| step.written().any(|written| written == buffer))
 }
 
-/// The path of a step that does what these two did.
+/// The path of the step that two steps became.
 fn joined(first: &Step, second: &Step) -> Arc<str> {
     format!("{} + {}", first.path, second.path).into()
 }

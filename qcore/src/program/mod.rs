@@ -27,7 +27,7 @@ use crate::{Result, Tensor};
 
 pub(crate) use cache::Programs;
 pub use evaluate::evaluate;
-pub(crate) use evaluate::{Spare, evaluate_float, evaluate_floats};
+pub(crate) use evaluate::{BufferPool, evaluate_float, evaluate_floats};
 pub(crate) use output::ProgramOutput;
 pub use placement::MemoryReport;
 pub use profile::{Profile, StepProfile};
@@ -36,7 +36,7 @@ use placement::Placement;
 use step::{Source, Step};
 use workspace::Workspace;
 
-/// The steps of a network for inputs of one shape, and where their buffers lie.
+/// The steps of a network for inputs of one shape, and the placement of their buffers.
 #[derive(Debug)]
 pub(crate) struct Program {
     inputs: Vec<InputKey>,
@@ -45,7 +45,7 @@ pub(crate) struct Program {
     placement: Placement,
 }
 
-/// What a program was made for.
+/// The inputs that a program was made for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct InputKey {
     shape: Vec<usize>,
@@ -95,7 +95,7 @@ impl Program {
         self.placement.report()
     }
 
-    /// Calls `run` with the bytes of the inputs in the order in which they lie. An input with gaps is copied.
+    /// Calls `run` with the bytes of the inputs in memory order. An input with gaps is copied.
     fn with_input_bytes<T>(&self, inputs: &[&Tensor], run: impl FnOnce(&[&[u8]]) -> Result<T>) -> Result<T> {
         /// As many inputs as are handed on without an allocation.
         const MAX: usize = 8;
@@ -135,7 +135,7 @@ impl Program {
     }
 }
 
-/// The values in the order in which they lie; none if there are gaps.
+/// The values in memory order; `None` if there are gaps.
 fn bytes_of(tensor: &Tensor) -> &[u8] {
     qkernels::elements::bytes(tensor.as_memory_slice().unwrap_or_default())
 }

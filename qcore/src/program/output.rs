@@ -105,7 +105,7 @@ impl<'a> ProgramOutput<'a> {
     }
 }
 
-/// Dense values that lie as `layout`, with the axes of its shape.
+/// Dense values of this layout, with the axes of its shape.
 fn in_order<T>(values: Vec<T>, layout: &Layout) -> Result<ArrayD<T>> {
     let found = values.len();
     let order = layout.order();

@@ -1,4 +1,4 @@
-//! Where the buffers of a program lie: buffers that are never needed at the same time share memory.
+//! Placement of the buffers of a program: buffers that are never needed at the same time share memory.
 
 use std::ops::Range;
 
@@ -44,8 +44,8 @@ impl Lifetime {
 }
 
 impl Placement {
-    /// Largest buffers first, of equal ones the one that is needed first, each at the lowest address where nothing that
-    /// lives at the same time lies.
+    /// Largest buffers first, of equal ones the one that is needed first, each at the lowest address that is
+    /// free during its lifetime.
     pub(super) fn new(steps: &[Step], outputs: &[Source], buffers: &Buffers) -> Self {
         let lifetimes = lifetimes(steps, outputs, buffers);
         let mut order: Vec<BufferId> = (0..buffers.len()).filter(|&id| lifetimes[id].is_some()).collect();
@@ -93,7 +93,7 @@ impl Placement {
         self.report
     }
 
-    /// What lies in a buffer when all steps have run.
+    /// The contents of a buffer when all steps have run.
     pub(super) fn read<'a>(&self, bytes: &'a [u8], inputs: &[&'a [u8]], source: &Source) -> &'a [u8] {
         let buffer = match &self.places[source.buffer] {
             Place::Workspace(range) => &bytes[range.clone()],
@@ -134,7 +134,7 @@ impl Placement {
 /// A workspace in which some buffers are written and others read.
 pub(super) struct Split<'a> {
     written: [&'a mut [u8]; MAX_WRITES],
-    /// What lies between them, with the address where it begins.
+    /// The bytes between them, with the address where they begin.
     others: [(usize, &'a [u8]); MAX_WRITES + 1],
 }
 

@@ -1,11 +1,11 @@
-//! `Recorder`: writes down the steps of a network, node by node, and knows of every value where it is.
+//! `Recorder`: records the steps of a network, node by node, and the view of every value.
 
 use std::sync::Arc;
 
 use super::step::{BufferId, Buffers, MAX_WRITES, Source, Step, Target};
 use super::view::View;
 use super::{InputKey, Program, convert};
-use crate::network::{Call, Network, reads_integers};
+use crate::network::{Call, Network, Node, reads_integers};
 use crate::ops::{Executable, Format, Kernel, Part, Planned, PlannedKernel, TensorSpec};
 use crate::tensor::{Layout, MemoryFormat, Rearrangement};
 use crate::{Error, QParams, QTensor, Result, Tensor};
@@ -21,7 +21,7 @@ pub(super) struct Recorder {
     buffers: Buffers,
 }
 
-/// A value, and the places where it is once its producers ran. It is in one of them from the start.
+/// A value, and its views once its producers ran: in float, as integers, or both.
 #[derive(Debug)]
 struct Recorded {
     float: Option<View>,
@@ -48,7 +48,7 @@ impl Program {
                 Some(call) => {
                     let qparams = node.outputs.iter().map(|&output| network.values[output].qparams.clone());
                     recorder
-                        .network_call(&Arc::from(node.path.as_str()), call, &node.inputs, qparams.collect())
+                        .network_call(node, call, qparams.collect())
                         .map_err(|error| error.in_layer(&node.path))?;
                 }
             }
@@ -83,16 +83,9 @@ impl Recorder {
         self.value(Recorded { float: None, integers: Some(view), qparams: None })
     }
 
-    fn network_call(
-        &mut self,
-        path: &Arc<str>,
-        call: &Call,
-        inputs: &[ValueId],
-        qparams: Vec<Option<Arc<QParams>>>,
-    ) -> Result<()> {
-        let shape_inputs = call.members.first().map_or(0, |member| member.op.shape_inputs());
-        let data = inputs.len().saturating_sub(shape_inputs);
-        let values = self.call(path, call.executable.as_ref(), reads_integers(call), inputs, data)?;
+    fn network_call(&mut self, node: &Node, call: &Call, qparams: Vec<Option<Arc<QParams>>>) -> Result<()> {
+        let (path, data) = (Arc::from(node.path.as_str()), node.data_inputs().len());
+        let values = self.call(&path, call.executable.as_ref(), reads_integers(call), &node.inputs, data)?;
         if values.len() != qparams.len() {
             let message = format!("makes {} values, its network has {}", values.len(), qparams.len());
             return Err(Error::Unsupported(message));
@@ -121,7 +114,7 @@ impl Recorder {
         let views = inputs[..data]
             .iter()
             .map(|&id| match planned {
-                // What is read as it is may have other readers, who need no copy of their own.
+                // Other readers of the value then need no copy of their own.
                 Planned::Kernel(..) | Planned::Parts(..) => self.in_order(id, reads_integers),
                 _ => self.view(id, reads_integers),
             })
@@ -216,7 +209,7 @@ impl Recorder {
         reshaped.map(|reshaped| reshaped.with_spec(spec)).ok_or_else(nowhere)
     }
 
-    /// Copies a view to a buffer of its own, whose elements lie as `target` and are what `spec` says.
+    /// Copies a view to a buffer of its own, of layout `target` and spec `spec`.
     fn copy(&mut self, view: &View, target: &Layout, spec: TensorSpec) -> Result<Source> {
         let (path, kernel, source) = view.copy_to(target, spec.pixel_stride())?;
         let buffer = self.buffers.add(spec.byte_len())?;
@@ -224,7 +217,7 @@ impl Recorder {
         Ok(Source::whole(buffer, spec))
     }
 
-    /// What the value is, or will be, as integers or in float.
+    /// The spec of the value, as integers or in float.
     fn spec(&self, id: ValueId, is_integer: bool) -> Result<TensorSpec> {
         let Recorded { float, integers, qparams } = &self.values[id];
         let (there, other) = if is_integer { (integers, float) } else { (float, integers) };
@@ -239,7 +232,7 @@ impl Recorder {
         }
     }
 
-    /// The value where it lies.
+    /// The view of the value, converted if it must be.
     fn view(&mut self, id: ValueId, is_integer: bool) -> Result<View> {
         match self.place(id, is_integer) {
             Some(view) => Ok(view.clone()),

@@ -64,7 +64,7 @@ impl Buffers {
     }
 }
 
-/// A kernel, what it reads and what it writes.
+/// A kernel with its inputs and outputs.
 #[derive(Debug)]
 pub(super) struct Step {
     /// The calls in the model that it stands for.

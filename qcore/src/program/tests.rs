@@ -92,7 +92,7 @@ impl Chain {
         let x = self.known.integers.clone();
         let shape = x.shape().to_vec();
         let axis = |numbers: &mut Numbers| numbers.below(shape.len());
-        let piece = |axis: usize, start: usize, end: usize| {
+        let slice = |axis: usize, start: usize, end: usize| {
             x.slice_axis(Axis(axis), Slice::from(start..end)).to_owned()
         };
         match numbers.below(if shape.is_empty() { 2 } else { 8 }) {
@@ -129,7 +129,7 @@ impl Chain {
                 // The first along an axis, added to all.
                 let axis = axis(numbers);
                 let one = self.known.clone();
-                self.call(ops::split(1, Some(axis as isize), 0).unwrap(), piece(axis, 0, 1));
+                self.call(ops::split(1, Some(axis as isize), 0).unwrap(), slice(axis, 0, 1));
                 let (first, output) = (self.known.clone(), quint8(0.2, 70));
                 let operands = if numbers.below(2) == 0 { [one, first] } else { [first, one] };
                 let expected = added(&operands, &shape, &output);
@@ -138,14 +138,14 @@ impl Chain {
             6 => {
                 let (chunks, axis) = (1 + numbers.below(3), axis(numbers));
                 let size = shape[axis].div_ceil(chunks);
-                self.call(ops::chunk(chunks, Some(axis as isize), 0).unwrap(), piece(axis, 0, size));
+                self.call(ops::chunk(chunks, Some(axis as isize), 0).unwrap(), slice(axis, 0, size));
             }
             _ => {
                 let axis = axis(numbers);
                 let size = 1 + numbers.below(shape[axis]);
                 let index = numbers.below(shape[axis].div_ceil(size));
                 let (start, end) = (index * size, ((index + 1) * size).min(shape[axis]));
-                self.call(ops::split(size, Some(axis as isize), index).unwrap(), piece(axis, start, end));
+                self.call(ops::split(size, Some(axis as isize), index).unwrap(), slice(axis, start, end));
             }
         }
     }
@@ -183,7 +183,7 @@ fn input(numbers: &mut Numbers) -> Tensor {
     Tensor::from_vec(&shape, values).unwrap()
 }
 
-/// Records what `calls` does with `input`, and runs it.
+/// Records `calls` on `input`, and runs the program.
 #[track_caller]
 fn assert_as_arrays(input: &Tensor, calls: impl FnOnce(&mut Chain)) {
     let qparams = quint8(0.1, 40);
@@ -226,7 +226,7 @@ fn means_over_any_axes_are_those_of_arrays() {
         let rank = input.shape().len();
         let mut is_row_major = true;
         if rank == 4 && numbers.below(2) == 0 {
-            // An image that lies channels-last.
+            // A channels-last image.
             let order = IxDyn(&[0, 2, 3, 1]);
             let pixels = input.view().permuted_axes(order).as_standard_layout().into_owned();
             let image = pixels.permuted_axes(IxDyn(&[0, 3, 1, 2]));

@@ -1,4 +1,4 @@
-//! `View`: a value in the buffer where it was made, perhaps in another order than kernels read.
+//! `View`: a value as a layout of the buffer where it was written, perhaps not one that kernels read.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::ops::{Kernel, Output, TensorSpec};
 use crate::tensor::{Layout, MemoryFormat, Rearrangement};
 use crate::{Error, Result};
 
-/// Where a value lies in a buffer.
+/// The layout of a value in a buffer.
 ///
-/// Rearranging it changes only what is known of it; it is copied when somebody reads it who needs its elements in
-/// order, and when a new shape has no strides in the old order.
+/// Rearranging it changes only the layout; it is copied when a kernel reads it that needs its elements in order, and
+/// when a new shape has no strides in the old order.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     buffer: BufferId,
@@ -24,7 +24,7 @@ pub(super) struct View {
 }
 
 impl View {
-    /// What kernels read.
+    /// The view of a source.
     pub(super) fn of(source: Source) -> Self {
         let start = source.range.start / source.spec.format().element_size();
         let layout = source.spec.layout().starting_at(start);
@@ -46,13 +46,13 @@ impl View {
         self
     }
 
-    /// What a rearrangement makes of it, if that needs no copy.
+    /// The rearranged view, if that needs no copy.
     pub(super) fn rearranged(&self, rearrangement: &Rearrangement) -> Option<Self> {
         let layout = self.layout.rearranged(rearrangement)?;
         Some(Self { layout, spec: self.spec.rearranged(rearrangement), ..self.clone() })
     }
 
-    /// The buffer, if the elements lie in it in this order and without gaps.
+    /// The buffer, if the elements are in it in this memory format and without gaps.
     pub(super) fn as_source(&self, buffer: MemoryFormat) -> Option<Source> {
         let spec = self.spec.clone().in_buffer(buffer);
         self.layout.has_strides_of(&spec.layout()).then(|| Source {
@@ -62,8 +62,8 @@ impl View {
         })
     }
 
-    /// The copy of these elements into a buffer of their own, where they lie as `target`, in rows of `row` elements: the
-    /// calls that it carries out, the kernel, and what that reads.
+    /// The copy of these elements into a buffer of their own with the layout `target`, in rows of `row` elements: the
+    /// calls that it carries out, the kernel, and the kernel's input.
     pub(super) fn copy_to(&self, target: &Layout, row: usize) -> Result<(Arc<str>, Box<dyn Kernel>, Source)> {
         let order = target.order();
         let in_order = |extents: &[usize]| order.iter().map(|&axis| extents[axis]).collect::<Vec<_>>();

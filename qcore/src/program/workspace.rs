@@ -31,7 +31,7 @@ impl Workspace {
     /// When there is not so much memory.
     pub(super) fn bytes(&mut self, len: usize) -> Result<&mut [u8]> {
         if self.0.len() < len + ALIGNMENT {
-            // What the old buffers hold is of no use.
+            // The contents of the old buffers are not needed.
             self.0 = Vec::new();
             let reserved = self.0.try_reserve_exact(len + ALIGNMENT);
             reserved.map_err(|_| Error::Unsupported(format!("a run that needs {len} bytes of memory")))?;

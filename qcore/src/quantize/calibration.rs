@@ -1,4 +1,4 @@
-//! `calibrate`: shows batches to the observers and reports what they saw.
+//! `calibrate`: runs batches through the observers and reports their statistics.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl Default for CalibrationOptions {
     }
 }
 
-/// What calibration saw, edge by edge: the answer to "was it calibrated?". Printing it gives a table.
+/// Statistics of a calibration, edge by edge: the answer to "was it calibrated?". Printing it gives a table.
 #[derive(Clone, Debug, Serialize)]
 pub struct CalibrationReport {
     /// How many batches there were.
@@ -30,7 +30,7 @@ pub struct CalibrationReport {
     pub edges: Vec<EdgeReport>,
 }
 
-/// What one observer saw.
+/// Statistics of one observer.
 #[derive(Clone, Debug, Serialize)]
 pub struct EdgeReport {
     /// The edges that the observer serves, in the order in which they run.
@@ -43,7 +43,7 @@ pub struct EdgeReport {
     pub range: Option<(f32, f32)>,
     /// Scale and zero point that it chose; `None` if it cannot give any, or saw nothing.
     pub qparams: Option<QParams>,
-    /// The share of values that lie beyond what the chosen scale can represent, counted on a grid of
+    /// The share of values outside the range of the chosen scale, counted on a grid of
     /// relative width 1/128 ([`ValueGrid`](crate::observer::ValueGrid)).
     pub clipped: f64,
     /// Whether the range still grew in the last tenth of the batches: then more data may widen it further.
@@ -103,7 +103,7 @@ impl<M: Module> Prepared<M> {
         Ok(self.calibration_report())
     }
 
-    /// What the observers have seen so far.
+    /// The statistics of the observers so far.
     pub fn calibration_report(&self) -> CalibrationReport {
         let batches = self.edges.iter().map(|edge| edge.statistics.batches()).max().unwrap_or(0);
         let edges =
@@ -118,7 +118,7 @@ fn report(edge: &ObservedEdge, index: usize, plan: &Plan) -> EdgeReport {
         if seen { edge.observer.calculate_qparams().ok().map(QParams::over_full_range) } else { None };
     let clipped = qparams.as_ref().map_or(0.0, |qparams| {
         let (scale, zero) = (qparams.tensor_scale(), qparams.tensor_zero_point());
-        // What rounds to an integer inside the range is not clipped: half a step on either side.
+        // A value that rounds to an integer inside the range is not clipped: half a step on either side.
         let low = (f64::from(qparams.quant_min - zero) - 0.5) * f64::from(scale);
         let high = (f64::from(qparams.quant_max - zero) + 0.5) * f64::from(scale);
         edge.statistics.fraction_outside(low as f32, high as f32)

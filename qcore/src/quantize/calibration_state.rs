@@ -1,4 +1,4 @@
-//! `CalibrationState`: what a prepared model has observed, for files and for other machines.
+//! `CalibrationState`: the state of a prepared model's observers, for files and for other machines.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::EdgeStatistics;
 use crate::model::{Module, Prepared};
 use crate::{Error, Result};
 
-/// What every observer of a prepared model has seen. Serializes with serde; every f32 survives exactly.
+/// The state of every observer of a prepared model. Serializes with serde; every f32 survives exactly.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CalibrationState {
     edges: BTreeMap<String, EdgeState>,
@@ -22,7 +22,7 @@ struct EdgeState {
 }
 
 impl<M: Module> Prepared<M> {
-    /// What the observers have seen so far.
+    /// The state of the observers so far.
     ///
     /// # Errors
     /// When an observer of the user's own has no state for files.
@@ -42,7 +42,7 @@ impl<M: Module> Prepared<M> {
         Ok(CalibrationState { edges })
     }
 
-    /// Puts `state` in the place of what the observers have seen. To add to it, load it into a clone and
+    /// Replaces the state of the observers by `state`. To add to it, load it into a clone and
     /// [`Prepared::merge`] that.
     ///
     /// # Errors

@@ -51,7 +51,7 @@ fn convert_call(
         Some(qconfig) => qconfig.weight_observer(),
         None => Box::new(MinMaxObserver::new()),
     };
-    // What is only converted for its readers computes in float.
+    // `quant` computes in float; its output is converted for its readers.
     let is_quantize = call.is_quantize();
     let lowered = if is_quantize { Precision::Float } else { precision };
     let lowering = Lowering::new(lowered, backend, &inputs, &outputs, weight_observer);

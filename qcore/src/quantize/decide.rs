@@ -17,9 +17,9 @@ use crate::{DType, Error, QConfig, Result};
 pub(crate) fn decide(network: Network, settings: &[Settings], mode: Mode) -> Result<Plan> {
     let network = Arc::new(network);
     let graph = Graph::new(&network, settings, mode);
-    let wishes = (0..graph.len()).map(|node| graph.wish(node)).collect::<Result<Vec<_>>>()?;
-    let float_reasons = graph.float_reasons(&wishes);
-    let precisions = graph.precisions(&wishes, &float_reasons);
+    let requested = (0..graph.len()).map(|node| graph.requested(node)).collect::<Result<Vec<_>>>()?;
+    let float_reasons = graph.float_reasons(&requested);
+    let precisions = graph.precisions(&requested, &float_reasons);
     let is_static: Vec<bool> = precisions.iter().map(|precision| *precision == Precision::Static).collect();
     let classes = graph.observer_classes(&is_static);
 
@@ -56,15 +56,16 @@ fn unneeded() -> String {
     "neither its input nor a consumer is int8".to_owned()
 }
 
-/// What a call's qconfig asks for.
-enum Wish {
+/// The precision that a call's qconfig asks for.
+enum Requested {
     Precision(Precision),
     /// As its input; see [`ReuseInputObserver`].
-    Reuse,
+    ReuseInput,
+    /// With the reason.
     Float(String),
 }
 
-/// A network with what all questions about it need.
+/// A network with its settings, output rules and consumers.
 struct Graph<'a> {
     network: &'a Network,
     settings: &'a [Settings],
@@ -117,15 +118,15 @@ impl<'a> Graph<'a> {
         self.keeps_scale(node) || self.rules[node] == Some(OutputRule::Shared)
     }
 
-    /// What the qconfig of a node asks for. A layer with weights takes nothing else than it says; an operation
+    /// The precision that the qconfig of a node asks for. A layer with weights takes no other; an operation
     /// without weights stays in float where its qconfig says something else than static `quint8`, as in FX.
-    fn wish(&self, node: NodeId) -> Result<Wish> {
-        let Some(call) = &self.network.nodes[node].call else { return Ok(Wish::Reuse) };
+    fn requested(&self, node: NodeId) -> Result<Requested> {
+        let Some(call) = &self.network.nodes[node].call else { return Ok(Requested::ReuseInput) };
         let Some(qconfig) = &self.settings[node].qconfig else {
-            return Ok(Wish::Float("its qconfig is None".to_owned()));
+            return Ok(Requested::Float("its qconfig is None".to_owned()));
         };
         if reuses_input(qconfig) {
-            return Ok(Wish::Reuse);
+            return Ok(Requested::ReuseInput);
         }
         let activation = qconfig.activation_observer();
         let (gives_qparams, dtype) = (activation.gives_qparams(), activation.dtype());
@@ -137,7 +138,7 @@ impl<'a> Graph<'a> {
         let op = call.members.first().map(|member| &member.op);
         let supports = |precision: &Precision| op.is_some_and(|op| op.precisions().contains(precision));
         if let Some(precision) = asked.filter(supports) {
-            return Ok(Wish::Precision(precision));
+            return Ok(Requested::Precision(precision));
         }
         let description = format!("{} of dtype {}", activation.name(), dtype.name());
         let is_weighted = self.rules[node] == Some(OutputRule::Observed)
@@ -153,11 +154,11 @@ impl<'a> Graph<'a> {
                 choices.unwrap_or_default()
             )));
         }
-        Ok(Wish::Float(format!("its qconfig observes activations by {description}")))
+        Ok(Requested::Float(format!("its qconfig observes activations by {description}")))
     }
 
     /// For each operation that must stay in float, why.
-    fn float_reasons(&self, wishes: &[Wish]) -> Vec<Option<String>> {
+    fn float_reasons(&self, requested: &[Requested]) -> Vec<Option<String>> {
         // Nodes between the user's `dequant` and `quant`.
         let mut is_in_float_region = vec![false; self.len()];
         let reason = |node: NodeId| match self.rules[node] {
@@ -166,8 +167,8 @@ impl<'a> Graph<'a> {
                 is_in_float_region[node] = true;
                 Some("`dequant` is where int8 ends".to_owned())
             }
-            Some(OutputRule::Quantize) => match &wishes[node] {
-                Wish::Float(reason) if self.settings[node].qconfig.is_none() => Some(reason.clone()),
+            Some(OutputRule::Quantize) => match &requested[node] {
+                Requested::Float(reason) if self.settings[node].qconfig.is_none() => Some(reason.clone()),
                 _ => None,
             },
             Some(_) if self.inputs(node).iter().any(|&input| is_in_float_region[self.producer(input)]) => {
@@ -175,8 +176,8 @@ impl<'a> Graph<'a> {
                 Some("it is between `dequant` and `quant`".to_owned())
             }
             Some(_) if self.settings[node].skip => Some("`#[quantizable(skip)]`".to_owned()),
-            Some(_) => match &wishes[node] {
-                Wish::Float(reason) => Some(reason.clone()),
+            Some(_) => match &requested[node] {
+                Requested::Float(reason) => Some(reason.clone()),
                 _ => None,
             },
         };
@@ -184,12 +185,12 @@ impl<'a> Graph<'a> {
     }
 
     /// Operations that only keep a scale run on integers if they stand next to integers; all others if they may.
-    fn precisions(&self, wishes: &[Wish], float_reasons: &[Option<String>]) -> Vec<Precision> {
+    fn precisions(&self, requested: &[Requested], float_reasons: &[Option<String>]) -> Vec<Precision> {
         let may = |node: NodeId| self.rules[node].is_some() && float_reasons[node].is_none();
         let mut precisions: Vec<Precision> = (0..self.len())
-            .map(|node| match &wishes[node] {
-                Wish::Precision(precision) if may(node) && !self.follows(node) => *precision,
-                Wish::Reuse if may(node) && !self.follows(node) => Precision::Static,
+            .map(|node| match &requested[node] {
+                Requested::Precision(precision) if may(node) && !self.follows(node) => *precision,
+                Requested::ReuseInput if may(node) && !self.follows(node) => Precision::Static,
                 _ if may(node) && self.rules[node] == Some(OutputRule::Quantize) => Precision::Static,
                 _ => Precision::Float,
             })
@@ -202,7 +203,7 @@ impl<'a> Graph<'a> {
                 }
                 let is_static = |node: NodeId| precisions[node] == Precision::Static;
                 let input_is_static = self.inputs(node).iter().any(|&input| is_static(self.producer(input)));
-                let goes_with_consumers = !matches!(wishes[node], Wish::Reuse);
+                let goes_with_consumers = !matches!(requested[node], Requested::ReuseInput);
                 let feeds_static = goes_with_consumers
                     && self
                         .consumers_of(node)

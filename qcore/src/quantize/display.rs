@@ -1,4 +1,4 @@
-//! The plan as text: what runs where, and why.
+//! The plan as text: the precision of each call, and why.
 
 use std::fmt;
 

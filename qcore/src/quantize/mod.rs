@@ -1,4 +1,4 @@
-//! From a recorded network to an integer one: whose qconfig counts, what is observed, which precision each call has.
+//! From a recorded network to an integer one: qconfigs, observed values, and the precision of each call.
 
 mod backend;
 mod calibration;

@@ -1,14 +1,14 @@
-//! One run of a prepared model, and what its observers see.
+//! One run of a prepared model under its observers.
 
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, plan};
 use crate::network::{Network, NodeId, ValueId};
 use crate::observer::ValueGrid;
-use crate::program::{Spare, evaluate_float, evaluate_floats};
+use crate::program::{BufferPool, evaluate_float, evaluate_floats};
 use crate::{Error, Observer, Result, Tensor};
 
-/// An observer with what a calibration report needs besides.
+/// An observer with the statistics of a calibration report.
 #[derive(Clone, Debug)]
 pub(crate) struct ObservedEdge {
     /// The first edge that the observer serves.
@@ -25,7 +25,7 @@ impl ObservedEdge {
     }
 }
 
-/// What an edge has seen, whatever its observer keeps.
+/// Statistics of an edge, whatever its observer keeps.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct EdgeStatistics {
     grid: ValueGrid,
@@ -86,7 +86,7 @@ pub(crate) fn observe(plan: &Plan, inputs: &[Tensor], edges: &mut [ObservedEdge]
     network.check_inputs(inputs.len())?;
     let last_readers = last_readers(network);
     let mut values: Vec<Option<Tensor>> = vec![None; network.values.len()];
-    let mut spare = Spare::default();
+    let mut pool = BufferPool::default();
     let mut inputs = inputs.iter();
     for (index, node) in network.nodes.iter().enumerate() {
         let made = match &node.call {
@@ -103,7 +103,7 @@ pub(crate) fn observe(plan: &Plan, inputs: &[Tensor], edges: &mut [ObservedEdge]
                 let tensors = tensors.collect::<Result<Vec<_>>>()?;
                 let executable = call.executable.as_ref();
                 let made = match node.outputs.len() {
-                    1 => evaluate_float(executable, tensors, &mut spare).map(|made| vec![made]),
+                    1 => evaluate_float(executable, tensors, &mut pool).map(|made| vec![made]),
                     _ => evaluate_floats(executable, tensors),
                 };
                 made.map_err(|error| error.in_layer(&node.path))?
@@ -120,7 +120,7 @@ pub(crate) fn observe(plan: &Plan, inputs: &[Tensor], edges: &mut [ObservedEdge]
     network.outputs.iter().map(|&value| values[value].clone().ok_or_else(missing)).collect()
 }
 
-/// Of each value the last node that reads it; `None` of what the network returns.
+/// Of each value the last node that reads it; `None` for the outputs of the network.
 fn last_readers(network: &Network) -> Vec<Option<NodeId>> {
     let mut readers = vec![None; network.values.len()];
     for (index, node) in network.nodes.iter().enumerate() {

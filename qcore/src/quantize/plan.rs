@@ -1,4 +1,4 @@
-//! `Plan`: what was decided for each node of a network.
+//! `Plan`: the decision for each node of a network.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::network::{Network, Node, NodeId, ValueId};
 use crate::ops::Precision;
 use crate::{QConfig, Result};
 
-/// What was decided for a model instance: how each call computes, and which values are observed by whom.
+/// The decisions for a model instance: the precision of each call, and which values are observed by which observer.
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub(crate) network: Arc<Network>,
@@ -84,7 +84,7 @@ impl Plan {
     }
 }
 
-/// One node and what was decided for it.
+/// One node and its decision.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanNode<'a> {
     plan: &'a Plan,

@@ -25,7 +25,7 @@ pub struct QConfig {
 }
 
 impl QConfig {
-    /// A qconfig with these prototypes; what they have seen is forgotten.
+    /// A qconfig with these prototypes; their observations are reset.
     pub fn new(activation: impl Observer + 'static, weight: impl Observer + 'static) -> Self {
         let (mut activation, mut weight) = (activation, weight);
         activation.reset();

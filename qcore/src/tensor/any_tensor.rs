@@ -36,7 +36,7 @@ impl AnyTensor {
         }
     }
 
-    /// The elements as they lie, of a tensor without gaps.
+    /// The elements in memory order, of a tensor without gaps.
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Float(tensor) => qkernels::elements::bytes(tensor.as_memory_slice().unwrap_or_default()),

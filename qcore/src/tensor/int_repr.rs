@@ -85,7 +85,7 @@ impl IntRepr {
         }
     }
 
-    /// What [`IntRepr::to_le_bytes`] wrote; `None` for a dtype that no variant holds.
+    /// The integers that [`IntRepr::to_le_bytes`] wrote; `None` for a dtype that no variant holds.
     ///
     /// # Errors
     /// When the bytes are too many or too few for the shape.

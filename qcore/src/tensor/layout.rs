@@ -1,4 +1,4 @@
-//! `Layout`: where the values of an array lie in memory. Moving, cutting and repeating axes change only that.
+//! `Layout`: the strides of an array in memory. Permuting, slicing and broadcasting axes change only them.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ pub enum MemoryFormat {
 }
 
 impl MemoryFormat {
-    /// Of an array of any rank: channels-last if it lies so, even where it is contiguous too.
+    /// Of an array of any rank: channels-last if its strides are, even where it is contiguous too.
     pub(crate) fn of<T>(array: &ArrayViewD<'_, T>) -> Self {
         // Asked at every run, which is to allocate nothing.
         let is_channels_last =
@@ -91,7 +91,7 @@ impl Layout {
             || self.shape.iter().zip(strides).all(|(&extent, (a, b))| extent == 1 || a == b)
     }
 
-    /// The memory format that PyTorch gives to what an operation makes of a tensor that lies like this.
+    /// The memory format that PyTorch gives to an operation's output for an input of this layout.
     pub(crate) fn suggested_format(&self) -> MemoryFormat {
         let mut least = 0;
         let is_like_channels_last = self.shape.len() == 4
@@ -110,7 +110,7 @@ impl Layout {
         axes
     }
 
-    /// The same memory seen in another way; `None` if a new shape does not fit to how the values lie.
+    /// The rearranged layout of the same memory; `None` if the strides allow no view of the new shape.
     pub(crate) fn rearranged(&self, rearrangement: &Rearrangement) -> Option<Self> {
         let mut result = self.clone();
         match rearrangement {

@@ -1,4 +1,4 @@
-//! `Tensor`: an f32 array of any rank, cheap to clone; and what else tensors are made of.
+//! `Tensor`: an f32 array of any rank, cheap to clone; and its layouts, dtypes and quantized forms.
 
 mod any_tensor;
 mod dtype;
@@ -101,22 +101,22 @@ impl Tensor {
         self.data.into_owned()
     }
 
-    /// The values in row-major order, if they lie so in memory.
+    /// The values, if they are in row-major order in memory.
     pub fn as_slice(&self) -> Option<&[f32]> {
         self.data.as_slice()
     }
 
-    /// The values in row-major order, to change them, if they lie so in memory. Shared data is copied first.
+    /// The values, to change them, if they are in row-major order in memory. Shared data is copied first.
     pub(crate) fn as_slice_mut(&mut self) -> Option<&mut [f32]> {
         self.data.as_slice_mut()
     }
 
-    /// In which memory format the values lie, if in one at all; else contiguous.
+    /// The memory format of the values, if they have one; else contiguous.
     pub(crate) fn memory_format(&self) -> MemoryFormat {
         MemoryFormat::of(&self.view())
     }
 
-    /// The values in the order of [`Tensor::memory_format`], if they lie so and without gaps.
+    /// The values in the order of [`Tensor::memory_format`], if there are no gaps.
     pub(crate) fn as_memory_slice(&self) -> Option<&[f32]> {
         match self.memory_format() {
             MemoryFormat::ChannelsLast => self.data.as_slice_memory_order(),

@@ -1,4 +1,4 @@
-//! Scale and zero point: what they are, and the rules by which they come from a range.
+//! Scale and zero point, and the rules by which they follow from a range.
 
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +60,7 @@ impl QParams {
         Ok(self)
     }
 
-    /// Checks what a file or a caller may have got wrong.
+    /// Checks the values of a file or a caller.
     ///
     /// # Errors
     /// As the constructors.
@@ -136,7 +136,7 @@ fn is_scale(scale: f32) -> bool {
 pub struct FloatQParams {
     /// The step between neighbouring integers of each channel; positive and finite.
     pub scale: Vec<f32>,
-    /// Where 0 lies on the scale of integers, not necessarily at one of them nor between the ends.
+    /// The position of 0 on the scale of integers, not necessarily at one of them nor between the ends.
     pub zero_point: Vec<f32>,
     /// The channel axis.
     pub axis: usize,
@@ -156,7 +156,7 @@ impl FloatQParams {
         Ok(qparams)
     }
 
-    /// Checks what a file or a caller may have got wrong.
+    /// Checks the values of a file or a caller.
     ///
     /// # Errors
     /// As [`FloatQParams::new`].

@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// A quantized tensor: integers, and how they stand for real numbers.
 ///
 /// A clone shares both. The logical shape of images is `[N, C, H, W]`, whatever the order in memory: a tensor
-/// from the convolution kernels lies channels-last.
+/// from the convolution kernels is channels-last.
 ///
 /// ```
 /// use qcore::{DType, QParams, QTensor, Tensor};
@@ -99,7 +99,7 @@ impl QTensor {
         Arc::clone(&self.qparams)
     }
 
-    /// In which memory format the integers lie, if in one at all; else contiguous.
+    /// The memory format of the integers, if they have one; else contiguous.
     pub(crate) fn memory_format(&self) -> MemoryFormat {
         match &self.integers {
             IntRepr::QUInt8(integers) => MemoryFormat::of(&integers.view()),
@@ -150,7 +150,7 @@ impl QTensor {
         (self.dtype(), self.integers.to_le_bytes())
     }
 
-    /// What [`QTensor::to_le_bytes`] wrote.
+    /// The tensor that [`QTensor::to_le_bytes`] wrote.
     ///
     /// # Errors
     /// When the bytes are too many or too few, or the qparams are invalid or do not fit.

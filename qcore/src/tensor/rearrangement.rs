@@ -1,4 +1,4 @@
-//! `Rearrangement`: what becomes of the axes of an array when its values only move.
+//! `Rearrangement`: a change of an array's axes that only moves its values.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use ndarray::{ArcArray, Axis, IxDyn, Slice};
 
 use crate::{Error, Result};
 
-/// What becomes of the axes of an array.
+/// A change of an array's axes that only moves its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rearrangement {
     /// Axis `i` of the result is axis `order[i]`; each is there once.

@@ -1,4 +1,4 @@
-//! Mappings, qconfigs and observers that ask for what cannot be.
+//! Mappings, qconfigs and observers that ask for the impossible.
 
 use qcore::observer::{
     HistogramObserver, MinMaxObserver, MovingAverageMinMaxObserver, default_per_channel_weight_observer,

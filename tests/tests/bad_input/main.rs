@@ -1,5 +1,5 @@
-//! Every mistake that a user can make is an error that says where it is, what was expected and what came.
-//! Nothing panics, and what was there before stays as it was.
+//! Every mistake that a user can make is an error that says where it is, the expected and the found value.
+//! Nothing panics, and the state before the error stays as it was.
 
 mod configuration;
 mod layers;
@@ -32,7 +32,7 @@ fn converted() -> Converted<Network> {
     calibrated().1.convert().unwrap()
 }
 
-/// Where an error is, and what it says there.
+/// The layer of an error, and its message.
 #[track_caller]
 fn location<T>(result: Result<T>) -> (String, Error) {
     match result.map(drop).expect_err("this is a mistake") {

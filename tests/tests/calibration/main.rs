@@ -1,4 +1,4 @@
-//! What calibration sees and says, and which operation gets which qconfig.
+//! The report of a calibration, and which operation gets which qconfig.
 
 mod mapping;
 mod merging;

@@ -117,7 +117,7 @@ fn an_observer_of_ones_own_watches_every_edge() {
     }
     let y = prepared.convert().unwrap().forward(rows(&[1.0, 2.0])).unwrap();
     assert!(largest_difference(&y, &rows(&[1.0, 2.0])) < 0.011);
-    // What it does not implement is refused, and changes nothing.
+    // A method that it does not implement is an error, and changes nothing.
     let error = prepared.calibration_state().unwrap_err().to_string();
     assert!(error.contains("LastBatch") && error.contains("`x`"), "{error}");
     let error = prepared.clone().merge(&prepared).unwrap_err().to_string();

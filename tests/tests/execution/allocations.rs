@@ -10,7 +10,7 @@ use tests::tensors::noise;
 
 use super::{converted, residual, with_num_threads};
 
-/// What a run on `input` into the answer to `other` allocates, counted on the calling thread: how often, and bytes.
+/// The allocations of a run on `input` into the output of `other`, counted on the calling thread: number and bytes.
 #[track_caller]
 fn allocated<M: Module>(model: &Converted<M>, input: &M::Input, other: &M::Input) -> (u64, u64)
 where

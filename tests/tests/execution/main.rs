@@ -1,4 +1,4 @@
-//! How a converted model runs: what becomes one step, how much memory that takes, and that it can be shared.
+//! How a converted model runs: its steps, their memory, and sharing it between threads.
 
 mod allocations;
 mod memory;
@@ -13,7 +13,7 @@ use qcore::prelude::*;
 use qcore::{CalibrationOptions, Converted};
 use tests::tensors::noise;
 
-/// A stem, a residual block with a shortcut of its own, and a head: what a ResNet is made of.
+/// A stem, a residual block with a shortcut of its own, and a head: the parts of a ResNet.
 #[quantizable]
 struct Residual {
     stem: Conv2d,
@@ -60,7 +60,7 @@ fn paths<M: Module<Input = Tensor>>(model: &Converted<M>, input: &Tensor) -> Vec
     model.profile(input).unwrap().steps.into_iter().map(|step| step.path).collect()
 }
 
-/// What `body` gives with so many threads a call. One at a time: the number holds for the whole process.
+/// The result of `body` with this many threads a call. One at a time: the number holds for the whole process.
 fn with_num_threads<T>(threads: usize, body: impl FnOnce() -> T) -> T {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);

@@ -10,7 +10,7 @@ fn buffers_that_never_meet_share_their_memory() {
     let input = noise(&[1, 3, 64, 64], 20);
     let model = converted(&residual(), Backend::Native, &[1, 3, 64, 64]);
     let memory = model.memory(&input).unwrap();
-    // The stem's output and what it is pooled to.
+    // The stem's output and the pooled one.
     let worst = 16 * 64 * 64 + 16 * 32 * 32;
     assert_eq!(memory.lower_bound_bytes, (16 * 64 * 64 + 3 * 64 * 64).max(worst));
     assert!(memory.peak_bytes < memory.lower_bound_bytes + memory.lower_bound_bytes / 20, "{memory:?}");
@@ -52,7 +52,7 @@ fn tensors_of_float_layers_count_too() {
     assert!(int8.memory(&noise(&[8, 63], 4)).unwrap_err().to_string().contains("first"));
 }
 
-/// GoogLeNet's module: four branches side by side, of which two have a layer between.
+/// GoogLeNet's module: four branches side by side, two of them with a layer between.
 #[quantizable]
 struct Inception {
     one: Conv2d,
@@ -112,7 +112,7 @@ fn conv(inputs: usize, outputs: usize, size: usize) -> Conv2d {
     Conv2d::new(inputs, outputs, size).padding(size / 2).with_weight(weight).unwrap()
 }
 
-/// Asserts that the buffers of `model` take at most a twentieth more than what lives at the same time.
+/// Asserts that the buffers of `model` take at most a twentieth more than the buffers that live at the same time.
 #[track_caller]
 fn assert_dense<M: Module<Input = Tensor>>(model: &M, shape: &[usize]) {
     let memory = converted(model, Backend::Native, shape).memory(&noise(shape, 20)).unwrap();

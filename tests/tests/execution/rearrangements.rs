@@ -1,4 +1,4 @@
-//! Channels that are shuffled, pieces, and axes that change places: as few copies as can be, and nothing in float.
+//! Channel shuffles, chunks and permuted axes: as few copies as can be, and nothing in float.
 
 use ndarray::{Axis, IxDyn, Slice, concatenate};
 use qcore::Converted;
@@ -112,7 +112,7 @@ fn heads_are_taken_apart_and_put_together() {
     let int8 = converted(&model, Backend::Native, &[2, 17, 24]);
     // Three copies: one for each product's operand, and one for the rows of the last layer.
     assert_eq!(steps(&int8, &input).len(), 8);
-    // The heads make no difference to what is computed.
+    // The heads make no difference to the results.
     let joined = Joined { query: linear(1), key: linear(2), output: linear(3) };
     let expected = converted(&joined, Backend::Native, &[2, 17, 24]).forward(&input).unwrap();
     assert_eq!(int8.forward(&input).unwrap(), expected);

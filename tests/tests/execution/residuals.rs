@@ -1,4 +1,4 @@
-//! What `GRAPH` says of the additions of a model is what its instances do.
+//! The additions that `GRAPH` names as fused are those that the instances of a model fuse.
 
 use qcore::prelude::*;
 use qcore::{Graph, GraphNodeKind};

@@ -34,7 +34,7 @@ fn threads_share_one_model() {
 
 /// More shapes than a model remembers, from several threads, so that they also race for the places.
 #[test]
-fn every_shape_gets_its_own_answer() {
+fn every_shape_gets_its_own_output() {
     let model = converted(&residual(), Backend::Native, &[1, 3, 16, 16]);
     let inputs: Vec<Tensor> = (1..=24).map(|size| noise(&[1, 3, 8 + size, 32 - size], 1)).collect();
     let alone: Vec<Tensor> = inputs

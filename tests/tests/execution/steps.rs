@@ -163,7 +163,7 @@ fn a_clamp_runs_in_the_layer_before_it() {
     }
 }
 
-/// Squeeze and excite: every channel scaled by what a small branch says.
+/// Squeeze and excite: every channel scaled by the output of a small branch.
 #[quantizable]
 struct Excite {
     conv: Conv2d,

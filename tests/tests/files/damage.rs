@@ -12,7 +12,7 @@ use tests::tensors::noise;
 use crate::parts::Parts;
 use crate::{saved_network, scratch};
 
-/// Loads `bytes` in every way that there is; what loads must also run, or say why not.
+/// Loads `bytes` in every way that there is; a model that loads must also run, or give an error.
 #[track_caller]
 fn load(path: &Path, bytes: &[u8]) -> Result<Converted<Network>, Error> {
     std::fs::write(path, bytes).unwrap();

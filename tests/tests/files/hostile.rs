@@ -230,7 +230,7 @@ fn an_operation_or_a_precision_that_is_not_known_is_named() {
         let text = refusal(member(operation));
         assert!(text.contains(&format!("`{operation}`")) && text.contains("can load"), "{text}");
     }
-    // What is known, with the parameters of something else.
+    // A known operation, with the parameters of another.
     assert!(refusal(member("max_pool2d")).contains("parameters of `max_pool2d`"));
     for precision in ["int4", "", "Static"] {
         let text = refusal(|header| header["nodes"][1]["call"]["precision"] = precision.into());

@@ -1,4 +1,4 @@
-//! Checkpoints and converted models on disk: what was written comes back, and nothing in a file is trusted.
+//! Checkpoints and converted models on disk: they are read back as written, and nothing in a file is trusted.
 
 mod damage;
 mod hostile;

@@ -1,4 +1,4 @@
-//! A file of another model, or of another version of the same one, is refused with what differs.
+//! A file of another model, or of another version of the same one, is refused with the difference.
 
 use qcore::prelude::*;
 use qcore::{Converted, ModelSummary};
@@ -110,7 +110,7 @@ mod longer {
     }
 }
 
-/// A branch around what was always done.
+/// A branch around a call that was unconditional.
 mod branch {
     use qcore::prelude::*;
 
@@ -226,7 +226,7 @@ fn saved() -> Converted<saved::Net> {
     converted(&model, &QConfigMapping::for_backend(Backend::Native), noise(&[2, 4], 0))
 }
 
-/// What is said when the file is loaded as `M`.
+/// The error when the file is loaded as `M`.
 fn refusal<M: Module>() -> String {
     let (_folder, path) = scratch("model.safetensors");
     saved().save(&path).unwrap();

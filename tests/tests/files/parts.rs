@@ -23,7 +23,7 @@ impl Parts {
         [&(header.len() as u64).to_le_bytes()[..], &header, &self.data].concat()
     }
 
-    /// What the library itself wrote: `{"version": .., "model": .., "nodes": [..], ..}`.
+    /// The header that the library wrote: `{"version": .., "model": .., "nodes": [..], ..}`.
     pub fn contents(&self) -> Value {
         serde_json::from_str(self.header["__metadata__"]["qcore"].as_str().unwrap()).unwrap()
     }
@@ -44,7 +44,7 @@ impl Parts {
         begin..end
     }
 
-    /// The same file with a change of what the library wrote.
+    /// The same file with a change of the library's header.
     pub fn changed(&self, change: impl FnOnce(&mut Value)) -> Self {
         let mut contents = self.contents();
         change(&mut contents);

@@ -7,7 +7,7 @@ use tests::tensors::noise;
 
 use crate::{converted, converted_network, scratch};
 
-/// `int8` from a file, with its type, after a comparison of what comes back with its type and without.
+/// `int8` from a file, with its type, after a comparison of the model loaded with its type and without.
 fn reloaded<M: Module>(int8: &Converted<M>, input: M::Input) -> Converted<M>
 where
     M::Input: Clone + IntoInput<M::Input>,

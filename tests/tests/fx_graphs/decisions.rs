@@ -1,8 +1,8 @@
-//! What a mode of quantization decides for a model, whoever decided it.
+//! The decisions of a quantization mode for a model, PyTorch's or ours.
 
 use qcore::Precision;
 
-/// A value: an input, or what an operation or fused group makes.
+/// A value: an input, or the output of an operation or fused group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
     /// The operation's name in small letters without underscores; `input` for an input.

@@ -13,7 +13,7 @@ use qcore::prelude::*;
 use crate::decisions::Decisions;
 use crate::models::*;
 
-/// What both make of a model under the mapping that `fx_graphs.json` names for it.
+/// The decisions of both for a model under the mapping that `fx_graphs.json` names for it.
 fn both<M: Module<Input = Tensor>>(name: &str, model: &M, mapping: &QConfigMapping) -> [Decisions; 2] {
     let graphs = &pytorch::all()[name];
     let mut prepared = model.prepare(mapping).unwrap();

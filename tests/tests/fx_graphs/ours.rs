@@ -1,4 +1,4 @@
-//! What this project's graph mode makes of a model.
+//! The decisions of this project's graph mode for a model.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -36,7 +36,7 @@ pub fn decisions<M: Module>(prepared: &Prepared<M>) -> Decisions {
     Decisions { quantizations, dequantizations, steps }
 }
 
-/// Calibrates with one batch, converts and runs: what was planned must be possible.
+/// Calibrates with one batch, converts and runs: the plan must be possible.
 pub fn run_converted<M: Module>(prepared: &mut Prepared<M>, batch: impl IntoInput<M::Input> + Clone) {
     prepared.calibrate_with([batch.clone()], CalibrationOptions { progress: false }).unwrap();
     let converted = prepared.convert().unwrap();

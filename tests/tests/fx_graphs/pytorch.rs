@@ -1,4 +1,4 @@
-//! Reads `fx_graphs.json`: what PyTorch's graph mode made of the small models.
+//! Reads `fx_graphs.json`: the decisions of PyTorch's graph mode for the small models.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -77,7 +77,7 @@ impl Graphs {
             let inputs: Vec<usize> = row.operands(&step_of).collect();
             if row.is_observer() {
                 let observer = self.same_observer_as[&row.2].as_str();
-                // A placeholder says how what follows computes, and observes nothing.
+                // A placeholder gives the dtype of the operation after it, and observes nothing.
                 if !self.prepared_modules[observer].ends_with(".PlaceholderObserver") {
                     steps[inputs[0]].observer = Some(*first_with.entry(observer).or_insert(inputs[0]));
                 }

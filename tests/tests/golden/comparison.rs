@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::index::{Case, Stored, StoredQuantized};
 
-/// What the index allows a case.
+/// The tolerance that the index gives a case.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Tolerance {
@@ -26,7 +26,7 @@ pub enum Exactly {
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Integers may differ by so many steps ...
+    /// Integers may differ by this many steps ...
     pub int_steps: i64,
     /// ... in `max(1, fraction * size)` elements of a tensor.
     pub fraction: f64,
@@ -49,7 +49,7 @@ impl From<Tolerance> for Limits {
     }
 }
 
-/// What the comparison of one case with its expected results found.
+/// The differences of one case from its expected results.
 pub struct Findings<'a> {
     case: &'a Case<'a>,
     limits: Limits,
@@ -146,7 +146,7 @@ impl<'a> Findings<'a> {
         Ok(())
     }
 
-    /// What calibration made of float results that are not reproducible to the bit, such as those of a float
+    /// A number calibrated on float results that are not reproducible to the bit, such as those of a float
     /// convolution: at most `allowed` away. This says nothing about exactness.
     pub fn calibrated(&mut self, role: &str, found: f32, allowed: f32) -> Result<()> {
         self.compared.insert(role.to_owned());

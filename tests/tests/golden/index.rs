@@ -88,7 +88,7 @@ impl Golden {
     }
 }
 
-/// One case: an operation with its inputs and what PyTorch made of them.
+/// One case: an operation with its inputs and PyTorch's outputs.
 pub struct Case<'a> {
     entry: &'a Entry,
     tensors: Rc<SafeTensors<'a>>,

@@ -54,7 +54,7 @@ pub fn run_following(
     run(case, op, activation, &[input], &output, None)
 }
 
-/// Runs an operation with the quantized weight `weight`, of which it holds the dequantized values.
+/// Runs an operation that holds the dequantized values of the quantized weight `weight`.
 pub fn run_weighted(
     case: &Case<'_>,
     op: &dyn Op,
@@ -96,7 +96,7 @@ fn run(
     }
 }
 
-/// An observer that knows its answer: weights of a case are quantized already.
+/// An observer with given parameters: weights of a case are quantized already.
 #[derive(Clone, Debug)]
 pub struct GivenQParams(pub QParams);
 

@@ -54,7 +54,7 @@ fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     }
 }
 
-/// What a case needs, as the list of what is not there yet has it.
+/// The operation of a case, by its name in the list of missing ones.
 fn operation(case: &Case<'_>) -> Result<String> {
     match case.topic() {
         "fold" => fold::operation(case),
@@ -62,13 +62,13 @@ fn operation(case: &Case<'_>) -> Result<String> {
     }
 }
 
-/// What need not be PyTorch's to the bit in our own set: a float convolution, whose order of summation is not known.
-/// In other sets a tie can fall the other way elsewhere too, as far as a case's tolerance allows.
+/// The cases of our own set that need not be PyTorch's to the bit: float convolutions, whose order of summation is not
+/// known. In other sets a tie can fall the other way elsewhere too, as far as a case's tolerance allows.
 fn is_inexact(topic: &str, operation: &str) -> bool {
     (topic, operation) == ("models", "fx_ptq")
 }
 
-/// What became of the cases of one topic.
+/// The results of the cases of one topic.
 #[derive(Default)]
 struct Tally {
     cases: usize,

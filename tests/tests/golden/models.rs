@@ -13,7 +13,7 @@ use crate::index::Case;
 use crate::lowering::backend;
 use crate::weighted::set_parameters;
 
-/// PyTorch's `TinyCNN` of the reference data, which also returns what is in between.
+/// PyTorch's `TinyCNN` of the reference data, which also returns intermediate values.
 #[quantizable]
 struct TinyCnn {
     conv1: Conv2d,
@@ -198,7 +198,7 @@ impl<'a> Network<'a> {
         self.logits(findings, "node.fc", &outputs.logits)
     }
 
-    /// Calibrates, and compares what the observers found. Float convolutions are not reproducible to the bit,
+    /// Calibrates, and compares the observers. Float convolutions are not reproducible to the bit,
     /// so only the observer of the input can be compared exactly.
     fn calibration(&mut self, findings: &mut Findings<'_>) -> Result<()> {
         let is_batch = |role: &str| role.strip_prefix("calib").is_some_and(|n| n.parse::<usize>().is_ok());
@@ -285,7 +285,7 @@ impl<'a> Network<'a> {
 
     fn logits(&self, findings: &mut Findings<'_>, role: &str, logits: &Tensor) -> Result<()> {
         findings.quantized(role, &self.on_scale(logits, FC)?)?;
-        // As floats they may be so many steps away.
+        // As floats they may differ by this many steps.
         let steps = Limits::from(self.case.tolerance()).int_steps as f64;
         let abs = steps * f64::from(self.qparams(FC)?.tensor_scale()) * (1.0 + 1e-6);
         findings.floats_within("y", logits.view().iter(), Limits { abs, ..Limits::EXACT })

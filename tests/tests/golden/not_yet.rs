@@ -1,4 +1,4 @@
-//! What the reference data has and the project has not yet.
+//! Operations of the reference data that the project does not have yet.
 
 /// The operations of each topic that do not run. All others must, and these must not.
 pub const NOT_YET: &[(&str, &[&str])] = &[

@@ -1,4 +1,4 @@
-//! Topics `observers` and `histogram`: what an observer keeps and gives after each batch.
+//! Topics `observers` and `histogram`: an observer's state and qparams after each batch.
 
 use anyhow::{Result, bail, ensure};
 use qcore::observer::{

@@ -10,7 +10,7 @@ mod round_trip;
 
 use proptest::test_runner::{Config, RngSeed};
 
-/// So many cases, always the same.
+/// This many cases, always the same.
 fn cases(count: u32) -> Config {
     Config {
         cases: count,

@@ -52,7 +52,7 @@ fn state(observer: &dyn Observer) -> String {
     observer.state().unwrap().to_string()
 }
 
-/// What `fresh` has seen in one go, and in parts that are merged.
+/// The observer `fresh` after all batches in one go, and in parts that are merged.
 fn in_one_go_and_merged<O: Observer + Clone>(fresh: &O, split: &Split) -> [String; 2] {
     let batches = split.batches(&[3, 5]);
     let mut whole = fresh.clone();

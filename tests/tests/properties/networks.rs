@@ -1,4 +1,4 @@
-//! Networks of different shapes: the converted model computes what its operations compute one by one.
+//! Networks of different shapes: the converted model gives the results of its operations one by one.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::cases;
 use crate::randomness::Random;
 use crate::reference::{Made, Reference};
 
-/// What a random case varies.
+/// The parameters of a random case.
 #[derive(Clone, Debug)]
 struct Setup {
     seed: u64,
@@ -307,7 +307,7 @@ proptest! {
     }
 
     #[test]
-    fn shuffled_pieces_compute_their_operations_one_by_one(setup in setups()) {
+    fn shuffled_chunks_compute_their_operations_one_by_one(setup in setups()) {
         let Setup { channels, height, width, .. } = setup;
         let model = Shuffle {
             depthwise: Conv2d::new(channels, channels, 3).padding(1).groups(channels),

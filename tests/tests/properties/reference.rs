@@ -1,4 +1,4 @@
-//! A converted network, executed one operation at a time from what its summary says of each value.
+//! A converted network, executed one operation at a time from its summary's scale and zero point of each value.
 
 use std::slice;
 

@@ -97,7 +97,7 @@ impl Layers {
     }
 }
 
-/// What a step takes, or several.
+/// The time of a step, or of several.
 #[derive(Clone, Copy, Default)]
 struct Cost {
     multiply_accumulates: u64,

@@ -95,11 +95,11 @@ fn run(cli: &Cli) -> Result<()> {
     Ok(())
 }
 
-/// Medians, and what the int8 model takes.
+/// Median times, and the memory of the int8 model.
 struct Measured {
     fp32: Duration,
     int8: Duration,
-    /// From opening the int8 file to the first answer.
+    /// From opening the int8 file to the first output.
     load: Duration,
     file_bytes: u64,
     memory: MemoryReport,

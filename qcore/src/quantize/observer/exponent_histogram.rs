@@ -12,7 +12,7 @@ use crate::{DType, QParams, QScheme, Result, Tensor};
 const STEP: f64 = 1e-5;
 
 /// The search ends when the error is this many times the smallest.
-const HOPELESS: f64 = 2.0;
+const MAX_ERROR_RATIO: f64 = 2.0;
 
 /// Counts values on a [`ValueGrid`] and searches the range with the smallest squared quantization error.
 ///
@@ -105,7 +105,7 @@ impl ExponentHistogramObserver {
             let error = error(candidate)?;
             if error < best.0 {
                 best = (error, candidate);
-            } else if error > HOPELESS * best.0 {
+            } else if error > MAX_ERROR_RATIO * best.0 {
                 break;
             }
         }
@@ -149,7 +149,7 @@ impl Quantizer {
         (self.integral(bucket.high) - self.integral(bucket.low)) / width
     }
 
-    /// How far `x` is from what stands for it.
+    /// The quantization error of `x`.
     fn error(&self, x: f64) -> f64 {
         if x < self.low || x > self.high {
             return (x - self.low).abs().min((x - self.high).abs());

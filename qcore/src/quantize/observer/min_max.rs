@@ -36,6 +36,36 @@ impl MinMaxObserver {
     settings_builders!();
 }
 
+/// The methods that both observers below share.
+macro_rules! per_tensor_methods {
+    () => {
+        fn calculate_qparams(&self) -> Result<QParams> {
+            let (min, max) = self.range.ok_or_else(|| never_observed(self.name()))?;
+            self.settings.per_tensor_qparams(self.name(), min, max)
+        }
+
+        fn has_observed(&self) -> bool {
+            self.range.is_some()
+        }
+
+        fn range(&self) -> Option<(f32, f32)> {
+            self.range
+        }
+
+        fn reset(&mut self) {
+            self.range = None;
+        }
+
+        fn dtype(&self) -> DType {
+            self.settings.dtype
+        }
+
+        fn qscheme(&self) -> QScheme {
+            self.settings.qscheme
+        }
+    };
+}
+
 impl Checked for MinMaxObserver {
     fn check(&self) -> Result<(), String> {
         self.range.map_or(Ok(()), |(min, max)| state::check_range(min, max))
@@ -44,6 +74,7 @@ impl Checked for MinMaxObserver {
 
 impl Observer for MinMaxObserver {
     common_methods!("MinMaxObserver");
+    per_tensor_methods!();
 
     fn observe(&mut self, x: &Tensor) -> Result<()> {
         self.settings.check_per_tensor(self.name())?;
@@ -54,31 +85,6 @@ impl Observer for MinMaxObserver {
             });
         }
         Ok(())
-    }
-
-    fn calculate_qparams(&self) -> Result<QParams> {
-        let (min, max) = self.range.ok_or_else(|| never_observed(self.name()))?;
-        self.settings.per_tensor_qparams(self.name(), min, max)
-    }
-
-    fn has_observed(&self) -> bool {
-        self.range.is_some()
-    }
-
-    fn range(&self) -> Option<(f32, f32)> {
-        self.range
-    }
-
-    fn reset(&mut self) {
-        self.range = None;
-    }
-
-    fn dtype(&self) -> DType {
-        self.settings.dtype
-    }
-
-    fn qscheme(&self) -> QScheme {
-        self.settings.qscheme
     }
 
     fn merge(&mut self, other: &dyn Observer) -> Result<()> {
@@ -132,6 +138,7 @@ impl Checked for MovingAverageMinMaxObserver {
 
 impl Observer for MovingAverageMinMaxObserver {
     common_methods!("MovingAverageMinMaxObserver");
+    per_tensor_methods!();
 
     fn observe(&mut self, x: &Tensor) -> Result<()> {
         self.settings.check_per_tensor(self.name())?;
@@ -145,31 +152,6 @@ impl Observer for MovingAverageMinMaxObserver {
             });
         }
         Ok(())
-    }
-
-    fn calculate_qparams(&self) -> Result<QParams> {
-        let (min, max) = self.range.ok_or_else(|| never_observed(self.name()))?;
-        self.settings.per_tensor_qparams(self.name(), min, max)
-    }
-
-    fn has_observed(&self) -> bool {
-        self.range.is_some()
-    }
-
-    fn range(&self) -> Option<(f32, f32)> {
-        self.range
-    }
-
-    fn reset(&mut self) {
-        self.range = None;
-    }
-
-    fn dtype(&self) -> DType {
-        self.settings.dtype
-    }
-
-    fn qscheme(&self) -> QScheme {
-        self.settings.qscheme
     }
 
     fn merge(&mut self, _other: &dyn Observer) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Observers: what is remembered of the data on an edge, and the scale and zero point that follow from it.
+//! Observers: statistics of the data on an edge, and the scale and zero point that follow from them.
 
 mod defaults;
 mod exponent_histogram;
@@ -103,7 +103,7 @@ pub trait Observer: Send + Sync + Debug {
     /// or the observer's settings contradict each other. The observer is then as it was before the call.
     fn observe(&mut self, x: &Tensor) -> Result<()>;
 
-    /// The scale and zero point for what was seen.
+    /// The scale and zero point for the data observed so far.
     ///
     /// The result's `quant_min` and `quant_max` are those of the observer; weights and fake quantization clamp
     /// to them, see [`QParams::over_full_range`].
@@ -112,7 +112,7 @@ pub trait Observer: Send + Sync + Debug {
     /// When nothing was seen, the settings contradict each other, or the observer has no integer qparams.
     fn calculate_qparams(&self) -> Result<QParams>;
 
-    /// The scale and float zero point for what was seen, of an observer whose scheme is
+    /// The scale and float zero point for the data observed so far, of an observer whose scheme is
     /// [`QScheme::PerChannelAffineFloatQParams`].
     ///
     /// # Errors
@@ -121,7 +121,7 @@ pub trait Observer: Send + Sync + Debug {
         Err(self.refusal("has integer zero points; float ones need qscheme per_channel_affine_float_qparams"))
     }
 
-    /// Whether [`Observer::calculate_qparams`] has an answer once there is data; false for those that only carry
+    /// Whether [`Observer::calculate_qparams`] gives a scale once there is data; false for those that only carry
     /// a dtype, record, or take the range at run time.
     fn gives_qparams(&self) -> bool {
         true
@@ -152,7 +152,7 @@ pub trait Observer: Send + Sync + Debug {
         false
     }
 
-    /// Takes over what another observer of the same type and settings has seen, as if this one had seen it.
+    /// Merges the data of another observer of the same type and settings, as if this one had observed it.
     ///
     /// # Errors
     /// When the two differ in type or settings; when the result would depend on the order of batches (moving
@@ -170,7 +170,7 @@ pub trait Observer: Send + Sync + Debug {
         Err(self.refusal("has no state for files"))
     }
 
-    /// Takes over what [`Observer::state`] gave.
+    /// Loads a state from [`Observer::state`].
     ///
     /// # Errors
     /// When the state is of another type or of other settings, or makes no sense. The observer is then as it

@@ -1,4 +1,4 @@
-//! Observers that look at no data and only say what an edge is to become: placeholder, noop, reuse input.
+//! Observers that look at no data and only give the dtype of an edge: placeholder, noop, reuse input.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What all range observers are set to, and how that turns a range into a scale and zero point.
+//! The settings of all range observers, and how they turn a range into a scale and zero point.
 
 use serde::{Deserialize, Serialize};
 
@@ -44,7 +44,7 @@ impl ObserverSettings {
     ///
     /// # Errors
     /// When the settings contradict each other: a float dtype, only one end of the range, a range that does not
-    /// contain 0 or lies outside the dtype's, symmetric `quint8` with `reduce_range`, an eps that is no
+    /// contain 0 or is outside the dtype's, symmetric `quint8` with `reduce_range`, an eps that is no
     /// positive number. `observer` is the name to report.
     pub fn quant_range(&self, observer: &'static str) -> Result<(i32, i32)> {
         let fail = |message: String| Err(Error::parameter(observer, message));
@@ -231,7 +231,7 @@ macro_rules! settings_builders {
             self
         }
 
-        /// What the observer is set to.
+        /// The settings of the observer.
         pub fn settings(&self) -> &ObserverSettings {
             &self.settings
         }

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 
 /// An observer that can tell whether data read from a file makes sense.
 pub(super) trait Checked {
-    /// What is wrong, if anything.
+    /// The message of the error, if there is one.
     fn check(&self) -> Result<(), String> {
         Ok(())
     }

@@ -41,7 +41,7 @@ pub struct ValueGrid {
     blocks: Vec<Option<Box<[u64; BLOCK]>>>,
 }
 
-/// What a file holds: the buckets that are not empty, in order.
+/// The form in a file: the buckets that are not empty, in order.
 #[derive(Serialize, Deserialize)]
 struct Saved {
     range: Option<(f32, f32)>,
@@ -117,7 +117,7 @@ impl ValueGrid {
         self.range
     }
 
-    /// The part of all values that lies below `low` or above `high`, in 0..=1; 0 if there are none.
+    /// The share of all values below `low` or above `high`, in 0..=1; 0 if there are none.
     ///
     /// Whole buckets are counted exactly. Within the two buckets that the bounds cut, values are taken to be
     /// spread evenly, so the estimate is off by at most the share of these buckets.
@@ -169,7 +169,7 @@ fn edges(bucket: u32) -> (f64, f64) {
 }
 
 impl Bucket {
-    /// How many of the values lie outside of `low..=high`, if they are spread evenly.
+    /// How many of the values are outside of `low..=high`, if they are spread evenly.
     fn outside(&self, low: f64, high: f64) -> f64 {
         let count = self.count as f64;
         if self.low >= low && self.high <= high {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How finely the old bins are divided before they are poured into new ones.
+/// How finely the old bins are divided before they are counts into new ones.
 const UPSAMPLE_RATE: usize = 16;
 
 /// Counts of values in bins of equal width from `min` to `max`.
@@ -33,34 +33,34 @@ impl Histogram {
                 count(&[self.min], min, max, bins).iter().map(|count| count * total).collect();
             add_to(&mut counts, &old);
         } else {
-            add_to(&mut counts, &self.poured_into(min, max));
+            add_to(&mut counts, &self.rebinned(min, max));
         }
         *self = Self { min, max, counts };
     }
 
-    /// The counts in bins of the wider range from `min` to `max`: each old bin is cut in sixteen, and each
-    /// piece goes to where its middle lies.
-    fn poured_into(&self, min: f32, max: f32) -> Vec<f32> {
+    /// The counts in bins of the wider range from `min` to `max`: each old bin is split in sixteen, and each
+    /// part goes to the new bin that contains its middle.
+    fn rebinned(&self, min: f32, max: f32) -> Vec<f32> {
         let bins = self.counts.len();
-        let pieces = bins * UPSAMPLE_RATE;
-        let half_piece = 0.5 * ((self.max - self.min) / pieces as f32);
-        let old_edges = LinearSpace::new(self.min, self.max, pieces + 1);
+        let sub_bins = bins * UPSAMPLE_RATE;
+        let half_width = 0.5 * ((self.max - self.min) / sub_bins as f32);
+        let old_edges = LinearSpace::new(self.min, self.max, sub_bins + 1);
         let new_edges = LinearSpace::new(min, max, bins + 1);
         let new_edges: Vec<f32> = (0..=bins).map(|i| new_edges.at(i)).collect();
 
-        let mut poured = vec![0.0; bins];
+        let mut counts = vec![0.0; bins];
         let mut bin = 0;
-        for piece in 0..pieces {
-            let middle = old_edges.at(piece) + half_piece;
+        for sub_bin in 0..sub_bins {
+            let middle = old_edges.at(sub_bin) + half_width;
             while bin + 1 < bins && new_edges[bin + 1] <= middle {
                 bin += 1;
             }
             while bin > 0 && new_edges[bin] > middle {
                 bin -= 1;
             }
-            poured[bin] += self.counts[piece / UPSAMPLE_RATE] / UPSAMPLE_RATE as f32;
+            counts[bin] += self.counts[sub_bin / UPSAMPLE_RATE] / UPSAMPLE_RATE as f32;
         }
-        poured
+        counts
     }
 }
 

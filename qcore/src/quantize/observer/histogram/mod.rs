@@ -14,7 +14,7 @@ use crate::{DType, Error, QParams, QScheme, Result, Tensor};
 /// Counts values in bins of equal width and searches the range with the smallest squared error, so that
 /// outliers do not cost precision. PyTorch's observer, bit for bit (`NUMERICS.md` 4.1).
 ///
-/// When a batch exceeds the range so far, the old histogram is poured into new bins. What then comes out
+/// When a batch exceeds the range so far, the old histogram is rebinned. The result then
 /// depends on the order of batches, so it does not merge;
 /// [`ExponentHistogramObserver`](super::ExponentHistogramObserver) does.
 ///

@@ -1,0 +1,176 @@
+//! `BatchNormParameters`: the affine function of each channel, and folding it into the weights before it.
+
+use ndarray::Axis;
+
+use crate::ops::weights::check_bias;
+use crate::{Error, Result, Tensor};
+
+/// Statistics and affine parameters of a batch norm, each `[C]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchNormParameters {
+    /// Gamma; 1 if absent.
+    pub weight: Option<Tensor>,
+    /// Beta; 0 if absent.
+    pub bias: Option<Tensor>,
+    /// The mean of the data that was seen in training.
+    pub running_mean: Tensor,
+    /// Its variance.
+    pub running_var: Tensor,
+    /// Added to the variance.
+    pub eps: f64,
+}
+
+/// The statistics and affine parameters of one channel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Channel {
+    pub(super) mean: f32,
+    pub(super) inverse_deviation: f32,
+    pub(super) gamma: f32,
+    pub(super) beta: f32,
+}
+
+impl BatchNormParameters {
+    /// The tensors by PyTorch's names, `weight` and `bias` only where there are some.
+    pub(super) fn tensors(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
+        let Self { weight, bias, running_mean, running_var, .. } = self;
+        let affine = [("weight", weight), ("bias", bias)].into_iter();
+        let affine = affine.filter_map(|(name, tensor)| Some((name, tensor.as_ref()?)));
+        affine.chain([("running_mean", running_mean), ("running_var", running_var)])
+    }
+
+    /// [`BatchNormParameters::tensors`], to change them.
+    pub(super) fn tensors_mut(&mut self) -> impl Iterator<Item = (&'static str, &mut Tensor)> {
+        let Self { weight, bias, running_mean, running_var, .. } = self;
+        let affine = [("weight", weight), ("bias", bias)].into_iter();
+        let affine = affine.filter_map(|(name, tensor)| Some((name, tensor.as_mut()?)));
+        affine.chain([("running_mean", running_mean), ("running_var", running_var)])
+    }
+
+    /// # Errors
+    /// When the shapes differ, there are no channels, or `eps` is negative or not finite.
+    pub(super) fn check(&self, operation: &'static str) -> Result<()> {
+        let expected = self.running_mean.shape();
+        if expected.len() != 1 || expected == [0] {
+            return Err(Error::shape(operation, "a running mean [num_features], not empty", expected));
+        }
+        if let Some((_, other)) = self.tensors().find(|(_, tensor)| tensor.shape() != expected) {
+            return Err(Error::shape(
+                operation,
+                format!("all parameters of shape {expected:?}"),
+                other.shape(),
+            ));
+        }
+        if !(self.eps.is_finite() && self.eps >= 0.0) {
+            return Err(Error::parameter(operation, format!("eps {} is not a positive number", self.eps)));
+        }
+        Ok(())
+    }
+
+    fn channels(&self) -> usize {
+        self.running_mean.len()
+    }
+
+    /// One value for each channel.
+    pub(super) fn for_each_channel<T>(&self, f: impl FnMut(Channel) -> T) -> Vec<T> {
+        let values = |tensor: Option<&Tensor>, default: f32| match tensor {
+            // At the speed of memory, as convolutions in float ask at every call.
+            Some(tensor) => match tensor.as_slice() {
+                Some(values) => values.to_vec(),
+                None => tensor.view().iter().copied().collect(),
+            },
+            None => vec![default; self.channels()],
+        };
+        let variance = values(Some(&self.running_var), 1.0);
+        let statistics = values(Some(&self.running_mean), 0.0).into_iter().zip(variance);
+        let affine = values(self.weight.as_ref(), 1.0).into_iter().zip(values(self.bias.as_ref(), 0.0));
+        let channels = statistics.zip(affine).map(|((mean, variance), (gamma, beta))| Channel {
+            mean,
+            inverse_deviation: 1.0 / (variance + self.eps as f32).sqrt(),
+            gamma,
+            beta,
+        });
+        channels.map(f).collect()
+    }
+
+    /// Applies the batch norm to the scale and offset of each channel of the layer before it.
+    ///
+    /// # Errors
+    /// When the channel counts differ.
+    pub(in crate::ops) fn apply_to(&self, scale_and_offset: &mut [[f32; 2]]) -> Result<()> {
+        self.check("BatchNorm2d")?;
+        let (expected, found) = (self.channels(), scale_and_offset.len());
+        if expected != found {
+            let message = format!("takes {expected} channels, the convolution before it gives {found}");
+            return Err(Error::parameter("BatchNorm2d", message));
+        }
+        for ([scale, offset], channel) in
+            scale_and_offset.iter_mut().zip(self.for_each_channel(|channel| channel))
+        {
+            let factor = channel.gamma * channel.inverse_deviation;
+            *scale *= factor;
+            *offset = (*offset - channel.mean) * factor + channel.beta;
+        }
+        Ok(())
+    }
+
+    /// Weight and bias of the convolution that does both (NUMERICS section 13): with `r = 1 / sqrt(variance + eps)`,
+    /// `W' = W * (gamma * r)` and `b' = ((b - mean) * r) * gamma + beta`.
+    ///
+    /// # Errors
+    /// When the channel counts differ.
+    pub(in crate::ops) fn fold_into_conv(
+        &self,
+        operation: &'static str,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
+        self.fold(operation, weight, bias, |bias, channel| {
+            (bias - channel.mean) * channel.inverse_deviation * channel.gamma + channel.beta
+        })
+    }
+
+    /// As [`BatchNormParameters::fold_into_conv`], with PyTorch's other order of products for linear layers:
+    /// `b' = (b - mean) * (gamma * r) + beta`.
+    ///
+    /// # Errors
+    /// When the channel counts differ.
+    pub(in crate::ops) fn fold_into_linear(
+        &self,
+        operation: &'static str,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor)> {
+        self.fold(operation, weight, bias, |bias, channel| {
+            (bias - channel.mean) * (channel.gamma * channel.inverse_deviation) + channel.beta
+        })
+    }
+
+    fn fold(
+        &self,
+        operation: &'static str,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        folded_bias: impl Fn(f32, Channel) -> f32,
+    ) -> Result<(Tensor, Tensor)> {
+        self.check(operation)?;
+        let channels = self.channels();
+        if weight.shape().first() != Some(&channels) {
+            let message = format!(
+                "a batch norm of {channels} channels behind {operation} with a weight of shape {:?}",
+                weight.shape()
+            );
+            return Err(Error::parameter(operation, message));
+        }
+        check_bias(operation, bias, channels)?;
+        let mut values =
+            bias.map_or_else(|| vec![0.0; channels], |bias| bias.view().iter().copied().collect());
+        let channels = self.for_each_channel(|channel| channel);
+        let mut weight = weight.clone().into_array();
+        for ((mut filter, value), channel) in weight.axis_iter_mut(Axis(0)).zip(&mut values).zip(channels) {
+            let factor = channel.gamma * channel.inverse_deviation;
+            filter.mapv_inplace(|weight| weight * factor);
+            *value = folded_bias(*value, channel);
+        }
+        Ok((Tensor::from(weight), Tensor::from_vec(&[values.len()], values)?))
+    }
+}

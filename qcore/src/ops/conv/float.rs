@@ -1,0 +1,105 @@
+//! Convolutions in float.
+
+use std::sync::Arc;
+
+use qkernels::elements;
+use qkernels::float::{Epilogue, PackedWeight, Weight};
+use qkernels::geometry::Conv2dGeometry;
+
+use super::parameters::ConvParameters;
+use crate::network::TensorWriter;
+use crate::ops::inputs::{exactly, kernel_error_on};
+use crate::ops::kernel::input;
+use crate::ops::packed_weight::PackedWeightCache;
+use crate::ops::weights::save_float;
+use crate::ops::{
+    Activation, Executable, Format, Kernel, KernelCost, Lowering, Output, Planned, PlannedKernel, Post,
+    TensorSpec,
+};
+use crate::tensor::MemoryFormat;
+use crate::{Result, Tensor};
+
+/// Bias, batch norm and activation, in the registers of the kernel.
+pub(super) fn epilogue(
+    geometry: &Conv2dGeometry,
+    bias: Option<&Tensor>,
+    lowering: &Lowering<'_>,
+) -> Result<Epilogue> {
+    let channels = geometry.out_channels;
+    let mut affine: Vec<[f32; 2]> = match bias {
+        Some(bias) => bias.view().iter().map(|&bias| [1.0, bias]).collect(),
+        None => vec![[1.0, 0.0]; channels],
+    };
+    if let Some(batch_norm) = lowering.batch_norm {
+        batch_norm.apply_to(&mut affine)?;
+    }
+    let [low, high] = Activation::limits_of(lowering.activation);
+    Ok(Epilogue::affine(affine).clamped(low, high))
+}
+
+/// A convolution in float.
+#[derive(Debug)]
+pub(super) struct FloatConv {
+    pub(super) parameters: ConvParameters,
+    pub(super) weight: Tensor,
+    pub(super) bias: Option<Tensor>,
+    pub(super) packed_weight: PackedWeightCache,
+    pub(super) epilogue: Arc<Epilogue>,
+}
+
+impl Executable for FloatConv {
+    fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned> {
+        let [x] = exactly(self.parameters.name, inputs)?;
+        let geometry = self.parameters.geometry(x.shape())?;
+        let weight = self.weight.as_slice().unwrap_or_default();
+        let packed = self
+            .packed_weight
+            .get(&geometry, weight)
+            .map_err(kernel_error_on(self.parameters.name, x.shape()))?;
+        let output = TensorSpec::new(&self.parameters.output_shape(&geometry), Format::F32);
+        let epilogue = Arc::clone(&self.epilogue);
+        let kernel = FloatConvKernel { geometry, weight: self.weight.clone(), packed, epilogue };
+        let planned = PlannedKernel::new(Box::new(kernel), vec![output]);
+        Ok(Planned::Kernel(planned.inputs([MemoryFormat::Contiguous])))
+    }
+
+    fn save(&self, tensors: &mut TensorWriter<'_>) -> Result<()> {
+        save_float(tensors, &self.weight, self.bias.as_ref())
+    }
+}
+
+#[derive(Clone, Debug)]
+struct FloatConvKernel {
+    geometry: Conv2dGeometry,
+    weight: Tensor,
+    packed: Option<Arc<PackedWeight>>,
+    epilogue: Arc<Epilogue>,
+}
+
+impl Kernel for FloatConvKernel {
+    fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], _: &mut [u8]) -> qkernels::Result<()> {
+        let [Output { bytes, .. }] = outputs else { return Ok(()) };
+        let weight = match &self.packed {
+            Some(packed) => Weight::Packed(packed),
+            None => Weight::Whole(self.weight.as_slice().unwrap_or_default()),
+        };
+        let (x, output) = (elements::view(input(inputs, 0))?, elements::view_mut(bytes)?);
+        qkernels::float::conv2d_into(&self.geometry, x, weight, &self.epilogue, output)
+    }
+
+    fn cost(&self) -> KernelCost {
+        KernelCost {
+            multiply_accumulates: self.geometry.multiply_accumulates(),
+            weight_bytes: (size_of::<f32>() * self.weight.len()) as u64,
+            kernel: String::new(),
+        }
+    }
+
+    fn with_post(&self, post: &Post) -> Option<Box<dyn Kernel>> {
+        let Post::ClampFloat([low, high]) = *post else { return None };
+        // A ReLU before would be lost.
+        let is_unlimited = self.epilogue.limits() == [f32::NEG_INFINITY, f32::INFINITY];
+        let epilogue = Arc::new(is_unlimited.then(|| (*self.epilogue).clone())?.clamped(low, high));
+        Some(Box::new(Self { epilogue, ..self.clone() }))
+    }
+}
