@@ -20,29 +20,6 @@ pub fn map(values: &mut [f32], f: impl Fn(f32) -> f32 + Sync) {
     );
 }
 
-/// Replaces every value `x` by `f(x, y)`, with `y` at the same place in `others`.
-///
-/// # Errors
-/// If the lengths differ.
-pub fn zip(values: &mut [f32], others: &[f32], f: impl Fn(f32, f32) -> f32 + Sync) -> Result<()> {
-    let work = values.len();
-    length::check("other operand", others, work)?;
-    let chunk = elementwise_chunk(work, 1);
-    for_each_chunk(
-        values,
-        chunk,
-        work,
-        #[inline(always)]
-        |index, values| {
-            let others = &others[index * chunk..][..values.len()];
-            for (value, &other) in values.iter_mut().zip(others) {
-                *value = f(*value, other);
-            }
-        },
-    );
-    Ok(())
-}
-
 /// Sets each value of `output` to `f(x)`, with `x` at the same place in `input`.
 ///
 /// # Errors

@@ -3,7 +3,6 @@
 //! Sums are in whatever order is fast, so results agree with PyTorch's to rounding, not to the bit.
 
 mod affine;
-mod batch_norm;
 mod conv;
 mod dots;
 mod elementwise;
@@ -13,12 +12,10 @@ mod mean;
 mod pool;
 mod positions;
 mod strided;
-mod unwritten;
 
 pub use affine::affine_into;
-pub use batch_norm::{BatchNormParameters, batch_norm};
-pub use conv::{PackedWeight, Weight, conv2d, conv2d_into};
-pub use elementwise::{map, map_into, zip, zip_into};
+pub use conv::{PackedWeight, Weight, conv2d_into};
+pub use elementwise::{map, map_into, zip_into};
 pub use epilogue::Epilogue;
 pub use linear::linear;
 pub use mean::mean_into;

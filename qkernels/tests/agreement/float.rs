@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use qkernels::float::{
-    BatchNormParameters, Epilogue, PackedWeight, Weight, adaptive_avg_pool2d, affine_into, avg_pool2d,
-    batch_norm, conv2d_into, linear, map, map_into, max_pool2d, mean_into, zip, zip_into,
+    Epilogue, PackedWeight, Weight, adaptive_avg_pool2d, affine_into, avg_pool2d, conv2d_into, linear, map,
+    map_into, max_pool2d, mean_into, zip_into,
 };
 use qkernels::geometry::{AdaptivePool2dGeometry, Conv2dGeometry, Conv2dParameters, Pool2dGeometry};
 use qkernels::isa::{Isa, set_isa};
@@ -343,8 +343,6 @@ fn conv2d_needs_only_what_is_seen_of_a_weight() {
         let Some(seen) = seen else { panic!("{geometry:?} sees all") };
         let output = conv2d(&geometry, &input, Weight::Packed(&seen), &epilogue).unwrap();
         assert_eq!(output, expected);
-        let new = qkernels::float::conv2d(&geometry, &input, Weight::Packed(&seen), &epilogue).unwrap();
-        assert_eq!(new, expected);
         let larger = Conv2dGeometry::new(Conv2dParameters { height: 9, width: 9, ..*geometry }).unwrap();
         let input = values(larger.input_len());
         assert!(conv2d(&larger, &input, Weight::Packed(&seen), &epilogue).is_err());
@@ -419,9 +417,7 @@ fn element_wise_functions_see_every_value_once() {
     let mut values = numbers.clone();
     map(&mut values, |x| 2.0 * x + 1.0);
     assert!(values.iter().zip(&numbers).all(|(&y, &x)| y == 2.0 * x + 1.0));
-    zip(&mut values, &numbers, |a, b| a - 2.0 * b).unwrap();
-    assert_eq!(values, [1.0; 10_001]);
-    assert!(zip(&mut values, &numbers[1..], |a, _| a).is_err());
+    values.fill(f32::NAN);
     map_into(&numbers, &mut values, |x| 2.0 * x + 1.0).unwrap();
     assert!(values.iter().zip(&numbers).all(|(&y, &x)| y == 2.0 * x + 1.0));
     let mut differences = vec![f32::NAN; 10_001];
@@ -459,20 +455,6 @@ fn affine_and_mean_refuse_what_does_not_fit() {
     for (outer, reduced, inner) in [(2, 0, 3), (1, 2, 3), (2, 2, 2), (usize::MAX, 2, 2)] {
         assert!(mean_into(MeanExtents { outer, reduced, inner }, &[1.0; 12], &mut [0.0; 6]).is_err());
     }
-}
-
-#[test]
-fn batch_norm_normalizes_each_channel() {
-    let parameters = BatchNormParameters {
-        mean: &[1.0, -2.0],
-        variance: &[4.0, 0.25],
-        weight: Some(&[3.0, 1.0]),
-        bias: Some(&[0.5, 0.0]),
-        eps: 0.0,
-    };
-    let mut values = [1.0, 3.0, -2.0, -1.5];
-    batch_norm(&parameters, 2, &mut values).unwrap();
-    assert_eq!(values, [0.5, 3.5, 0.0, 1.0]);
 }
 
 #[test]

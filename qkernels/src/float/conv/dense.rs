@@ -2,7 +2,6 @@
 //! cache, and multiplied by the weight, which is read where it lies.
 
 use std::cell::Cell;
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::phases::Phases;
@@ -35,7 +34,7 @@ pub(super) fn convolve(
     input: &[f32],
     weight: &[f32],
     epilogue: &Epilogue,
-    output: &mut [MaybeUninit<f32>],
+    output: &mut [f32],
 ) {
     let isa = isa();
     let size = FloatTile::of(isa);
@@ -96,7 +95,7 @@ struct Task<'a> {
     channels: Range<usize>,
     pixels: Range<usize>,
     windows: &'a mut Windows,
-    output: OutputRows<'a, MaybeUninit<f32>>,
+    output: OutputRows<'a, f32>,
 }
 
 impl Pass for Task<'_> {
@@ -164,7 +163,7 @@ impl Task<'_> {
             if whole > 0 {
                 let (start, stride) = self.output.part(rows.clone(), 0..whole).as_mut_ptr();
                 // SAFETY: the part is the tiles.
-                unsafe { multiply_tile(self.isa, [rows.len(), N / size.lanes], &tile, start.cast(), stride) };
+                unsafe { multiply_tile(self.isa, [rows.len(), N / size.lanes], &tile, start, stride) };
             }
             if is_single {
                 self.multiply_single(channels, &part, depth);
@@ -190,10 +189,8 @@ impl Task<'_> {
                 let row = channel - self.channels.start + r;
                 let mut output = self.output.part(row..row + 1, pixel..pixel + 1);
                 let output = &mut output.row_mut(0)[0];
-                // SAFETY: the parts before this one have been written.
-                let before = if part.start > 0 { unsafe { output.assume_init() } } else { 0.0 };
-                let sum = before + dot;
-                output.write(if part.end == depth { finish.apply(r, sum) } else { sum });
+                let sum = if part.start > 0 { *output } else { 0.0 } + dot;
+                *output = if part.end == depth { finish.apply(r, sum) } else { sum };
             }
             channel += rows;
         }
@@ -202,16 +199,16 @@ impl Task<'_> {
 
 /// Multiplies a single tile, of which a part may lie beyond the edge of the output.
 #[inline(always)]
-fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: OutputRows<'_, MaybeUninit<f32>>) {
+fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: OutputRows<'_, f32>) {
     let size = FloatTile::of(isa);
     let (rows, columns) = (output.rows(), output.columns());
     let vectors = columns.div_ceil(size.lanes);
     if columns == vectors * size.lanes {
         let (start, stride) = output.as_mut_ptr();
         // SAFETY: `output` is the tile.
-        return unsafe { multiply_tile(isa, [rows, vectors], tile, start.cast(), stride) };
+        return unsafe { multiply_tile(isa, [rows, vectors], tile, start, stride) };
     }
-    let mut whole = [MaybeUninit::new(0.0); FloatTile::MAX_ROWS * FloatTile::MAX_COLUMNS];
+    let mut whole = [0.0; FloatTile::MAX_ROWS * FloatTile::MAX_COLUMNS];
     let stride = FloatTile::MAX_COLUMNS;
     if tile.add {
         for (r, whole) in whole.chunks_exact_mut(stride).take(rows).enumerate() {
@@ -219,7 +216,7 @@ fn multiply_into(isa: Isa, tile: &ProductTile<'_>, mut output: OutputRows<'_, Ma
         }
     }
     // SAFETY: no tile is larger.
-    unsafe { multiply_tile(isa, [rows, vectors], tile, whole.as_mut_ptr().cast(), stride) };
+    unsafe { multiply_tile(isa, [rows, vectors], tile, whole.as_mut_ptr(), stride) };
     for (r, whole) in whole.chunks_exact(stride).take(rows).enumerate() {
         output.row_mut(r).copy_from_slice(&whole[..columns]);
     }

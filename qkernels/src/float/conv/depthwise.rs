@@ -1,7 +1,6 @@
 //! Depthwise convolution: each output plane is a weighted sum of shifted copies of one input plane.
 
 use std::cell::Cell;
-use std::mem::MaybeUninit;
 
 use super::phases::Phases;
 use crate::float::Epilogue;
@@ -30,7 +29,7 @@ pub(super) fn convolve(
     input: &[f32],
     weight: &[f32],
     epilogue: &Epilogue,
-    output: &mut [MaybeUninit<f32>],
+    output: &mut [f32],
 ) {
     let isa = isa();
     let multiplier = geometry.out_channels / geometry.in_channels;

@@ -1,7 +1,5 @@
 //! Convolutions of mostly padding, one output after the other.
 
-use std::mem::MaybeUninit;
-
 use crate::float::Epilogue;
 use crate::geometry::Conv2dGeometry;
 use crate::threads::for_each_chunk;
@@ -11,7 +9,7 @@ pub(super) fn convolve(
     input: &[f32],
     weight: &[f32],
     epilogue: &Epilogue,
-    output: &mut [MaybeUninit<f32>],
+    output: &mut [f32],
 ) {
     let channels = geometry.in_channels / geometry.groups;
     let out_channels = geometry.out_channels / geometry.groups;
@@ -36,7 +34,7 @@ pub(super) fn convolve(
                     }
                 }
             }
-            output.write(finish.apply(0, sum));
+            *output = finish.apply(0, sum);
         }
     });
 }

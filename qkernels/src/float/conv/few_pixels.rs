@@ -1,7 +1,6 @@
 //! Convolutions to images of a few pixels: dot products of the weights, which are read once, and each pixel's window.
 
 use std::cell::Cell;
-use std::mem::MaybeUninit;
 
 use crate::float::Epilogue;
 use crate::float::dots::for_each_dot;
@@ -24,7 +23,7 @@ pub(super) fn convolve(
     taps: Option<&[usize]>,
     weight: &[f32],
     epilogue: &Epilogue,
-    output: &mut [MaybeUninit<f32>],
+    output: &mut [f32],
 ) {
     let pixels = geometry.output_height() * geometry.output_width();
     let out_channels = geometry.out_channels / geometry.groups;
@@ -41,7 +40,7 @@ pub(super) fn convolve(
             let plane = image * geometry.out_channels + channels.start + row;
             // SAFETY: each dot product is computed once.
             let mut output = unsafe { output.disjoint_part(plane..plane + 1, pixel..pixel + 1) };
-            output.row_mut(0)[0].write(finish.apply(row, sum));
+            output.row_mut(0)[0] = finish.apply(row, sum);
         });
     }
     WINDOWS.set(windows);

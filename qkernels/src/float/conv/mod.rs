@@ -10,12 +10,11 @@ mod windows;
 mod winograd;
 
 use std::cell::Cell;
-use std::mem::MaybeUninit;
 
 use self::phases::Phases;
 use self::weight::Form;
 pub use self::weight::{PackedWeight, Weight};
-use super::{Epilogue, unwritten};
+use super::Epilogue;
 use crate::error::Result;
 use crate::geometry::Conv2dGeometry;
 use crate::length;
@@ -23,23 +22,6 @@ use crate::length;
 thread_local! {
     /// Kept between calls, so that a steady state allocates nothing.
     static PHASES: Cell<Phases> = Cell::default();
-}
-
-/// [`conv2d_into`] memory of its own.
-///
-/// # Errors
-/// As for `conv2d_into`, and if the output does not fit into memory.
-pub fn conv2d(
-    geometry: &Conv2dGeometry,
-    input: &[f32],
-    weight: Weight<'_>,
-    epilogue: &Epilogue,
-) -> Result<Vec<f32>> {
-    check(geometry, input, weight, epilogue)?;
-    // SAFETY: the outputs are covered by tiles, planes or single products, which are set as a whole.
-    unsafe {
-        unwritten::fill(geometry.output_len(), |output| convolve(geometry, input, weight, epilogue, output))
-    }
 }
 
 /// `input` `[N, C, H, W]` to `output` `[N, O, OH, OW]`, whose channels `epilogue` finishes.
@@ -55,27 +37,21 @@ pub fn conv2d_into(
     epilogue: &Epilogue,
     output: &mut [f32],
 ) -> Result<()> {
-    check(geometry, input, weight, epilogue)?;
+    length::check("input", input, geometry.input_len())?;
+    weight.check(geometry)?;
+    epilogue.check(geometry.out_channels)?;
     length::check("output", output, geometry.output_len())?;
-    // SAFETY: an `f32` may be uninitialised memory, and `convolve` sets every value.
-    let output = unsafe { &mut *(&raw mut *output as *mut [MaybeUninit<f32>]) };
     convolve(geometry, input, weight, epilogue, output);
     Ok(())
 }
 
-fn check(geometry: &Conv2dGeometry, input: &[f32], weight: Weight<'_>, epilogue: &Epilogue) -> Result<()> {
-    length::check("input", input, geometry.input_len())?;
-    weight.check(geometry)?;
-    epilogue.check(geometry.out_channels)
-}
-
-/// Sets every value of `output`, and leaves none uninitialised.
+/// Sets every value of `output`; all lengths have been checked.
 fn convolve(
     geometry: &Conv2dGeometry,
     input: &[f32],
     weight: Weight<'_>,
     epilogue: &Epilogue,
-    output: &mut [MaybeUninit<f32>],
+    output: &mut [f32],
 ) {
     if output.is_empty() {
         return;

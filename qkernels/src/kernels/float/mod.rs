@@ -163,7 +163,7 @@ macro_rules! float_kernels {
             taps: &$crate::kernels::float::Taps<'_>,
             start: usize,
             width: usize,
-            output: &mut [::std::mem::MaybeUninit<f32>],
+            output: &mut [f32],
         ) {
             $(#[target_feature(enable = $feature)])?
             unsafe fn sized<const V: usize>(
@@ -171,7 +171,7 @@ macro_rules! float_kernels {
                 taps: &$crate::kernels::float::Taps<'_>,
                 start: usize,
                 width: usize,
-                output: &mut [::std::mem::MaybeUninit<f32>],
+                output: &mut [f32],
             ) {
                 // SAFETY: the caller answers for the strip.
                 unsafe { $crate::kernels::float::sum_strip_sized::<_, V>(proof, taps, start, width, output) }
@@ -268,7 +268,7 @@ macro_rules! float_kernels {
             products: &[f32],
             position_len: usize,
             finish: $crate::kernels::float::Finish<'_>,
-            rows: [&mut [::std::mem::MaybeUninit<f32>]; 2],
+            rows: [&mut [f32]; 2],
         ) {
             $(#[target_feature(enable = $feature)])?
             unsafe fn transform(
@@ -276,7 +276,7 @@ macro_rules! float_kernels {
                 products: &[f32],
                 position_len: usize,
                 finish: $crate::kernels::float::Finish<'_>,
-                rows: [&mut [::std::mem::MaybeUninit<f32>]; 2],
+                rows: [&mut [f32]; 2],
             ) {
                 $crate::kernels::float::transform_products_with(proof, products, position_len, finish, rows);
             }

@@ -1,7 +1,5 @@
 //! The filter of one channel over a plane.
 
-use std::mem::MaybeUninit;
-
 use super::{Finish, FloatTile, FloatVector, Portable, portable};
 use crate::isa::Isa;
 #[cfg(target_arch = "x86_64")]
@@ -26,7 +24,7 @@ pub(crate) struct Taps<'a> {
 ///
 /// # Panics
 /// If there are no `MAX_COLUMNS` values behind the last window, or the output is not whole rows.
-pub(crate) fn sum_taps(isa: Isa, taps: &Taps<'_>, width: usize, output: &mut [MaybeUninit<f32>]) {
+pub(crate) fn sum_taps(isa: Isa, taps: &Taps<'_>, width: usize, output: &mut [f32]) {
     assert!(!output.is_empty() && output.len().is_multiple_of(width));
     assert_eq!(taps.filter.len(), taps.offsets[0].len() * taps.offsets[1].len());
     let window: usize = taps.offsets.iter().filter_map(|offsets| offsets.iter().max()).sum();
@@ -68,7 +66,7 @@ pub(in crate::kernels) unsafe fn sum_strip_sized<F: FloatVector, const V: usize>
     taps: &Taps<'_>,
     start: usize,
     width: usize,
-    output: &mut [MaybeUninit<f32>],
+    output: &mut [f32],
 ) {
     let finish = VectorFinish::new(isa, &taps.finish);
     let first = taps.values[start..].as_ptr();
@@ -109,7 +107,7 @@ unsafe fn store_sums<F: FloatVector, const V: usize>(
     mut windows: impl Windows<F, V>,
     finish: &VectorFinish<F>,
     width: usize,
-    output: &mut [MaybeUninit<f32>],
+    output: &mut [f32],
 ) {
     let len = V * F::LANES;
     let rows = output.len().div_ceil(width);
@@ -118,15 +116,15 @@ unsafe fn store_sums<F: FloatVector, const V: usize>(
         // SAFETY: the caller answers for the window; behind the first of the row there is place for all values.
         unsafe {
             let sums = windows.next(isa).map(|sum| finish.apply(isa, sum));
-            store(isa, sums, output.as_mut_ptr().wrapping_add(y * width).cast());
+            store(isa, sums, output.as_mut_ptr().wrapping_add(y * width));
         }
     }
     for y in whole..rows {
-        let mut row = [MaybeUninit::uninit(); FloatTile::MAX_COLUMNS];
+        let mut row = [0.0; FloatTile::MAX_COLUMNS];
         // SAFETY: the caller answers for the window; no strip is wider than the row.
         unsafe {
             let sums = windows.next(isa).map(|sum| finish.apply(isa, sum));
-            store(isa, sums, row.as_mut_ptr().cast());
+            store(isa, sums, row.as_mut_ptr());
         }
         let output = &mut output[y * width..];
         let len = output.len();

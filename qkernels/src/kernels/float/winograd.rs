@@ -1,7 +1,5 @@
 //! Winograd's transforms of patches and products.
 
-use std::mem::MaybeUninit;
-
 use super::taps::VectorFinish;
 use super::{Finish, FloatVector, Portable, portable};
 use crate::isa::Isa;
@@ -108,7 +106,7 @@ pub(crate) fn transform_products(
     products: &[f32],
     position_len: usize,
     finish: Finish<'_>,
-    rows: [&mut [MaybeUninit<f32>]; 2],
+    rows: [&mut [f32]; 2],
 ) {
     match isa {
         Isa::Scalar => portable::transform_products(Portable, products, position_len, finish, rows),
@@ -132,7 +130,7 @@ pub(in crate::kernels) fn transform_products_with<F: FloatVector>(
     products: &[f32],
     position_len: usize,
     finish: Finish<'_>,
-    [upper, lower]: [&mut [MaybeUninit<f32>]; 2],
+    [upper, lower]: [&mut [f32]; 2],
 ) {
     let patches = upper.len() / 2;
     assert!(upper.len() == lower.len() && upper.len().is_multiple_of(2 * F::LANES));
@@ -152,7 +150,7 @@ pub(in crate::kernels) fn transform_products_with<F: FloatVector>(
             let [m0, m1, m2, m3] = columns.map(|column| column[y]);
             let left = finish.apply(isa, isa.add(isa.add(m0, m1), m2));
             let right = finish.apply(isa, isa.sub(isa.sub(m1, m2), m3));
-            let row = row.as_mut_ptr().wrapping_add(2 * first).cast::<f32>();
+            let row = row.as_mut_ptr().wrapping_add(2 * first);
             for (half, vector) in isa.zip(left, right).into_iter().enumerate() {
                 // SAFETY: the rows are whole pairs of vectors.
                 unsafe { isa.store(row.wrapping_add(half * F::LANES), vector) };

@@ -21,7 +21,6 @@ mod filters;
 mod patches;
 
 use std::cell::Cell;
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use self::patches::TransformedPatches;
@@ -65,7 +64,7 @@ struct Scratch {
     /// `[POSITIONS][BLOCK][patches]`
     products: AlignedBuffer<f32>,
     /// The upper and the lower row of pixels of the patches, as if they were side by side.
-    pixels: [Vec<MaybeUninit<f32>>; 2],
+    pixels: [Vec<f32>; 2],
 }
 
 /// Whether convolutions of these sizes are faster this way.
@@ -94,7 +93,7 @@ pub(super) fn convolve(
     input: &[f32],
     filters: &WinogradFilters,
     epilogue: &Epilogue,
-    output: &mut [MaybeUninit<f32>],
+    output: &mut [f32],
 ) {
     let isa = isa();
     let patches = patches_of(geometry).iter().product::<usize>();
@@ -145,7 +144,7 @@ struct Task<'a> {
     scratch: &'a mut Scratch,
     /// The image's first plane of the output.
     first_plane: usize,
-    output: &'a OutputRows<'a, MaybeUninit<f32>>,
+    output: &'a OutputRows<'a, f32>,
 }
 
 impl Pass for Task<'_> {
@@ -214,7 +213,7 @@ impl Task<'_> {
         let Scratch { products, pixels, .. } = self.scratch;
         let products = &products.first(POSITIONS * BLOCK * row_len)[row * row_len..];
         let [upper, lower] = pixels.each_mut().map(|row| {
-            row.resize(row.len().max(2 * row_len), MaybeUninit::uninit());
+            row.resize(row.len().max(2 * row_len), 0.0);
             &mut row[..2 * row_len]
         });
         let finish = self.epilogue.of(channel..channel + 1);
