@@ -14,12 +14,12 @@
 //! ```
 
 use crate::ops::{self, Extent, Lowering, Op};
-use crate::program::{BufferPool, evaluate_float};
+use crate::program::evaluate_float;
 use crate::{Result, Size, Tensor};
 
 fn run(operation: Result<impl Op>, inputs: &[&Tensor]) -> Result<Tensor> {
     let inputs = inputs.iter().copied().cloned().collect();
-    evaluate_float(operation?.lower(&Lowering::float())?.as_ref(), inputs, &mut BufferPool::default())
+    evaluate_float(operation?.lower(&Lowering::float())?.as_ref(), inputs)
 }
 
 /// `max(x, 0)`, for any shape.

@@ -1,7 +1,7 @@
 //! `Layer`: the type of a model's field, besides a nested model.
 
 use crate::ops::{Lowering, Op};
-use crate::program::{BufferPool, evaluate_float};
+use crate::program::evaluate_float;
 use crate::{Result, Tensor};
 
 /// A layer with PyTorch's parameters: one tensor in, one tensor out.
@@ -20,7 +20,7 @@ pub trait Layer: Op {
 
 impl<O: Op> Layer for O {
     fn forward(&self, x: Tensor) -> Result<Tensor> {
-        evaluate_float(self.lower(&Lowering::float())?.as_ref(), vec![x], &mut BufferPool::default())
+        evaluate_float(self.lower(&Lowering::float())?.as_ref(), vec![x])
     }
 }
 

@@ -12,7 +12,7 @@ use super::node::{Call, Node, NodeMember, lower};
 use super::{Network, NetworkValue, ValueId};
 use crate::model::join;
 use crate::ops::{Lowering, Op, Precision};
-use crate::program::{BufferPool, Programs, evaluate_float, evaluate_floats};
+use crate::program::{Programs, evaluate_float, evaluate_floats};
 use crate::quantize::NodeKey;
 use crate::{Error, QConfig, QConfigMapping, Result, Tensor};
 
@@ -115,14 +115,14 @@ pub struct Tracer<'a>(Walk<'a>);
 
 #[derive(Debug)]
 enum Walk<'a> {
-    Run(BufferPool),
+    Run,
     Record(Box<Recording<'a>>),
 }
 
 impl<'a> Tracer<'a> {
     /// A walk that computes.
     pub(crate) fn running() -> Self {
-        Self(Walk::Run(BufferPool::default()))
+        Self(Walk::Run)
     }
 
     /// A walk that records, with the qconfigs of `mapping`.
@@ -137,7 +137,7 @@ impl<'a> Tracer<'a> {
     /// When a shape or a parameter does not fit; the error names the layer.
     pub fn call(&mut self, site: Site<'_>, members: &[Member<'_>], inputs: &mut [Value]) -> Result<Value> {
         match &mut self.0 {
-            Walk::Run(pool) => run(site, members, inputs, pool).map(Value::from),
+            Walk::Run => run(site, members, inputs).map(Value::from),
             Walk::Record(recording) => recording.call(site, members, inputs),
         }
     }
@@ -153,7 +153,7 @@ impl<'a> Tracer<'a> {
         inputs: &mut [Value],
     ) -> Result<[Value; N]> {
         let outputs = match &mut self.0 {
-            Walk::Run(_) => {
+            Walk::Run => {
                 let lowered = member.op.lower(&Lowering::float());
                 let results = lowered
                     .and_then(|lowered| evaluate_floats(lowered.as_ref(), take_tensors(inputs)?))
@@ -190,7 +190,7 @@ impl<'a> Tracer<'a> {
     /// A parameter of `forward`, of a recording.
     pub(crate) fn input(&mut self, name: &str) -> Value {
         match &mut self.0 {
-            Walk::Run(_) => Value::symbol(usize::MAX),
+            Walk::Run => Value::symbol(usize::MAX),
             Walk::Record(recording) => recording.input(name),
         }
     }
@@ -231,12 +231,7 @@ fn take_tensors(inputs: &mut [Value]) -> Result<Vec<Tensor>> {
 }
 
 /// Computes in float: the first member with those that can follow it in its pass, then one after the other.
-fn run(
-    site: Site<'_>,
-    members: &[Member<'_>],
-    inputs: &mut [Value],
-    pool: &mut BufferPool,
-) -> Result<Tensor> {
+fn run(site: Site<'_>, members: &[Member<'_>], inputs: &mut [Value]) -> Result<Tensor> {
     let Some((first, mut rest)) = members.split_first() else {
         return Err(Error::Unsupported("a call without an operation".into()));
     };
@@ -260,12 +255,11 @@ fn run(
         Some((path, _)) if first.op.lower(&Lowering::float()).is_ok() => in_site(error, path),
         _ => in_site(error, site.path),
     })?;
-    let mut value =
-        evaluate_float(lowered.as_ref(), tensors, pool).map_err(|error| in_site(error, site.path))?;
+    let mut value = evaluate_float(lowered.as_ref(), tensors).map_err(|error| in_site(error, site.path))?;
     for member in rest {
         let lowered = member.op.lower(&Lowering::float());
         value = lowered
-            .and_then(|lowered| evaluate_float(lowered.as_ref(), vec![value], pool))
+            .and_then(|lowered| evaluate_float(lowered.as_ref(), vec![value]))
             .map_err(|error| in_site(error, member.path))?;
     }
     Ok(value)

@@ -1,10 +1,10 @@
 //! One operation on tensors: a program of one step.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use qkernels::elements;
 
+use super::buffer_pool::BufferPool;
 use super::record::Recorder;
 use super::{InputKey, ProgramOutput};
 use crate::ops::{Executable, Format, Output, Planned, PlannedKernel, TensorSpec};
@@ -36,63 +36,15 @@ pub fn evaluate(executable: &dyn Executable, inputs: &[AnyTensor]) -> Result<Vec
     Ok(outputs)
 }
 
-/// A pool of the memory of dropped tensors, which new results reuse. A vector that grows must be zeroed first, so
-/// that it is reused for about its own length.
-#[derive(Debug, Default)]
-pub(crate) struct BufferPool {
-    /// The oldest first.
-    values: VecDeque<Vec<f32>>,
-    scratch: Vec<f32>,
-}
-
-impl BufferPool {
-    /// The number of vectors that are kept.
-    const MAX: usize = 4;
-
-    /// `len` values, which are to be overwritten.
-    fn take(&mut self, len: usize) -> Vec<f32> {
-        let fits = |values: &Vec<f32>| (len..=len.saturating_mul(2)).contains(&values.len());
-        let Some(mut values) = self.values.iter().position(fits).and_then(|found| self.values.remove(found))
-        else {
-            return vec![0.0; len];
-        };
-        values.truncate(len);
-        values
-    }
-
-    /// Keeps the memory of a tensor, if nobody shares it.
-    fn keep(&mut self, tensor: Tensor) {
-        if let Some(values) = tensor.into_unshared_vec() {
-            if self.values.len() == Self::MAX {
-                self.values.pop_front();
-            }
-            self.values.push_back(values);
-        }
-    }
-
-    /// Whole words, so that a kernel can see them as any element.
-    fn scratch(&mut self, bytes: usize) -> &mut [u8] {
-        let len = bytes.div_ceil(size_of::<f32>());
-        if self.scratch.len() < len {
-            self.scratch.resize(len, 0.0);
-        }
-        elements::bytes_mut(&mut self.scratch[..len])
-    }
-}
-
 /// Runs an operation of one output that was lowered to float, and keeps the memory of its inputs where nobody else has
 /// it.
-pub(crate) fn evaluate_float(
-    executable: &dyn Executable,
-    inputs: Vec<Tensor>,
-    pool: &mut BufferPool,
-) -> Result<Tensor> {
+pub(crate) fn evaluate_float(executable: &dyn Executable, inputs: Vec<Tensor>) -> Result<Tensor> {
     let specs: Vec<TensorSpec> = inputs
         .iter()
         .map(|input| TensorSpec::in_format(input.shape(), input.memory_format(), Format::F32))
         .collect();
     match executable.plan(&specs)? {
-        Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs, pool),
+        Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs),
         Planned::View(_) => inputs.into_iter().next().ok_or_else(no_result),
         Planned::Rearranged(rearrangement) => {
             let input = inputs.into_iter().next().ok_or_else(no_result)?;
@@ -121,18 +73,18 @@ fn is_plain(planned: &PlannedKernel) -> bool {
     }
 }
 
-fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>, pool: &mut BufferPool) -> Result<Tensor> {
+fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>) -> Result<Tensor> {
     let Some(output) = planned.outputs.first() else { return Err(no_result()) };
     let inputs: Vec<Tensor> = inputs.into_iter().map(Tensor::contiguous).collect();
     let bytes: Vec<&[u8]> =
         inputs.iter().map(|input| elements::bytes(input.as_slice().unwrap_or_default())).collect();
+    let mut pool = BufferPool::of_thread();
     let mut values = pool.take(output.len());
     let target = Output { bytes: elements::bytes_mut(&mut values), pixel_stride: output.pixel_stride() };
-    planned
-        .kernel
-        .run(&bytes, &mut [target], pool.scratch(planned.scratch))
-        .map_err(|error| Error::parameter("a kernel", error.to_string()))?;
+    let result = planned.kernel.run(&bytes, &mut [target], pool.scratch(planned.scratch));
     inputs.into_iter().for_each(|input| pool.keep(input));
+    pool.return_to_thread();
+    result.map_err(|error| Error::parameter("a kernel", error.to_string()))?;
     Tensor::from_vec(output.shape(), values)
 }
 

@@ -6,6 +6,7 @@
 //! concatenated is written where it belongs ([`fusion`]), and every buffer gets its place in one block of memory
 //! ([`placement`]). Running a program is a loop over its steps, which takes no lock and allocates nothing.
 
+mod buffer_pool;
 mod cache;
 mod convert;
 mod evaluate;
@@ -27,7 +28,7 @@ use crate::{Result, Tensor};
 
 pub(crate) use cache::Programs;
 pub use evaluate::evaluate;
-pub(crate) use evaluate::{BufferPool, evaluate_float, evaluate_floats};
+pub(crate) use evaluate::{evaluate_float, evaluate_floats};
 pub(crate) use output::ProgramOutput;
 pub use placement::MemoryReport;
 pub use profile::{Profile, StepProfile};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Plan, plan};
 use crate::network::{Network, NodeId, ValueId};
 use crate::observer::ValueGrid;
-use crate::program::{BufferPool, evaluate_float, evaluate_floats};
+use crate::program::{evaluate_float, evaluate_floats};
 use crate::{Error, Observer, Result, Tensor};
 
 /// An observer with the statistics of a calibration report.
@@ -86,7 +86,6 @@ pub(crate) fn observe(plan: &Plan, inputs: &[Tensor], edges: &mut [ObservedEdge]
     network.check_inputs(inputs.len())?;
     let last_readers = last_readers(network);
     let mut values: Vec<Option<Tensor>> = vec![None; network.values.len()];
-    let mut pool = BufferPool::default();
     let mut inputs = inputs.iter();
     for (index, node) in network.nodes.iter().enumerate() {
         let made = match &node.call {
@@ -103,7 +102,7 @@ pub(crate) fn observe(plan: &Plan, inputs: &[Tensor], edges: &mut [ObservedEdge]
                 let tensors = tensors.collect::<Result<Vec<_>>>()?;
                 let executable = call.executable.as_ref();
                 let made = match node.outputs.len() {
-                    1 => evaluate_float(executable, tensors, &mut pool).map(|made| vec![made]),
+                    1 => evaluate_float(executable, tensors).map(|made| vec![made]),
                     _ => evaluate_floats(executable, tensors),
                 };
                 made.map_err(|error| error.in_layer(&node.path))?
