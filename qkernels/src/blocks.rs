@@ -1,6 +1,6 @@
 //! Channels in blocks of a fixed size, whose intermediate results stay in registers.
 
-/// What is computed for some neighbouring channels.
+/// A computation for some neighbouring channels.
 pub(crate) trait Block {
     /// Computes channels `first..first + N`. To be marked `#[inline(always)]`.
     ///

@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn misaligned_and_partial_elements_are_refused() {
+    fn misaligned_and_partial_elements_are_errors() {
         let mut values = [0_i32; 3];
         let bytes = bytes_mut(&mut values);
         for (range, is_whole) in [(0..12, true), (4..12, true), (12..12, true), (1..9, false), (0..10, false)]

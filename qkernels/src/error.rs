@@ -1,8 +1,8 @@
-//! The one error type: a slice of the wrong length, an impossible geometry, an unusable parameter.
+//! The one error type: a slice of the wrong length, an impossible geometry, a parameter out of range.
 
 use std::fmt;
 
-/// What was wrong with the arguments of a kernel.
+/// The fault of an argument of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
     /// A slice has another length than the parameters imply.
@@ -16,7 +16,7 @@ pub enum Error {
     },
     /// Sizes that do not fit together, or give an output without elements.
     Geometry(String),
-    /// A scale, zero point, range or rule that cannot be used.
+    /// A scale, zero point, range or rule that is not allowed.
     Parameter(String),
 }
 

@@ -66,7 +66,7 @@ impl AvxVnni {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Isa {
-    /// What the compiler makes of plain Rust for the build's target.
+    /// Plain Rust, compiled for the build's target.
     Scalar,
     /// 256-bit integer vectors.
     #[cfg(target_arch = "x86_64")]
@@ -85,7 +85,7 @@ static CHOSEN: AtomicU8 = AtomicU8::new(0);
 /// The instruction set in use.
 #[inline]
 pub fn isa() -> Isa {
-    // What is stored was chosen by `set_isa`, from a proof.
+    // `set_isa` stores the choice, from a proof.
     match CHOSEN.load(Ordering::Relaxed) {
         Isa::SCALAR => Isa::Scalar,
         #[cfg(target_arch = "x86_64")]
@@ -198,7 +198,7 @@ impl Isa {
     }
 }
 
-/// A loop and what it works on.
+/// A loop and its operands.
 ///
 /// A closure would do, could it be marked `#[inline(always)]`: where the compiler finds one too large to
 /// inline, its loops are those of the build's target.

@@ -10,21 +10,25 @@
 //!   `(q - z) * s`.
 //! - Every float operation is `f32` and rounded on its own; nothing is contracted into a fused
 //!   multiply-add, unless the operation says so. Rounding to an integer is round half to even, written `rne` in the formulas.
-//! - Integer sums are exact. Weights whose sums could leave `i32` are refused when they are packed.
+//! - Integer sums are exact. Packing weights whose sums could leave `i32` is an error.
 //! - Results saturate; they never wrap around.
 //! - Neither the number of threads nor the instruction set ([`isa`]) changes a result.
 //!
 //! Quantized activations are channels-last, `[N, H, W, C]`; float activations are `[N, C, H, W]`,
-//! which is what PyTorch users hold. [`quantize_nchw_to_nhwc`](quantize::quantize_nchw_to_nhwc) and
+//! the order of PyTorch. [`quantize_nchw_to_nhwc`](quantize::quantize_nchw_to_nhwc) and
 //! [`dequantize_nhwc_to_nchw`](quantize::dequantize_nhwc_to_nchw) cross the border in one pass.
 
 mod aligned;
 mod blocks;
+mod epilogue;
 mod error;
 mod gemm;
 mod kernels;
 mod length;
+mod operands;
+mod output_rows;
 mod panel;
+mod quantizer;
 mod residual;
 mod rounding;
 

@@ -1,14 +1,13 @@
 //! Quantized linear layers.
 
+use crate::epilogue::{Epilogue, KeepSums, Requantize};
 use crate::error::{Error, Result};
-use crate::gemm::{
-    self, Dequantize, Epilogue, InputRows, KeepSums, OutputRows, PackedMatrix, Requantize, Storage,
-    check_zero_point_count,
-};
+use crate::gemm::{self, Dequantize, InputRows, PackedMatrix, Storage, check_zero_point_count};
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
 use crate::mapped_file::MappedBytes;
+use crate::output_rows::OutputRows;
 use crate::panel::Runs;
 use crate::requantize::Requantization;
 use crate::residual::Residual;

@@ -1,4 +1,4 @@
-//! What a core can multiply at most, measured: the yardstick for kernels.
+//! The most multiplications of a core, measured: the yardstick for kernels.
 
 use crate::isa::Isa;
 
@@ -44,7 +44,7 @@ mod x86_64 {
         best.as_secs_f64()
     }
 
-    /// How many products one instruction adds up, and what runs all chains once.
+    /// The number of products that one instruction adds up, and a function that runs all chains once.
     fn chains(isa: Isa) -> Option<(usize, fn())> {
         match isa {
             Isa::Scalar => None,

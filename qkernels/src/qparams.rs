@@ -34,6 +34,32 @@ impl QParams {
     }
 }
 
+/// Scales and zero points of a binary operation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BinaryQParams {
+    /// Of the first operand.
+    pub a: QParams,
+    /// Of the second operand.
+    pub b: QParams,
+    /// Of the output.
+    pub output: QParams,
+    /// Whether a ReLU is fused: the output's lower limit is its zero point.
+    pub relu: bool,
+}
+
+impl BinaryQParams {
+    /// The output's limits, once all parameters have been checked.
+    pub(crate) fn check<T: QuantizedInteger>(&self) -> Result<(i32, i32)> {
+        for qparams in [self.a, self.b, self.output] {
+            qparams.check::<T>()?;
+        }
+        let (low, high) = T::RANGE.into_inner();
+        let low = if self.relu { self.output.zero_point } else { low };
+        check_range::<T>(&(low..=high))?;
+        Ok((low, high))
+    }
+}
+
 /// `Ok` if `scale` is positive and finite and so is its reciprocal.
 pub(crate) fn check_scale(scale: f32) -> Result<()> {
     if scale.is_finite() && scale > 0.0 && scale.recip().is_finite() {

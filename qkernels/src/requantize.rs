@@ -37,7 +37,7 @@ pub enum WeightScales<'a> {
     PerChannel(&'a [f32]),
 }
 
-/// What the epilogue of a layer is computed from.
+/// The parameters of a layer's epilogue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RequantizationParameters<'a> {
     /// The order of operations.

@@ -1,6 +1,6 @@
 //! The other operand of an addition that is computed with the layer before it.
 
-use crate::elementwise::BinaryQParams;
+use crate::qparams::BinaryQParams;
 
 /// The other operand of an addition that follows the convolution or linear layer.
 #[derive(Clone, Copy, Debug)]

@@ -14,16 +14,16 @@ mod winograd;
 #[cfg(target_arch = "x86_64")]
 use std::sync::OnceLock;
 
+use crate::epilogue::{Epilogue, KeepSums, Requantize};
 use crate::error::{Error, Result};
-use crate::gemm::{
-    self, Epilogue, InputRows, KeepSums, OutputRows, PackedMatrix, Requantize, check_zero_point_count,
-};
+use crate::gemm::{self, InputRows, PackedMatrix, check_zero_point_count};
 use crate::geometry::{Conv2dGeometry, Conv2dParameters};
 #[cfg(target_arch = "x86_64")]
 use crate::isa::Avx2;
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
+use crate::output_rows::OutputRows;
 use crate::requantize::Requantization;
 use crate::residual::Residual;
 use depthwise::DepthwiseFilters;

@@ -10,10 +10,10 @@ use crate::length;
 use crate::mapped_file::MappedBytes;
 
 impl PackedConv2d {
-    /// The weight in the order in which the kernels read it, one piece for each group; `None` of a depthwise
+    /// The weight in the order in which the kernels read it, one slice for each group; `None` of a depthwise
     /// convolution, which is packed for the instruction set at hand.
     ///
-    /// The order is the same on every machine: [`from_packed`](Self::from_packed) takes the pieces one after the
+    /// The order is the same on every machine: [`from_packed`](Self::from_packed) takes the slices one after the
     /// other.
     pub fn packed(&self) -> Option<impl Iterator<Item = &[u8]>> {
         match &self.filters {
@@ -25,8 +25,8 @@ impl PackedConv2d {
     /// A weight of [`packed`](Self::packed), used where it is if it lies at a multiple of 64 bytes.
     ///
     /// # Errors
-    /// As for [`new`](Self::new); if there are too many or too few bytes, or such as `packed` does not give; and for
-    /// a depthwise convolution.
+    /// As for [`new`](Self::new); if there are too many or too few bytes, or a byte between two runs is not 0; and
+    /// for a depthwise convolution.
     pub fn from_packed(bytes: MappedBytes, zero_points: &[i32], geometry: &Conv2dGeometry) -> Result<Self> {
         check_zero_point_count(zero_points, geometry.out_channels)?;
         if geometry.is_depthwise() {

@@ -5,8 +5,8 @@
 
 use std::ops::Range;
 
-use crate::gemm::{Rows, RunTable};
 use crate::geometry::Conv2dGeometry;
+use crate::operands::{Rows, RunTable};
 use crate::panel::{QUAD, Runs};
 
 /// The runs of packed weights: one for each tap, or for each row of taps if those of a single tap would have to be

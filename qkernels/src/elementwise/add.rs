@@ -1,10 +1,10 @@
 //! Addition and subtraction in float: dequantize both operands, quantize the result.
 
-use super::BinaryQParams;
 use super::binary::{Binary, map_binary};
 use crate::error::Result;
+use crate::qparams::BinaryQParams;
 use crate::qparams::{EightBit, QParams};
-use crate::quantize::Quantizer;
+use crate::quantizer::Quantizer;
 
 /// `Q(f32(dq(a) + dq(b)))`, with a fused ReLU if `qparams.relu`.
 ///

@@ -8,9 +8,9 @@
 //! y   = clamp((acc >> shift) + (rem > (2^shift - 1) / 2) + zy, lo, 255)    # ties away from zero
 //! ```
 
-use super::BinaryQParams;
 use super::binary::{Binary, map_binary};
 use crate::error::{Error, Result};
+use crate::qparams::BinaryQParams;
 
 /// Adds quint8 values in qnnpack's fixed-point arithmetic, with a fused ReLU if `qparams.relu`.
 ///

@@ -1,36 +1,10 @@
-//! What the operations on two tensors share: their qparams, and the loop over both operands.
+//! What the operations on two tensors share: the loop over both operands.
 
 use crate::error::{Error, Result};
 use crate::isa::{Pass, isa};
 use crate::length;
-use crate::qparams::{EightBit, QParams, QuantizedInteger, check_range};
+use crate::qparams::EightBit;
 use crate::threads::{elementwise_chunk, for_each_chunk};
-
-/// Scales and zero points of a binary operation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BinaryQParams {
-    /// Of the first operand.
-    pub a: QParams,
-    /// Of the second operand.
-    pub b: QParams,
-    /// Of the output.
-    pub output: QParams,
-    /// Whether a ReLU is fused: the output's lower limit is its zero point.
-    pub relu: bool,
-}
-
-impl BinaryQParams {
-    /// The output's limits, once all parameters have been checked.
-    pub(crate) fn check<T: QuantizedInteger>(&self) -> Result<(i32, i32)> {
-        for qparams in [self.a, self.b, self.output] {
-            qparams.check::<T>()?;
-        }
-        let (low, high) = T::RANGE.into_inner();
-        let low = if self.relu { self.output.zero_point } else { low };
-        check_range::<T>(&(low..=high))?;
-        Ok((low, high))
-    }
-}
 
 /// An operation on two integers, with its constants.
 pub(super) trait Binary<T>: Copy + Sync {

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::isa::{Pass, isa};
 use crate::length;
 use crate::qparams::{EightBit, QParams};
-use crate::quantize::Quantizer;
+use crate::quantizer::Quantizer;
 use crate::threads::{elementwise_chunk, for_each_chunk};
 
 /// One input of a concatenation.

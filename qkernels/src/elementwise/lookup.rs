@@ -6,7 +6,7 @@ use crate::isa::isa;
 use crate::kernels;
 use crate::length;
 use crate::qparams::{EightBit, QParams};
-use crate::quantize::Quantizer;
+use crate::quantizer::Quantizer;
 use crate::threads::{elementwise_chunk, for_each_chunk};
 
 /// The 256 results of a function of one 8-bit value.

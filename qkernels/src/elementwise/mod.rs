@@ -14,10 +14,10 @@ mod mul;
 mod scalar;
 mod unary;
 
+pub use crate::qparams::BinaryQParams;
 pub use add::{add, sub};
 pub use add_qnnpack::add_qnnpack;
 pub use batch_norm::{BatchNorm, batch_norm};
-pub use binary::BinaryQParams;
 pub use cat::{CatInput, cat};
 pub use lookup::LookupTable;
 pub use mul::mul;

@@ -1,8 +1,8 @@
 //! Multiplication: the integers are multiplied exactly, then rescaled once.
 
-use super::BinaryQParams;
 use super::binary::{Binary, map_binary};
 use crate::error::{Error, Result};
+use crate::qparams::BinaryQParams;
 use crate::qparams::EightBit;
 
 /// `m = f32(f32(sa * sb) * f32(1 / sy))`, `clamp(rne(f32((aq - za) * (bq - zb) * m)) + zy)`, with a

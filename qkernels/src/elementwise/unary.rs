@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::isa::{Pass, isa};
 use crate::length;
 use crate::qparams::{EightBit, QParams, check_zero_point};
-use crate::quantize::Quantizer;
+use crate::quantizer::Quantizer;
 use crate::threads::{elementwise_chunk, for_each_chunk};
 
 /// `max(q, zero_point)`; the output keeps the input's qparams.

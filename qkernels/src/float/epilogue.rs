@@ -1,4 +1,4 @@
-//! What happens to the sums of a product before they are written.
+//! The last step of a product: from sums to output.
 
 use crate::error::Result;
 use crate::kernels::float::Finish;

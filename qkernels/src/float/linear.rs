@@ -3,8 +3,8 @@
 use super::Epilogue;
 use super::dots::for_each_dot;
 use crate::error::{Error, Result};
-use crate::gemm::OutputRows;
 use crate::length;
+use crate::output_rows::OutputRows;
 
 /// `input` `[rows, in_features]` times the transpose of `weight` `[out_features, in_features]`, to `output`
 /// `[rows, out_features]`, whose features `epilogue` finishes.

@@ -21,5 +21,5 @@ pub use linear::linear;
 pub use mean::mean_into;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
 
-/// A product of floats takes about as long as so many of bytes, which the threshold for threads is in.
+/// Products of bytes, the unit of the threshold for threads, in the time of a product of floats, about.
 const COST: usize = 2;

@@ -1,18 +1,18 @@
-//! What is known of the weights of a panel: sums of columns, and how large neighbouring weights are together.
+//! Properties of the weights of a panel: sums of columns, and how large neighbouring weights are together.
 //!
 //! Every load of a model reads all its weights here once, so this has to go at the speed of memory.
 
 use std::array::from_fn;
 
-use super::saturation::PairBounds;
 use crate::isa::Pass;
+use crate::operands::PairBounds;
 use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 /// Bytes, and pairs of them, in a quad.
 const BYTES: usize = PANEL * QUAD;
 const PAIRS: usize = BYTES / 2;
 
-/// So many bytes add up in 16 bits.
+/// Quads whose bytes add up in 16 bits.
 const QUADS_IN_16_BITS: usize = 128;
 
 /// Looks at the weights of one panel.
@@ -21,7 +21,7 @@ pub(super) struct Analysis<'a> {
     pub(super) runs: Runs,
 }
 
-/// What there is to see.
+/// The properties.
 pub(super) struct Findings {
     /// The sums of each column, one for each run.
     pub(super) run_sums: Vec<Sums>,

@@ -2,21 +2,24 @@
 
 use std::ops::Range;
 
-use super::chains::Chains;
-use super::rows::RunBuffers;
+use super::PackedMatrix;
 use super::saturation::LargeQuads;
-use super::{Epilogue, LocatedRows, OutputRows, PackedMatrix, Panels, Rows, Tiles};
+use crate::epilogue::{Epilogue, Panels, Tiles};
 use crate::isa::Isa;
 use crate::kernels::{self, MIN_ROWS_OF_PANELS, Products, Tile, TileSize};
+use crate::operands::Chains;
+use crate::operands::RunBuffers;
+use crate::operands::{LocatedRows, Rows};
+use crate::output_rows::OutputRows;
 use crate::panel::{PANEL, Sums};
 
 /// Bytes that widened rows may occupy: half of a second-level cache of 512 KiB.
 const WIDENED_BYTES: usize = 256 * 1024;
 
-/// So many rows are worth the widening of a panel.
+/// The fewest rows that are worth the widening of a panel.
 const MIN_WIDENED_ROWS: usize = 24;
 
-/// So few rows are multiplied in two parts of 8 bits, which takes longer than 16 bits, but no widening.
+/// The most rows that are multiplied in two parts of 8 bits, which takes longer than 16 bits, but no widening.
 const MAX_ROWS_IN_PARTS: usize = 8;
 
 /// Some rows, and some panels of a group.
@@ -236,7 +239,7 @@ struct ByteTiles<'a> {
     /// The last one.
     tile: Tile<'a>,
     least_rows: usize,
-    /// So many of the tiles that are left have a row more.
+    /// The number of remaining tiles that have a row more.
     larger_tiles: usize,
     sums: &'a mut [Sums],
     corrections: Corrections<'a>,
@@ -266,7 +269,7 @@ struct WordTiles<'a> {
     isa: Isa,
     /// The rows that are left.
     rows: Range<usize>,
-    /// What they consist of, `[rows][depth]`.
+    /// Their activations, `[rows][depth]`.
     words: &'a [i16],
     depth: usize,
     weights: &'a [i16],
@@ -289,7 +292,7 @@ impl Tiles for WordTiles<'_> {
     }
 }
 
-/// What the sums of products of a block lack.
+/// The terms that the sums of products of a block lack.
 #[derive(Clone, Copy)]
 struct Corrections<'a> {
     isa: Isa,
@@ -300,7 +303,7 @@ struct Corrections<'a> {
 }
 
 impl Corrections<'_> {
-    /// Adds it to the sums `[rows][panels]` of the rows from `first_row` of the block on.
+    /// Adds them to the sums `[rows][panels]` of the rows from `first_row` of the block on.
     #[inline(always)]
     fn apply(&self, first_row: usize, panels: &Range<usize>, sums: &mut [Sums]) {
         if !self.large.is_empty() {

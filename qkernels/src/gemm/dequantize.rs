@@ -2,10 +2,10 @@
 
 use std::array::from_fn;
 
-use super::epilogue::{Epilogue, Panels, Tiles};
-use super::output::OutputRows;
+use crate::epilogue::{Epilogue, Panels, Tiles};
 use crate::isa::{Isa, Pass};
 use crate::linear::Dequantization;
+use crate::output_rows::OutputRows;
 use crate::panel::{PANEL, Sums};
 
 /// The most panels whose sums come together.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::rows::{Rows, RunTable};
+use crate::operands::{Rows, RunTable};
 use crate::panel::Runs;
 
 /// The input itself, one row after the other.

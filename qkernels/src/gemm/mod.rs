@@ -9,7 +9,7 @@
 //!             -  zw[o] * (sum over k of xq[r][k]  -  K * zx)
 //! ```
 //!
-//! The first sum is what a micro-kernel computes; it starts from the second term, which is known for each column,
+//! A micro-kernel computes the first sum; it starts from the second term, which is known for each column,
 //! and the third is 0 for almost every model. Sums wrap around on the way; the result fits in `i32`.
 //!
 //! The loops, from outside: a *task* of a thread is some rows and some columns; a *block* of rows stays in cache
@@ -18,36 +18,29 @@
 
 mod analysis;
 mod block;
-mod chains;
 mod dequantize;
-mod epilogue;
 mod input_rows;
-mod output;
 mod pack;
-mod rows;
+mod requantize;
 mod saturation;
 mod split;
 mod storage;
 
 use std::cell::Cell;
 
+use crate::epilogue::Epilogue;
 use crate::error::{Error, Result};
 use crate::isa::isa;
+use crate::operands::Rows;
+use crate::output_rows::OutputRows;
 use crate::threads::for_each_index;
 
 use block::{Block, Scratch};
-pub(crate) use chains::Chains;
 pub(crate) use dequantize::Dequantize;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use epilogue::Addition;
-pub(crate) use epilogue::{Epilogue, KeepSums, Panels, Requantize, Tiles};
 pub(crate) use input_rows::InputRows;
-pub(crate) use output::OutputRows;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use pack::PanelColumns;
 pub(crate) use pack::{PackedMatrix, check_sum, check_zero_point_count, weight_zero_point};
-pub(crate) use rows::{LocatedRows, Rows, RunTable};
-pub(crate) use saturation::{LargeQuad, PairBounds};
 use split::Split;
 pub(crate) use storage::Storage;
 

@@ -1,18 +1,18 @@
 //! Weights in the order the micro-kernels read them: panels of columns, four steps of depth together.
 //!
 //! One order serves every instruction set, so that packed weights outlive a change of it and can be stored in
-//! files: four neighbouring bytes of one column are what the byte dot products (`vpdpbusd`, `udot`,
-//! `vpmaddubsw`) consume, and the widening kernels unfold them a block at a time.
+//! files: the byte dot products (`vpdpbusd`, `udot`, `vpmaddubsw`) consume four neighbouring bytes
+//! of one column, and the widening kernels unfold them a block at a time.
 
 use std::sync::OnceLock;
 
 use super::analysis::{Analysis, Findings};
-use super::chains::{Chains, FindChains};
-use super::saturation::PairBounds;
 use super::storage::{QUAD_BYTES, Storage};
 use crate::error::{Error, Result};
 use crate::isa::{Isa, isa};
 use crate::length;
+use crate::operands::PairBounds;
+use crate::operands::{Chains, FindChains};
 use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 /// Weights of one group: bytes in the order `[columns / PANEL][runs][run length / QUAD][PANEL][QUAD]`, filled
@@ -28,7 +28,7 @@ pub(crate) struct PackedMatrix {
     has_zero_points: bool,
 }
 
-/// What is known of the columns of a panel; 0 for those that do not exist.
+/// Properties of the columns of a panel; 0 for those that do not exist.
 #[derive(Clone, Debug)]
 pub(crate) struct PanelColumns {
     /// The sum of each column's weights, for each run.
@@ -94,7 +94,7 @@ impl PackedMatrix {
         Ok(Self { columns, runs, weights, columns_of_panel, pair_bounds, has_zero_points })
     }
 
-    /// Bytes of the packed weights of so many columns.
+    /// Bytes of the packed weights of `columns` columns.
     ///
     /// # Errors
     /// If they could not be addressed.
@@ -133,13 +133,13 @@ impl PackedMatrix {
         self.runs
     }
 
-    /// Bytes of the packed weights and what is known of them.
+    /// Bytes of the packed weights and their properties.
     pub(crate) fn byte_len(&self) -> usize {
         let of_panels: usize = self.columns_of_panel.iter().map(PanelColumns::byte_len).sum();
         size_of_val(&*self.weights) + of_panels
     }
 
-    /// What is known of each panel.
+    /// The properties of each panel's columns.
     pub(crate) fn columns_of_panel(&self) -> &[PanelColumns] {
         &self.columns_of_panel
     }

@@ -91,11 +91,11 @@ pub(crate) struct DepthwiseRow<'a> {
     pub(crate) stride: usize,
     /// Columns from a tap to the next.
     pub(crate) dilation: usize,
-    /// What the sums start from.
+    /// The first values of the sums.
     pub(crate) initial: &'a Sums,
 }
 
-/// What makes lanes and multiplies them.
+/// The kernel that makes lanes and multiplies them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DepthwiseKernel {
     Scalar(Scalar),

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use crate::gemm::{Chains, LocatedRows};
+use crate::operands::{Chains, LocatedRows};
 #[cfg(target_arch = "x86_64")]
 use crate::panel::PANEL;
 use crate::panel::{PanelQuad, QUAD, Sums};
@@ -53,7 +53,7 @@ pub(crate) enum Products<'a> {
     Chains(&'a Chains),
 }
 
-/// What a tile is computed from.
+/// The operands of a tile.
 pub(crate) struct Tile<'a> {
     located: LocatedRows<'a>,
     rows: Range<usize>,
@@ -81,7 +81,7 @@ impl<'a> Tile<'a> {
         Self { located, rows: 0..0, weights, initial, products, quads_of_run, quads_of_panel }
     }
 
-    /// The next tile, of so many rows.
+    /// The next tile, of `rows` rows.
     #[inline]
     pub(crate) fn advance(&mut self, rows: usize) {
         self.rows = self.rows.end..self.rows.end + rows;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::words_of_run;
-use crate::gemm::LocatedRows;
+use crate::operands::LocatedRows;
 use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 /// Columns multiplied at once: four dot products share the loads of one activation row.

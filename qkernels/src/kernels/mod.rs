@@ -28,8 +28,8 @@ mod transpose;
 
 use std::ops::Range;
 
-use crate::gemm::{LargeQuad, LocatedRows, PairBounds};
 use crate::isa::Isa;
+use crate::operands::{LargeQuad, LocatedRows, PairBounds};
 use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, MAX_PANELS, TapLanes, TapRows};
@@ -37,7 +37,7 @@ pub(crate) use dot::{Products, Tile};
 pub(crate) use lookup::look_up;
 pub(crate) use transpose::{Matrix, TILE, TransposeTile, transpose};
 
-/// What multiplies with weights of these bounds, for reports: the instruction set, and where it matters the width of
+/// The kernel for weights of these bounds, for reports: the instruction set, and where it matters the width of
 /// the integers.
 pub(crate) fn name(isa: Isa, mut bounds: impl Iterator<Item = PairBounds>) -> String {
     if sums_in_16_bits(isa) && bounds.any(|bounds| bounds.can_saturate([u8::MAX; 2])) {
@@ -55,7 +55,7 @@ pub(crate) fn name(isa: Isa, mut bounds: impl Iterator<Item = PairBounds>) -> St
 /// Rows of a tile of several panels; tiles with fewer have one panel only.
 pub(crate) const MIN_ROWS_OF_PANELS: usize = 4;
 
-/// What a micro-kernel that multiplies bytes holds in registers.
+/// The sums that a micro-kernel of bytes holds in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TileSize {
     pub(crate) rows: usize,
@@ -114,7 +114,7 @@ pub(crate) fn find_large_quads(
     }
 }
 
-/// Adds to the sums of a row with a panel what its products lost as they saturated.
+/// Adds the losses of saturated products to the sums of a row with a panel.
 pub(crate) fn add_lost(isa: Isa, large: &[LargeQuad], weights: &[PanelQuad], sums: &mut Sums) {
     match isa {
         #[cfg(target_arch = "x86_64")]

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::isa::{Pass, isa};
 use crate::length;
 use crate::qparams::{EightBit, QParams};
-use crate::quantize::Quantizer;
+use crate::quantizer::Quantizer;
 use crate::threads::for_each_chunk;
 
 /// A tensor seen from the axes that are averaged: `[outer, reduced, inner]`.

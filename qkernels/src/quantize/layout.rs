@@ -2,13 +2,14 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Dequantize, Quantize, Quantizer, dequantize_per_tensor, quantize_per_tensor};
+use super::{Dequantize, Quantize, dequantize_per_tensor, quantize_per_tensor};
 use crate::elements::Element;
 use crate::error::Result;
 use crate::isa::isa;
 use crate::kernels::{Matrix, TILE, transpose};
 use crate::length;
 use crate::qparams::{QParams, QuantizedInteger};
+use crate::quantizer::Quantizer;
 use crate::threads::{elementwise_chunk, for_each_chunk};
 
 /// The sizes of a batch of images, whatever their order in memory.

@@ -2,11 +2,12 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Dequantize, Quantize, Quantizer};
+use super::{Dequantize, Quantize};
 use crate::error::{Error, Result};
 use crate::isa::isa;
 use crate::length;
 use crate::qparams::{QParams, QuantizedInteger, check_range, check_scale};
+use crate::quantizer::Quantizer;
 use crate::rounding::clamp;
 
 /// A tensor seen from its channel axis: `[outer, channels, inner]`.

@@ -144,7 +144,7 @@ proptest! {
     /// is a part of what is added anywhere.
     #[test]
     fn conv2d_with_a_packed_weight_agrees_with_the_definition(
-        (geometry, input, weight, bias) in problem::conv2d_worth_fitting().prop_flat_map(|g| (
+        (geometry, input, weight, bias) in problem::conv2d_faster_packed().prop_flat_map(|g| (
             Just(g),
             floats(g.input_len()),
             floats(g.weight_len()),
@@ -236,7 +236,7 @@ proptest! {
 }
 
 /// Properties draw small images; these have several tiles of pixels that end within a row, sums in several
-/// pieces, more padding than image, and windows that leave a large part of the image out.
+/// parts, more padding than image, and windows that leave a large part of the image out.
 #[test]
 fn conv2d_agrees_beyond_one_tile() {
     let cases = [

@@ -17,11 +17,11 @@ fn tie_rule() -> impl Strategy<Value = TieRule> {
 
 /// `pixels` of `channels` bytes, `pixel_stride` bytes apart, with `gap` between them.
 fn with_gaps(pixels: &[u8], channels: usize, pixel_stride: usize, gap: u8) -> Vec<u8> {
-    let mut spread = vec![gap; (pixels.len() / channels - 1) * pixel_stride + channels];
-    for (spread, pixel) in spread.chunks_mut(pixel_stride).zip(pixels.chunks(channels)) {
-        spread[..channels].copy_from_slice(pixel);
+    let mut strided = vec![gap; (pixels.len() / channels - 1) * pixel_stride + channels];
+    for (row, pixel) in strided.chunks_mut(pixel_stride).zip(pixels.chunks(channels)) {
+        row[..channels].copy_from_slice(pixel);
     }
-    spread
+    strided
 }
 
 proptest! {

@@ -94,8 +94,8 @@ pub fn conv2d_3x3(
     })
 }
 
-/// Float convolutions whose weight takes another form.
-pub fn conv2d_worth_fitting() -> impl Strategy<Value = Conv2dGeometry> {
+/// Float convolutions that are faster with a [`PackedWeight`].
+pub fn conv2d_faster_packed() -> impl Strategy<Value = Conv2dGeometry> {
     let sizes = (1..=2_usize, 16..=40_usize, 16..=40_usize, pair(5..=40), pair(0..=2));
     sizes
         .prop_filter_map("padding is all there is", |(batch, in_channels, out_channels, size, padding)| {

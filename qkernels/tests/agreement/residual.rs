@@ -44,14 +44,14 @@ fn addition() -> impl Strategy<Value = BinaryQParams> {
     })
 }
 
-/// Rows of `width` bytes, `row_stride` apart, the last one without what follows it.
-fn spread(rows: &[u8], width: usize, row_stride: usize) -> Vec<u8> {
-    let mut spread: Vec<u8> = rows
+/// Rows of `width` bytes, `row_stride` apart, with [`UNTOUCHED`] bytes between them.
+fn with_gaps(rows: &[u8], width: usize, row_stride: usize) -> Vec<u8> {
+    let mut strided: Vec<u8> = rows
         .chunks_exact(width)
         .flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(UNTOUCHED, row_stride - width)))
         .collect();
-    spread.truncate(spread.len().saturating_sub(row_stride - width));
-    spread
+    strided.truncate(strided.len().saturating_sub(row_stride - width));
+    strided
 }
 
 proptest! {
@@ -81,7 +81,7 @@ proptest! {
 
         let row_stride = channels + gap;
         for (residual, expected) in [(None, &alone), (Some(Residual { values: &values, qparams }), &added)] {
-            let expected = spread(expected, channels, row_stride);
+            let expected = with_gaps(expected, channels, row_stride);
             let actual = in_every_way(|| {
                 let mut output = vec![UNTOUCHED; expected.len()];
                 packed
@@ -119,7 +119,7 @@ proptest! {
 
         let row_stride = out_features + gap;
         for (residual, expected) in [(None, &alone), (Some(Residual { values: &values, qparams }), &added)] {
-            let expected = spread(expected, out_features, row_stride);
+            let expected = with_gaps(expected, out_features, row_stride);
             let actual = in_every_way(|| {
                 let mut output = vec![UNTOUCHED; expected.len()];
                 packed.run_into(rows, &input, 100, &requantization, residual, &mut output, row_stride).unwrap();

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use super::columns::Columns;
 use super::{DepthwiseFilters, FilterLanes, MAX_ROWS};
-use crate::gemm::{Epilogue, OutputRows, Panels};
+use crate::epilogue::{Epilogue, Panels};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::Isa;
 use crate::kernels::{DepthwiseKernel, DepthwiseRow, MAX_PANELS, TapLanes, TapRows};
+use crate::output_rows::OutputRows;
 use crate::panel::{PANEL, Sums};
 
 /// Pixels of a row that are computed together, with those of the rows below: with fewer, on AVX2, more calls cost

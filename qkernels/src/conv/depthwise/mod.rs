@@ -12,8 +12,9 @@ mod convolution;
 
 use std::cell::Cell;
 
+use crate::epilogue::Epilogue;
 use crate::error::Result;
-use crate::gemm::{Epilogue, check_sum, weight_zero_point};
+use crate::gemm::{check_sum, weight_zero_point};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, isa};
 use crate::kernels::{DepthwiseKernel, TapLanes};

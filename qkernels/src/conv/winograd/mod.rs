@@ -23,10 +23,11 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use crate::aligned::AlignedBuffer;
-use crate::gemm::{Epilogue, OutputRows, Panels};
+use crate::epilogue::{Epilogue, Panels};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Avx2, Isa};
 use crate::kernels::avx2;
+use crate::output_rows::OutputRows;
 use crate::panel::{PANEL, Sums};
 use crate::threads::{for_each_index, threads_for};
 
@@ -49,7 +50,7 @@ const TRANSFORMED_BYTES: usize = 256 * 1024;
 /// More patches than this do not make a chunk better, and fewer do not share the weights well.
 const PATCHES_OF_CHUNK: Range<usize> = 24..48;
 
-/// So many chunks for each thread are shared out evenly.
+/// Chunks for each thread that are shared out evenly.
 const CHUNKS_OF_THREAD: usize = 4;
 
 thread_local! {

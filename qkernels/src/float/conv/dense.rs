@@ -7,16 +7,16 @@ use std::ops::Range;
 use super::phases::Phases;
 use super::windows::Windows;
 use crate::float::{COST, Epilogue};
-use crate::gemm::OutputRows;
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, Pass, isa};
 use crate::kernels::float::{DOT_ROWS, FloatTile, ProductTile, Rows, dot_tile, multiply_tile, prefetch};
+use crate::output_rows::OutputRows;
 use crate::threads::{for_each_index, threads_for};
 
-/// Pixels of a tile. With [`DEPTH`], so many that the windows fit into a second-level cache.
+/// Pixels of a tile: with a depth of [`DEPTH`] the windows fit into a second-level cache.
 const PIXELS: usize = 256;
 
-/// About so many products are summed at once: a panel of so many rows fits into a first-level cache.
+/// Products that are summed at once, about: a panel of as many rows fits into a first-level cache.
 const DEPTH: usize = 256;
 
 thread_local! {
@@ -118,12 +118,12 @@ impl Task<'_> {
     fn convolve<const N: usize>(mut self) {
         let channels = self.geometry.in_channels / self.geometry.groups;
         let taps = self.geometry.kernel[0] * self.geometry.kernel[1];
-        let piece = channels.div_ceil((channels * taps).div_ceil(DEPTH));
-        for first in (0..channels).step_by(piece) {
-            let piece = first..(first + piece).min(channels);
+        let count = channels.div_ceil((channels * taps).div_ceil(DEPTH));
+        for first in (0..channels).step_by(count) {
+            let range = first..(first + count).min(channels);
             let (planes, pixels) = (self.planes, self.pixels.clone());
-            self.windows.gather::<N>(self.isa, self.geometry, self.phases, planes, piece.clone(), pixels);
-            let part = piece.start * taps..piece.end * taps;
+            self.windows.gather::<N>(self.isa, self.geometry, self.phases, planes, range.clone(), pixels);
+            let part = range.start * taps..range.end * taps;
             self.multiply::<N>(part, channels * taps);
         }
     }

@@ -9,14 +9,14 @@ use crate::isa::isa;
 use crate::kernels::float::{FloatTile, Taps, sum_taps};
 use crate::threads::{for_each_chunk, num_threads};
 
-/// At most so many planes are a task, which writes the padding once.
+/// The most planes of a task, which writes the padding once.
 const PLANES: usize = 32;
 
-/// A product takes about as long as so many of a convolution that mixes channels.
+/// Products of a convolution that mixes channels in the time of one of these, about.
 const COST: usize = 4;
 
-/// About so many values of dealt planes are summed at once: few enough for a first-level cache, and so many that what
-/// was written has arrived there when it is read.
+/// Values of dealt planes that are summed at once, about: few enough for a first-level cache, and enough for the first
+/// written ones to have arrived there when they are read.
 const DEALT: usize = 4096;
 
 thread_local! {

@@ -4,8 +4,8 @@ use std::cell::Cell;
 
 use crate::float::Epilogue;
 use crate::float::dots::for_each_dot;
-use crate::gemm::OutputRows;
 use crate::geometry::Conv2dGeometry;
+use crate::output_rows::OutputRows;
 
 thread_local! {
     static WINDOWS: Cell<Vec<f32>> = Cell::default();

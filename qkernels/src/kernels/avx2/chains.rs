@@ -2,10 +2,10 @@
 
 use std::arch::x86_64::*;
 
-use crate::gemm::Chains;
 use crate::isa::Avx2;
 use crate::kernels::TileSize;
 use crate::kernels::dot::Tile;
+use crate::operands::Chains;
 use crate::panel::{QUAD, Sums};
 
 /// 4 x 2 vectors of sums, 2 x 2 of weights, and what is between them, are the 16 registers.

@@ -25,7 +25,7 @@ impl DotProduct256 for AvxVnni {
     }
 }
 
-/// Exact but for sums of two products that saturate, see [`PairBounds`](crate::gemm::PairBounds).
+/// Exact but for sums of two products that saturate, see [`PairBounds`](crate::operands::PairBounds).
 impl DotProduct256 for Avx2 {
     #[inline(always)]
     fn dot(self, sums: __m256i, activations: __m256i, weights: __m256i) -> __m256i {
@@ -150,8 +150,8 @@ pub(crate) fn multiply_tile_vnni(proof: AvxVnni, tile: &Tile<'_>, sums: &mut [Su
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gemm::LocatedRows;
     use crate::isa::Avx512Vnni;
+    use crate::operands::LocatedRows;
     use crate::panel::{PANEL, PanelQuad, QUAD};
 
     /// The instruction of AVX-VNNI in the encoding of AVX-512: processors that have only the latter test what is done

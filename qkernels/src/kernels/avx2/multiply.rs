@@ -8,9 +8,9 @@
 use std::arch::x86_64::*;
 use std::ops::Range;
 
-use crate::gemm::LocatedRows;
 use crate::isa::Avx2;
 use crate::kernels::words_of_run;
+use crate::operands::LocatedRows;
 use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 /// Rows of a register tile: 6 x 2 vectors of sums, two of weights and one of activations are 15 of the

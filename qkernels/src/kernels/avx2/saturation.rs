@@ -1,9 +1,9 @@
-//! Sums of two products that saturate: where they are, and what they lose.
+//! Sums of two products that saturate: their places and their losses.
 
 use std::arch::x86_64::*;
 
-use crate::gemm::{LargeQuad, LocatedRows, PairBounds};
 use crate::isa::Avx2;
+use crate::operands::{LargeQuad, LocatedRows, PairBounds};
 use crate::panel::{PanelQuad, QUAD, Sums};
 
 const LANES: usize = 32;

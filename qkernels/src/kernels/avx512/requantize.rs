@@ -2,12 +2,13 @@
 
 use std::arch::x86_64::*;
 
-use crate::gemm::{OutputRows, Panels, Requantize, Tiles};
+use crate::epilogue::{Panels, Requantize, Tiles};
 use crate::isa::Avx512Vnni;
 use crate::kernels::requantize::{self, FloatVectors, Limits};
+use crate::output_rows::OutputRows;
 use crate::panel::PANEL;
 
-/// [`Epilogue::finish_tiles`](crate::gemm::Epilogue::finish_tiles) of [`Requantize`].
+/// [`Epilogue::finish_tiles`](crate::epilogue::Epilogue::finish_tiles) of [`Requantize`].
 pub(crate) fn requantize_tiles(
     proof: Avx512Vnni,
     epilogue: &Requantize<'_>,

@@ -8,7 +8,7 @@ use crate::kernels::{avx2, avx512};
 /// Rows of [`dot_tile`], if it has not one only.
 pub(crate) const DOT_ROWS: usize = 3;
 
-/// At most so many columns has [`dot_tile`].
+/// The most columns of [`dot_tile`].
 pub(crate) const DOT_COLUMNS: usize = 4;
 
 /// Dot products of each row of `left` with each of `right`.

@@ -126,7 +126,7 @@ pub(crate) fn prefetch(values: &[f32]) {
     let _ = values;
 }
 
-/// What becomes of the sums of a row: `clamp(sum * scale + offset)`.
+/// The output of the sums of a row: `clamp(sum * scale + offset)`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Finish<'a> {
     /// Scale and offset of each row.

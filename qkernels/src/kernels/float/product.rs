@@ -5,7 +5,7 @@ use crate::isa::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::{avx2, avx512};
 
-/// What one tile, or a few side by side, are computed from.
+/// The operands of one tile, or of a few side by side.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ProductTile<'a> {
     /// `depth` floats for each row of the tile, one every `left_step`.

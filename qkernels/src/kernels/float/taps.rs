@@ -5,7 +5,7 @@ use crate::isa::Isa;
 #[cfg(target_arch = "x86_64")]
 use crate::kernels::{avx2, avx512};
 
-/// What a filter sees of a plane.
+/// The values of a plane that a filter sees.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Taps<'a> {
     /// Rows of `row_len`.
@@ -96,8 +96,8 @@ pub(in crate::kernels) unsafe fn sum_strip_sized<F: FloatVector, const V: usize>
     }
 }
 
-/// Sets `V` vectors, or so many values as there are, every `width` values. If a row is shorter, what lies beyond its
-/// end is overwritten by the next one.
+/// Sets `V` vectors, or as many values as `output` has left, every `width` values. If a row is shorter, the next one
+/// overwrites the values beyond its end.
 ///
 /// # Safety
 /// There are windows for all rows.

@@ -1,12 +1,12 @@
-//! What is rounded: the float operations of each formula, and of an addition that follows.
+//! The values that are rounded: the float operations of each formula, and of an addition that follows.
 
 use super::FloatVectors;
 use super::limits::Limits;
-use crate::elementwise::BinaryQParams;
+use crate::qparams::BinaryQParams;
 use crate::qparams::QParams;
 use crate::rounding::ROUNDING_SHIFT;
 
-/// What is rounded, of vector `v` of a row.
+/// The values that are rounded, of vector `v` of a row.
 pub(super) trait Formula<S: FloatVectors> {
     /// Whether something is added.
     const ADDS: bool;

@@ -11,9 +11,10 @@ mod rows;
 
 use std::array;
 
-use crate::gemm::{Addition, OutputRows, Panels, Requantize, Tiles};
+use crate::epilogue::{Addition, Panels, Requantize, Tiles};
+use crate::output_rows::OutputRows;
 use crate::panel::PANEL;
-use crate::quantize::Quantizer;
+use crate::quantizer::Quantizer;
 use crate::requantize::{Channels, Requantization};
 use formula::{Fbgemm, Formula, Onednn, Qnnpack, WithResidual};
 pub(super) use limits::Limits;
@@ -58,7 +59,7 @@ pub(super) trait FloatVectors: Copy {
     fn store_bytes(self, bytes: Self::Bytes, first: usize, output: &mut [u8]);
 }
 
-/// [`Epilogue::finish_tiles`](crate::gemm::Epilogue::finish_tiles) of [`Requantize`], for rows of `V` vectors.
+/// [`Epilogue::finish_tiles`](crate::epilogue::Epilogue::finish_tiles) of [`Requantize`], for rows of `V` vectors.
 #[inline(always)]
 pub(super) fn requantize_tiles<S: FloatVectors, const V: usize>(
     isa: S,
@@ -147,10 +148,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::elementwise::BinaryQParams;
-    use crate::gemm::Epilogue;
+    use crate::epilogue::Epilogue;
     use crate::isa::Isa;
     use crate::kernels::TileSize;
+    use crate::qparams::BinaryQParams;
     use crate::qparams::QParams;
     use crate::requantize::{Formula, RequantizationParameters, WeightScales};
     use crate::residual::Residual;

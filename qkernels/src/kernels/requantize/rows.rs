@@ -3,7 +3,8 @@
 use super::formula::{AtMostInteger, Formula};
 use super::limits::Limits;
 use super::{FloatVectors, vector_of_panels};
-use crate::gemm::{OutputRows, Panels, Requantize, Tiles};
+use crate::epilogue::{Panels, Requantize, Tiles};
+use crate::output_rows::OutputRows;
 use crate::panel::{PANEL, Sums};
 
 /// Writes `clamp(rne(value) + offset, low, high)` of each row.
@@ -26,7 +27,7 @@ pub(super) fn store_rows<S: FloatVectors, const V: usize, F: Formula<S>>(
     while let Some(sums) = tiles.next() {
         let rows = sums.len() / panels_of_row;
         let mut output = output.part(first_row..first_row + rows, 0..columns);
-        // So many rows make a vector of bytes.
+        // The rows of a vector of bytes.
         let rows_of_group = 4 / V;
         let simple_rows = match are_simple {
             true if F::ADDS => values.whole_rows().min(rows),

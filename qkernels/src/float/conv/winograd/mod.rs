@@ -26,10 +26,10 @@ use std::ops::Range;
 use self::patches::TransformedPatches;
 use crate::aligned::AlignedBuffer;
 use crate::float::{Epilogue, strided};
-use crate::gemm::OutputRows;
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, Pass, isa};
 use crate::kernels::float::{FloatTile, POSITIONS, ProductTile, Rows, multiply_tile, transform_products};
+use crate::output_rows::OutputRows;
 use crate::threads::{for_each_index, threads_for};
 
 pub(super) use filters::WinogradFilters;
@@ -49,7 +49,7 @@ const PATCHES: Range<usize> = 64..128;
 /// filters.
 const BLOCK: usize = 24;
 
-/// So many tiles for each thread are shared out evenly.
+/// Tiles for each thread that are shared out evenly.
 const TILES_OF_THREAD: usize = 4;
 
 thread_local! {

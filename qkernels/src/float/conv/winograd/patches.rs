@@ -8,8 +8,8 @@ use crate::geometry::Conv2dGeometry;
 use crate::isa::Isa;
 use crate::kernels::float::{FloatTile, POSITIONS, PatchRun, Patches, Rows, transform_patches};
 
-/// About so many values of padded planes are transformed at once: few enough for a first-level cache, and so many
-/// that what was written has arrived there when it is read.
+/// Values of padded planes that are transformed at once, about: few enough for a first-level cache, and enough for
+/// the first written ones to have arrived there when they are read.
 const PADDED: usize = 4096;
 
 /// The patches of a tile as `Bt d B`. The memory is used again for the next tile.

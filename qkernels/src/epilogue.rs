@@ -1,20 +1,18 @@
-//! What becomes of the sums: kept, or requantized to bytes while they are in cache.
+//! The output of the sums: the sums themselves, or bytes, requantized while the sums are in cache.
 
-use super::output::OutputRows;
 use crate::error::{Error, Result};
 use crate::isa::Isa;
-#[cfg(target_arch = "x86_64")]
-use crate::kernels::{avx2, avx512};
 use crate::length;
+use crate::output_rows::OutputRows;
 #[cfg(target_arch = "x86_64")]
 use crate::panel::PANEL;
 use crate::panel::Sums;
 use crate::qparams::QuantizedInteger;
-use crate::quantize::Quantizer;
+use crate::quantizer::Quantizer;
 use crate::requantize::Requantization;
 use crate::residual::Residual;
 
-/// What becomes of the sums.
+/// Turns sums into output.
 pub(crate) trait Epilogue: Sync {
     /// Element of the output.
     type Output: Copy + Default + Send;
@@ -57,7 +55,8 @@ impl Tiles for Option<&[Sums]> {
     }
 }
 
-fn finish_by_rows<E: Epilogue + ?Sized>(
+/// [`Epilogue::finish_tiles`] by the definition, row by row.
+pub(crate) fn finish_by_rows<E: Epilogue + ?Sized>(
     epilogue: &E,
     panels: &Panels,
     tiles: &mut dyn Tiles,
@@ -89,7 +88,7 @@ impl Epilogue for KeepSums {
 pub(crate) struct Requantize<'a> {
     pub(crate) requantization: &'a Requantization,
     pub(crate) addition: Option<Addition<'a>>,
-    /// What is rounded last is no larger in magnitude.
+    /// The bound of the magnitude of the values that are rounded last.
     #[cfg_attr(
         not(target_arch = "x86_64"),
         expect(dead_code, reason = "the definition does not ask whether all fits into integers")
@@ -121,6 +120,18 @@ impl<'a> Requantize<'a> {
         let quantizer = Quantizer::with_relu::<u8>(qparams.output, qparams.relu)?;
         let largest = largest * quantizer.inverse_scale;
         Ok(Self { requantization, addition: Some(Addition { residual, quantizer }), largest })
+    }
+
+    /// [`Epilogue::finish`]: the definition.
+    pub(crate) fn finish_row(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
+        self.requantization.requantize_row(first_column, sums, output);
+        if let Some(Addition { residual: Residual { values, qparams }, quantizer }) = &self.addition {
+            let values = self.values_from(values, row, first_column);
+            for (output, value) in output.iter_mut().zip(values) {
+                let [a, b] = [qparams.a.dequantize(output.to_i32()), qparams.b.dequantize(value.to_i32())];
+                *output = quantizer.quantize(a + b);
+            }
+        }
     }
 
     /// Whether all that is rounded fits into integers: for all sums, if the multipliers of a layer are less than a
@@ -189,7 +200,7 @@ impl<'a> PanelValues<'a> {
         }
     }
 
-    /// What there is of a row, from its first column on.
+    /// The existing values of a row, from its first column on.
     pub(crate) fn row(&self, row: usize) -> &'a [u8] {
         let values = self.values.get(row * self.row_stride..).unwrap_or_default();
         &values[..values.len().min(self.panels * PANEL)]
@@ -203,32 +214,5 @@ fn largest_value(scale: f32) -> Result<f32> {
         Ok(largest)
     } else {
         Err(Error::parameter("the scale of an addend is too large for its values to be finite"))
-    }
-}
-
-impl Epilogue for Requantize<'_> {
-    type Output = u8;
-
-    fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
-        self.requantization.requantize_row(first_column, sums, output);
-        if let Some(Addition { residual: Residual { values, qparams }, quantizer }) = &self.addition {
-            let values = self.values_from(values, row, first_column);
-            for (output, value) in output.iter_mut().zip(values) {
-                let [a, b] = [qparams.a.dequantize(output.to_i32()), qparams.b.dequantize(value.to_i32())];
-                *output = quantizer.quantize(a + b);
-            }
-        }
-    }
-
-    fn finish_tiles(&self, isa: Isa, panels: &Panels, tiles: &mut dyn Tiles, output: OutputRows<'_, u8>) {
-        match isa {
-            Isa::Scalar => finish_by_rows(self, panels, tiles, output),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni(proof) => avx512::requantize_tiles(proof, self, panels, tiles, output),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2(proof) => avx2::requantize_tiles(proof, self, panels, tiles, output),
-            #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni(proof) => avx2::requantize_tiles(proof.avx2(), self, panels, tiles, output),
-        }
     }
 }

@@ -29,7 +29,7 @@ pub(crate) trait Rows: Sync {
 
 /// Buffers of a [`RunTable`], kept between calls.
 #[derive(Default)]
-pub(super) struct RunBuffers {
+pub(crate) struct RunBuffers {
     /// `[runs][rows]`.
     starts: Vec<*const u8>,
     /// The runs that are copied, filled up; the first consists of zero points.
@@ -65,7 +65,7 @@ pub(crate) struct LocatedRows<'a> {
 
 impl RunBuffers {
     /// Finds the runs of `rows`.
-    pub(super) fn locate<'a>(
+    pub(crate) fn locate<'a>(
         &'a mut self,
         source: &'a impl Rows,
         rows: Range<usize>,
@@ -163,7 +163,7 @@ impl<'a> LocatedRows<'a> {
     ) -> impl Iterator<Item = (usize, &'a [*const u8; R])> {
         let Self { starts, used, rows, .. } = *self;
         assert!(first_row <= rows && R <= rows - first_row);
-        // SAFETY: `starts` has so many rows for each of the runs, of which `used` are some.
+        // SAFETY: `starts` has `rows` rows for each of the runs, of which `used` are some.
         used.iter().map(move |&run| (run, unsafe { &*starts.as_ptr().add(run * rows + first_row).cast() }))
     }
 
@@ -174,7 +174,7 @@ impl<'a> LocatedRows<'a> {
 
     /// The bytes of a run, filled up to whole quads.
     pub(crate) fn bytes(&self, run: usize, row: usize) -> &'a [u8] {
-        // SAFETY: every start points to so many bytes, borrowed for `'a`.
+        // SAFETY: every start points to `padded_len` bytes, borrowed for `'a`.
         unsafe { std::slice::from_raw_parts(self.starts(run)[row], self.runs.padded_len()) }
     }
 }

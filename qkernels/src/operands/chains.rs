@@ -18,7 +18,7 @@ const MAX_ACTIVATIONS: [u8; 3] = [159, 143, 127];
 /// Partners are that close, so that activations and weights are read nearly in their order.
 const WINDOW: usize = 32;
 
-/// A quad that is in no pair costs what so many pairs gain, and so does every run.
+/// The pairs whose gain a quad that is in no pair costs; every run costs as much.
 const WORTH_OF_SINGLE: usize = 6;
 
 /// Sums that a quad has in 16 bits: two of each column.
@@ -49,11 +49,11 @@ pub(crate) struct ChainsOfRuns<'a> {
 
 impl Chains {
     /// Products with larger activations could leave 16 bits.
-    pub(super) fn most_activation(&self) -> u8 {
+    pub(crate) fn most_activation(&self) -> u8 {
         self.most_activation
     }
 
-    pub(super) fn byte_len(&self) -> usize {
+    pub(crate) fn byte_len(&self) -> usize {
         size_of_val(&*self.pairs)
             + size_of_val(&*self.singles)
             + size_of_val(&*self.pair_weights)
@@ -83,10 +83,10 @@ impl Chains {
     }
 }
 
-/// Finds the chains of a panel, if so many quads are in pairs that it pays.
-pub(super) struct FindChains<'a> {
-    pub(super) weights: &'a [PanelQuad],
-    pub(super) runs: Runs,
+/// Finds the chains of a panel, if enough quads are in pairs for it to pay.
+pub(crate) struct FindChains<'a> {
+    pub(crate) weights: &'a [PanelQuad],
+    pub(crate) runs: Runs,
 }
 
 impl Pass for FindChains<'_> {
