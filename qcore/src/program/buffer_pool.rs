@@ -39,9 +39,9 @@ impl BufferPool {
         POOL.set(self);
     }
 
-    /// `len` values, which are to be overwritten.
+    /// `len` values, which are to be overwritten: the newest, as it may still be in cache.
     pub(super) fn take(&mut self, len: usize) -> Vec<f32> {
-        let position = self.buffers.iter().position(|buffer| buffer.len() == len);
+        let position = self.buffers.iter().rposition(|buffer| buffer.len() == len);
         match position.and_then(|position| self.buffers.remove(position)) {
             Some(buffer) => {
                 self.len -= len;
