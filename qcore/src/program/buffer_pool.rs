@@ -83,8 +83,10 @@ mod tests {
         let address = tensor.as_slice().map(<[f32]>::as_ptr);
         pool.keep(tensor);
         assert_eq!(pool.take(5).len(), 5);
-        assert_eq!(Some(pool.take(6).as_ptr()), address);
-        assert_ne!(Some(pool.take(6).as_ptr()), address);
+        let buffer = pool.take(6);
+        assert_eq!(Some(buffer.as_ptr()), address);
+        let other = pool.take(6);
+        assert_ne!(other.as_ptr(), buffer.as_ptr());
     }
 
     #[test]
