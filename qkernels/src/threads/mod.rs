@@ -1,8 +1,10 @@
 //! How many threads the kernels use, and the loop that spreads an output over them.
 
+mod pool;
 mod shares;
 mod team;
 
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::isa::{Isa, isa};
@@ -15,11 +17,23 @@ static WORK_THRESHOLD: AtomicUsize = AtomicUsize::new(1 << 18);
 /// More threads than this are never asked for.
 const MAX_THREADS: usize = 1024;
 
-/// Sets how many threads one kernel call may use; 0 means all of the current rayon pool.
+/// Where [`set_num_threads`] says nothing: the environment variable `QKERNELS_NUM_THREADS` if it is a number above 0,
+/// else what the system lets this process use.
+static DEFAULT_NUM_THREADS: LazyLock<usize> = LazyLock::new(|| {
+    let wanted = std::env::var("QKERNELS_NUM_THREADS").ok();
+    let wanted = wanted.and_then(|number| number.trim().parse().ok()).filter(|number| *number > 0);
+    let available = || std::thread::available_parallelism().map_or(1, usize::from);
+    wanted.unwrap_or_else(available).min(MAX_THREADS)
+});
+
+/// Sets how many threads one kernel call may use; 0 means the default: the environment variable `QKERNELS_NUM_THREADS`,
+/// or else as many as the system lets this process use.
 ///
-/// The calling thread is one of them. The others are borrowed from the rayon pool it is in (the global one unless the
-/// caller installed another), so more than that pool has are never used; they stay at hand, busily waiting, until
-/// nothing has come for 200 microseconds. Where many threads call models at once, 1 is best.
+/// The calling thread is one of them. The others are the kernels' own and serve all callers, so there is never more than
+/// one less of them than the largest number asked for; no pool of the host's, such as rayon's, is used. They are made when
+/// they are first needed; where the system gives none, the calling thread works alone. A helper stays at hand, busily
+/// waiting, until nothing has come for 200 microseconds or its waiting exceeds its work by 50. Where many threads call
+/// models at once, 1 is best.
 pub fn set_num_threads(threads: usize) {
     NUM_THREADS.store(threads.min(MAX_THREADS), Ordering::Relaxed);
 }
@@ -27,7 +41,7 @@ pub fn set_num_threads(threads: usize) {
 /// How many threads one kernel call may use.
 pub fn num_threads() -> usize {
     match NUM_THREADS.load(Ordering::Relaxed) {
-        0 => rayon::current_num_threads(),
+        0 => *DEFAULT_NUM_THREADS,
         threads => threads,
     }
 }

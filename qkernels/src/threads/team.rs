@@ -1,21 +1,28 @@
 //! The threads that help a thread with its kernels.
 //!
 //! Waking a sleeping thread takes longer than a small layer does. So a helper that has come stays for a while after
-//! each job and watches for the next one, which it then joins within a microsecond. Helpers are borrowed from rayon's
-//! pool and go back to it when nothing comes; nobody waits for one that has not come.
+//! each job and watches for the next one, which it then joins within a microsecond. When nothing comes it goes back to
+//! its pool; nobody waits for one that has not come.
 
 use std::cell::{Cell, UnsafeCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
+
+use super::pool::Pool;
 
 /// How long a helper stays when nothing is to be done: longer than a layer that needs no help, and than what lies
 /// between two calls of a model in a loop.
 const PATIENCE: Duration = Duration::from_micros(200);
 
+/// How much longer a helper may have waited than worked: what waiting costs is bounded by the help that it gave.
+const ADVANCE: Duration = Duration::from_micros(50);
+
 /// So often a waiting thread looks before it lets others have its core.
 const LOOKS: usize = 1 << 10;
+
+static POOL: LazyLock<Pool> = LazyLock::new(Pool::default);
 
 thread_local! {
     static TEAM: Arc<Team> = Arc::default();
@@ -30,37 +37,35 @@ thread_local! {
 /// # Panics
 /// If one of the calls does.
 pub(super) fn work_together(helpers: usize, job: &(dyn Fn(usize) + Sync)) {
+    work_together_with(&POOL, helpers, job);
+}
+
+fn work_together_with(pool: &'static Pool, helpers: usize, job: &(dyn Fn(usize) + Sync)) {
     if LEADS.replace(true) {
         // A job within a job: the helpers have work already.
         return job(0);
     }
     let _end = OnDrop(|| LEADS.set(false));
     TEAM.with(|team| {
-        call_helpers(team, helpers);
+        call_helpers(team, pool, helpers);
         team.lead(helpers, job);
     });
 }
 
-/// Calls the helpers that are missing, of those that the pool may have.
-fn call_helpers(team: &Arc<Team>, helpers: usize) {
-    let leader_is_in_pool = rayon::current_thread_index().is_some();
-    let helpers = helpers.min(rayon::current_num_threads() - usize::from(leader_is_in_pool));
+/// Calls the helpers that are missing, as far as the pool has them.
+fn call_helpers(team: &Arc<Team>, pool: &'static Pool, helpers: usize) {
     while team.called.load(Ordering::Relaxed) < helpers {
         let number = team.called.fetch_add(1, Ordering::Relaxed) + 1;
-        let team = Arc::clone(team);
-        rayon::spawn(move || {
-            // The leader finds the call in its own queue if nobody has come.
-            if !TEAM.with(|own| Arc::ptr_eq(own, &team)) {
-                team.help(number);
-            }
-            team.called.fetch_sub(1, Ordering::Relaxed);
-        });
+        if !pool.call(team, number, helpers) {
+            team.let_go();
+            break;
+        }
     }
 }
 
 /// A leader's helpers, and the job that they may join.
 #[derive(Default)]
-struct Team {
+pub(super) struct Team {
     state: AtomicU64,
     /// Written by the leader while nobody works on it.
     job: UnsafeCell<Option<Job>>,
@@ -108,6 +113,8 @@ impl Team {
             unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static (dyn Fn(usize) + Sync)>(job) };
         // SAFETY: the last job ended when no helper was left, and nobody joins before the next one has seats.
         unsafe { *self.job.get() = Some(job_of_helpers) };
+        // Of a job whose leader panicked too.
+        self.helper_panicked.store(false, Ordering::Relaxed);
         let seats = (helpers as u64).min(State::SEATS / State::SEAT);
         let number = self.state().job().wrapping_add(1);
         self.state.store(number.wrapping_mul(State::JOB) + seats * State::SEAT, Ordering::Release);
@@ -117,26 +124,36 @@ impl Team {
         });
         job(0);
         drop(end);
-        assert!(!self.helper_panicked.swap(false, Ordering::Relaxed), "a kernel panicked on another thread");
+        assert!(!self.helper_panicked.load(Ordering::Relaxed), "a kernel panicked on another thread");
     }
 
-    /// Works on each job that comes.
-    fn help(&self, number: usize) {
+    /// Works on each job that comes, as helper `number`, until none has come for a while.
+    pub(super) fn help(&self, number: usize) {
         let mut last = None;
-        while let Some(joined) = self.join(last) {
+        let mut credit = ADVANCE;
+        let mut free = Instant::now();
+        while let Some(joined) = self.join(last, free, credit.min(PATIENCE)) {
             last = Some(joined);
+            let start = Instant::now();
             // SAFETY: this helper is counted, so the field is set, not written, and what it borrows is alive.
             let job = unsafe { (*self.job.get()).map(|job| &*job) };
             if catch_unwind(AssertUnwindSafe(|| job.map(|job| job(number)))).is_err() {
                 self.helper_panicked.store(true, Ordering::Relaxed);
             }
             self.state.fetch_sub(State::HELPER, Ordering::Release);
+            let end = Instant::now();
+            credit = credit.saturating_sub(start - free) + (end - start);
+            free = end;
         }
     }
 
-    /// Joins a job that is not the last one, and returns its number, unless none comes for a while.
-    fn join(&self, last: Option<u64>) -> Option<u64> {
-        let arrival = Instant::now();
+    /// One helper that was called is no longer there.
+    pub(super) fn let_go(&self) {
+        self.called.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Joins a job that is not the last one, and returns its number, unless none comes within `patience` of `arrival`.
+    fn join(&self, last: Option<u64>, arrival: Instant, patience: Duration) -> Option<u64> {
         let mut joined = None;
         wait_until(|| {
             let state = self.state();
@@ -145,7 +162,7 @@ impl Team {
                 let joins = self.state.compare_exchange(state.0, next, Ordering::Acquire, Ordering::Relaxed);
                 joined = joins.is_ok().then_some(state.job());
             }
-            joined.is_some() || arrival.elapsed() > PATIENCE
+            joined.is_some() || arrival.elapsed() > patience
         });
         joined
     }
@@ -203,28 +220,45 @@ mod tests {
         }
     }
 
+    /// Runs `job` with `helpers` until all of them have come in the same call, and returns what that call did.
+    fn meet(pool: &'static Pool, helpers: usize, job: impl Fn(usize) + Sync) -> std::thread::Result<()> {
+        loop {
+            let here = AtomicUsize::new(0);
+            let all_came = AtomicBool::new(false);
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                work_together_with(pool, helpers, &|thread| {
+                    here.fetch_add(1, Ordering::Relaxed);
+                    let arrival = Instant::now();
+                    wait_until(|| {
+                        let all = here.load(Ordering::Relaxed) == helpers + 1;
+                        all_came.fetch_or(all, Ordering::Relaxed);
+                        all || arrival.elapsed() > Duration::from_millis(5)
+                    });
+                    if all_came.load(Ordering::Relaxed) {
+                        job(thread);
+                    }
+                });
+            }));
+            if all_came.into_inner() {
+                return result;
+            }
+        }
+    }
+
     #[test]
     fn helpers_that_have_gone_come_again() {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        pool.install(|| {
-            let here = AtomicUsize::new(0);
-            let meet = |_| {
-                here.fetch_add(1, Ordering::Relaxed);
-                wait_until(|| here.load(Ordering::Relaxed) == 3);
-            };
-            work_together(2, &meet);
+        let pool = Box::leak(Box::default());
+        for _ in 0..3 {
+            meet(pool, 2, |_| {}).unwrap();
             TEAM.with(|team| wait_until(|| team.called.load(Ordering::Relaxed) == 0));
-            here.store(0, Ordering::Relaxed);
-            work_together(2, &meet);
-        });
+        }
     }
 
     #[test]
     fn many_leaders_share_a_pool() {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-        pool.scope(|scope| {
+        std::thread::scope(|scope| {
             for count in 0..50 {
-                scope.spawn(move |_| assert_eq!(sum_up(count), count * count.saturating_sub(1) / 2));
+                scope.spawn(move || assert_eq!(sum_up(count), count * count.saturating_sub(1) / 2));
             }
         });
     }
@@ -241,19 +275,29 @@ mod tests {
 
     #[test]
     fn a_panic_of_any_call_is_one_of_the_leader() {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
-        pool.install(|| {
-            let leader = std::thread::current().id();
-            for leader_panics in [true, false] {
-                let calls = AtomicUsize::new(0);
-                let job = |_| {
-                    calls.fetch_add(1, Ordering::Relaxed);
-                    wait_until(|| calls.load(Ordering::Relaxed) == 2);
-                    assert_ne!(std::thread::current().id() == leader, leader_panics);
-                };
-                assert!(catch_unwind(AssertUnwindSafe(|| work_together(1, &job))).is_err());
-                assert_eq!(sum_up(10), 45);
+        let pool = Box::leak(Box::default());
+        let panics = |who: fn(usize) -> bool| meet(pool, 1, |thread| assert!(!who(thread))).is_err();
+        // Whoever panicked, the next job is not concerned.
+        for who in [|thread| thread == 0, |thread| thread == 1, |_| true] {
+            assert!(panics(who));
+            assert!(!panics(|_| false));
+        }
+    }
+
+    #[test]
+    fn a_pool_has_no_more_threads_than_are_wanted() {
+        let pool: &'static Pool = Box::leak(Box::default());
+        let numbers = std::sync::Mutex::new(std::collections::HashSet::new());
+        let note = |_| {
+            let thread = std::thread::current();
+            numbers.lock().unwrap().insert(thread.name().unwrap_or_default().to_owned());
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| (0..200).for_each(|_| work_together_with(pool, 2, &note)));
             }
         });
+        let numbers = numbers.into_inner().unwrap();
+        assert!(numbers.iter().filter(|name| name.starts_with("qkernels-")).count() <= 2, "{numbers:?}");
     }
 }

@@ -13,6 +13,7 @@ use layers::Layers;
 use qcore::prelude::*;
 use qcore::{CalibrationOptions, Converted, MemoryReport, StateDict};
 use qkernels::isa::{Isa, isa, set_isa};
+use qkernels::threads::set_num_threads;
 use serde_json::json;
 
 #[derive(Parser)]
@@ -79,7 +80,7 @@ fn main() -> Result<()> {
 
 fn run(cli: &Cli) -> Result<()> {
     set_isa(cli.isa);
-    rayon::ThreadPoolBuilder::new().num_threads(cli.threads).build_global()?;
+    set_num_threads(cli.threads);
     let weights = cli.weights.as_deref().map(StateDict::open).transpose()?;
     let num_classes = match (cli.num_classes, &weights) {
         (Some(number), _) => number,
