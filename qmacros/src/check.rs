@@ -6,16 +6,17 @@ use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
-use syn::{ExprField, ExprMethodCall, Member};
+use syn::{Attribute, ExprField, ExprMethodCall, Member};
 
 use crate::errors::{Errors, Message, did_you_mean};
 use crate::handoff::self_path;
 use crate::ir::lower::used_values;
 use crate::ir::{Block, Graph, NodeKind, ValueId};
-use crate::parse::{Field, FieldKind, Forward, Model};
+use crate::parse::{Field, FieldKind, Forward, Model, configure};
 
 /// All checks. What depends on a graph without gaps waits until lowering found nothing wrong.
 pub fn all(errors: &mut Errors, model: &Model, forward: &Forward, graph: &Graph, is_complete: bool) {
+    attributes(errors, forward);
     generics(errors, model, forward);
     fields(errors, model, forward, is_complete);
     if is_complete && forward.output_count > 0 {
@@ -42,6 +43,35 @@ fn generics(errors: &mut Errors, model: &Model, forward: &Forward) {
         )))
         .note("one set of variants is generated for the struct and all its parameters");
     errors.error(&forward.item.self_ty, message);
+}
+
+/// Attributes of which nothing would be left. What rustc evaluates `#[cfg]` on was evaluated before.
+fn attributes(errors: &mut Errors, forward: &Forward) {
+    struct Attributes<'e>(&'e mut Errors);
+
+    impl<'ast> Visit<'ast> for Attributes<'_> {
+        fn visit_attribute(&mut self, attribute: &'ast Attribute) {
+            if configure::says_nothing(attribute) {
+                return;
+            }
+            let name = attribute.path().to_token_stream().to_string().replace(' ', "");
+            let message = if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+                Message::new(format!("`#[{name}(..)]` cannot stand here"))
+                    .help(format!(
+                        "put it on a `let`, a block or an arm, `#[{name}(..)] {{ x = relu(x); }}`, or branch: \
+                         `if cfg!(..) {{ a }} else {{ b }}`"
+                    ))
+                    .note("as everywhere in Rust, it takes away `let`s, blocks, calls, arms and elements of a list")
+            } else {
+                Message::new(format!("`#[{name}]` inside of `forward` has no effect"))
+                    .help("remove it")
+                    .note("the body becomes a graph of operations; only lints such as `#[allow(..)]`, and `#[cfg(..)]`, may stand in it")
+            };
+            self.0.error(attribute, message);
+        }
+    }
+
+    Attributes(errors).visit_block(&forward.body);
 }
 
 /// Layers that never run.

@@ -24,6 +24,9 @@ pub fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Reports what is wrong with the struct alone, and hands it on to the impl.
 fn on_struct(arguments: TokenStream, item: ItemStruct) -> TokenStream {
+    if let Some(alternatives) = parse::configure::of_struct(&arguments, &item) {
+        return alternatives;
+    }
     let mut errors = Errors::new();
     parse::of_struct(&mut errors, arguments);
     let model = parse::model(&mut errors, item.clone());
@@ -36,6 +39,9 @@ fn on_struct(arguments: TokenStream, item: ItemStruct) -> TokenStream {
 }
 
 fn on_impl(arguments: &TokenStream, item: ItemImpl) -> TokenStream {
+    if let Some(alternatives) = parse::configure::of_impl(arguments, &item) {
+        return alternatives;
+    }
     let mut errors = Errors::new();
     if let Some((path, _)) = &item.trait_ {
         let message = Message::new("`#[quantizable]` on the impl of a trait")

@@ -73,7 +73,8 @@ use proc_macro::TokenStream;
 /// - numbers: literals, constants, config fields (`self.scale`), arithmetic over them; `x.size(0)` in `reshape`;
 /// - `let`, tuples and tuple patterns, shadowing, assignment to `let mut` variables, blocks;
 /// - `if` on a `bool` field, `match` and `if let` on an `Option` field;
-/// - `for layer in &self.layers { x = layer(x); }` over a `Vec` field.
+/// - `for layer in &self.layers { x = layer(x); }` over a `Vec` field;
+/// - `#[cfg(..)]` where Rust allows it, also on the fields of the struct, and `cfg!(..)` as a condition.
 ///
 /// Values are used as often as needed: the macro works out who needs them last. The generated `forward` returns
 /// a `Result` and takes anything that is `Into<Tensor>`.

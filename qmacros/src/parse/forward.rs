@@ -5,7 +5,7 @@ use syn::{
     Signature, Token, Type,
 };
 
-use super::{Forward, ForwardOptions, is_ours};
+use super::{Forward, ForwardOptions, configure, is_ours};
 use crate::errors::{Errors, Message, count};
 
 /// Tuples of tensors have runtime support up to this length.
@@ -174,6 +174,11 @@ fn read_inputs(errors: &mut Errors, signature: &Signature) -> (Vec<Ident>, Vec<b
     let mut inputs: Vec<Ident> = Vec::new();
     let mut mutable = Vec::new();
     for input in typed {
+        if let Some(attribute) = input.attrs.iter().find(|attribute| !configure::says_nothing(attribute)) {
+            let message =
+                Message::new("an attribute on a parameter of `forward` has no effect").help("remove it");
+            errors.error(attribute, message);
+        }
         let (ident, is_mutable) = match &*input.pat {
             Pat::Ident(pattern) if pattern.by_ref.is_none() && pattern.subpat.is_none() => {
                 (pattern.ident.clone(), pattern.mutability.is_some())

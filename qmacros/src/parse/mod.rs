@@ -1,6 +1,7 @@
 //! Tokens to [`Model`] (the struct) and [`Forward`] (the impl): definitions shared by all later stages.
 
 mod attrs;
+pub mod configure;
 mod forward;
 mod kind;
 mod model;

@@ -6,6 +6,7 @@ mod bool_field;
 mod both_spellings_of_a_call;
 mod boundaries_by_hand;
 mod chunk_split_and_cat;
+mod conditional_compilation;
 mod constructors_beside_forward;
 mod generic_models;
 mod operations_as_functions_and_methods;

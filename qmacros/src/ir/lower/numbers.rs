@@ -30,6 +30,7 @@ impl Lowering<'_> {
             Expr::Cast(cast) => self.is_number(&cast.expr),
             Expr::Reference(reference) => self.is_number(&reference.expr),
             Expr::Path(path) => self.is_number_path(path),
+            Expr::Macro(call) => call.mac.path.is_ident("cfg"),
             Expr::Field(field) => match own_field(expr) {
                 Some((_, ident)) => self.field(ident).is_some_and(|field| is_config(&field.kind)),
                 None => self.is_inside_config(&field.base),
@@ -131,6 +132,7 @@ impl Lowering<'_> {
                 _ => NumberType::Unknown,
             },
             Expr::Cast(cast) => type_of(&cast.ty),
+            Expr::Macro(_) => NumberType::Bool,
             expr => match own_field(expr).and_then(|(_, ident)| self.field(ident)) {
                 Some(field) => type_of(&field.ty),
                 None => NumberType::Unknown,
