@@ -32,6 +32,79 @@ pub fn hardswish(x: &Tensor) -> Result<Tensor> {
     run(ops::hardswish(), &[x])
 }
 
+/// `relu6(x + 3) / 6`, for any shape.
+pub fn hardsigmoid(x: &Tensor) -> Result<Tensor> {
+    run(ops::hardsigmoid(), &[x])
+}
+
+/// `1 / (1 + e^-x)`, for any shape.
+pub fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    run(ops::sigmoid(), &[x])
+}
+
+/// The hyperbolic tangent, for any shape.
+pub fn tanh(x: &Tensor) -> Result<Tensor> {
+    run(ops::tanh(), &[x])
+}
+
+/// `x / (1 + e^-x)`, for any shape.
+pub fn silu(x: &Tensor) -> Result<Tensor> {
+    run(ops::silu(), &[x])
+}
+
+/// `x * tanh(ln(1 + e^x))`, for any shape.
+pub fn mish(x: &Tensor) -> Result<Tensor> {
+    run(ops::mish(), &[x])
+}
+
+/// `x * (1 + erf(x / sqrt(2))) / 2`, for any shape; with `approximate` of `"tanh"` PyTorch's approximation.
+///
+/// # Errors
+/// When `approximate` is neither `"none"` nor `"tanh"`.
+pub fn gelu(x: &Tensor, approximate: &str) -> Result<Tensor> {
+    run(ops::gelu(Some(approximate)), &[x])
+}
+
+/// `x` where it is positive, else `x * negative_slope`, for any shape.
+///
+/// # Errors
+/// When the slope is not finite.
+pub fn leaky_relu(x: &Tensor, negative_slope: f64) -> Result<Tensor> {
+    run(ops::leaky_relu(Some(negative_slope)), &[x])
+}
+
+/// `x` where it is not negative, else `alpha * (e^x - 1)`, for any shape.
+///
+/// # Errors
+/// When `alpha` is not finite.
+pub fn elu(x: &Tensor, alpha: f64) -> Result<Tensor> {
+    run(ops::elu(Some(alpha)), &[x])
+}
+
+/// `x` where it is not negative, else `alpha * (e^(x / alpha) - 1)`, for any shape.
+///
+/// # Errors
+/// When `alpha` is 0 or not finite.
+pub fn celu(x: &Tensor, alpha: f64) -> Result<Tensor> {
+    run(ops::celu(Some(alpha)), &[x])
+}
+
+/// `x` where it is greater than `threshold`, else `value`, for any shape.
+///
+/// # Errors
+/// When one of the numbers is not finite.
+pub fn threshold(x: &Tensor, threshold: impl Into<f64>, value: impl Into<f64>) -> Result<Tensor> {
+    run(ops::threshold(threshold, value), &[x])
+}
+
+/// `min(max(x, min_val), max_val)`, for any shape.
+///
+/// # Errors
+/// When the limits are not two finite numbers in order.
+pub fn hardtanh(x: &Tensor, min_val: f64, max_val: f64) -> Result<Tensor> {
+    run(ops::hardtanh(Some(min_val), Some(max_val)), &[x])
+}
+
 /// `min(max(x, 0), 6)`, for any shape.
 pub fn relu6(x: &Tensor) -> Result<Tensor> {
     run(ops::relu6(), &[x])

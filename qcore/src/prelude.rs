@@ -5,7 +5,8 @@ pub use qmacros::quantizable;
 pub use crate::model::{Module, Sequential};
 pub use crate::observer::Observer;
 pub use crate::ops::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Hardswish, Identity,
-    Linear, MaxPool2d, ReLU, ReLU6,
+    AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, CELU, Conv2d, Dropout, ELU, Flatten, GELU,
+    Hardsigmoid, Hardswish, Hardtanh, Identity, LeakyReLU, Linear, MaxPool2d, Mish, ReLU, ReLU6, SiLU,
+    Sigmoid, Tanh, Threshold,
 };
 pub use crate::{Backend, QConfig, QConfigMapping, StateDict, Tensor};

@@ -1,4 +1,4 @@
-//! `clamp`: values limited to a range; and the kernel that `relu` and `relu6` share with it.
+//! `clamp` and `hardtanh`: values limited to a range; and the kernel that `relu` and `relu6` share with them.
 
 use std::sync::Arc;
 
@@ -12,8 +12,7 @@ use super::plain::{no_parameters, plain_op};
 use super::{Executable, Lowering, Op, Planned, Post, TensorSpec};
 use crate::{DType, Error, Result};
 
-/// `min(max(x, min), max)`, PyTorch's `clamp` and `hardtanh`. On integers the limits are quantized by the input's
-/// scale.
+/// `min(max(x, min), max)`. On integers the limits are quantized by the input's scale.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Clamp {
     min: f32,
@@ -26,21 +25,11 @@ pub struct Clamp {
 /// When `min` is greater than `max`, or one of them is not finite as an f32.
 pub fn clamp(min: impl Into<f64>, max: impl Into<f64>) -> Result<Clamp> {
     let clamp = Clamp { min: min.into() as f32, max: max.into() as f32 };
-    clamp.check()?;
+    check(NAME, [clamp.min, clamp.max])?;
     Ok(clamp)
 }
 
 const NAME: &str = "clamp";
-
-impl Clamp {
-    fn check(&self) -> Result<()> {
-        if self.min <= self.max && self.min.is_finite() && self.max.is_finite() {
-            return Ok(());
-        }
-        let message = format!("min {} and max {} are not two finite numbers in order", self.min, self.max);
-        Err(Error::parameter(NAME, message))
-    }
-}
 
 no_parameters!(Clamp);
 
@@ -52,10 +41,80 @@ impl Op for Clamp {
     plain_op!();
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
-        self.check()?;
-        let limits = [self.min, self.max];
-        float_or_static(NAME, lowering, move |inputs| plan(NAME, inputs, limits))
+        lower(NAME, lowering, [self.min, self.max])
     }
+}
+
+/// `min(max(x, min_val), max_val)` with limits of -1 and 1 if not set, for tensors of any shape. On integers the limits
+/// are quantized by the input's scale.
+///
+/// Used with limits that are not two finite numbers in order it gives an error.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Hardtanh {
+    min_val: f32,
+    max_val: f32,
+}
+
+impl Hardtanh {
+    /// Limits values to -1 and 1.
+    pub fn new() -> Self {
+        Self { min_val: -1.0, max_val: 1.0 }
+    }
+
+    /// The smallest result; -1 if not set.
+    #[must_use]
+    pub fn min_val(self, min_val: impl Into<f64>) -> Self {
+        Self { min_val: min_val.into() as f32, ..self }
+    }
+
+    /// The largest result; 1 if not set.
+    #[must_use]
+    pub fn max_val(self, max_val: impl Into<f64>) -> Self {
+        Self { max_val: max_val.into() as f32, ..self }
+    }
+}
+
+impl Default for Hardtanh {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The operation `hardtanh(x, min_val, max_val)`; the limits are -1 and 1 if not given.
+///
+/// # Errors
+/// When `min_val` is greater than `max_val`, or one of them is not finite as an f32.
+pub fn hardtanh(min_val: Option<f64>, max_val: Option<f64>) -> Result<Hardtanh> {
+    let operation = Hardtanh::new().min_val(min_val.unwrap_or(-1.0)).max_val(max_val.unwrap_or(1.0));
+    check("hardtanh", [operation.min_val, operation.max_val])?;
+    Ok(operation)
+}
+
+no_parameters!(Hardtanh, "Hardtanh");
+
+impl Op for Hardtanh {
+    fn name(&self) -> &'static str {
+        "hardtanh"
+    }
+
+    plain_op!();
+
+    fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
+        lower("hardtanh", lowering, [self.min_val, self.max_val])
+    }
+}
+
+fn check(operation: &'static str, [min, max]: [f32; 2]) -> Result<()> {
+    if min <= max && min.is_finite() && max.is_finite() {
+        return Ok(());
+    }
+    let message = format!("min {min} and max {max} are not two finite numbers in order");
+    Err(Error::parameter(operation, message))
+}
+
+fn lower(operation: &'static str, lowering: &Lowering<'_>, limits: [f32; 2]) -> Result<Arc<dyn Executable>> {
+    check(operation, limits)?;
+    float_or_static(operation, lowering, move |inputs| plan(operation, inputs, limits))
 }
 
 /// Limits the only input, whatever its elements.

@@ -1,109 +1,26 @@
 //! `hardswish`: `x * relu6(x + 3) / 6`.
 
-use std::sync::Arc;
-
-use qkernels::EightBit;
-use qkernels::elementwise::LookupTable;
-use serde::{Deserialize, Serialize};
-
 use super::activation::limit;
-use super::inputs::{check_dtype, exactly, kernel_error, with_eight_bit};
-use super::plain::{no_parameters, plain_op};
-use super::{Executable, Format, Kernel, Lowering, Op, Planned, Precision, executable, per_tensor, unary};
-use crate::{Backend, DType, QParams, Result};
+use super::pointwise::{Pointwise, pointwise};
 
-/// `x * relu6(x + 3) / 6`, for tensors of any shape.
-///
-/// In int8 a table has the result for each of the 256 integers (NUMERICS section 7).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hardswish;
-
-impl Hardswish {
-    /// The same as `Hardswish`.
-    pub fn new() -> Self {
-        Self
-    }
-}
-
-/// The operation `hardswish(x)`.
-pub fn hardswish() -> Result<Hardswish> {
-    Ok(Hardswish)
-}
-
-const NAME: &str = "hardswish";
-
-no_parameters!(Hardswish, "Hardswish");
-
-impl Op for Hardswish {
-    fn name(&self) -> &'static str {
-        NAME
-    }
-
-    plain_op!();
-
-    fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
-        match lowering.precision {
-            Precision::Float => Ok(executable(NAME, |inputs| {
-                let [x] = exactly(NAME, inputs)?;
-                check_dtype(NAME, x, None)?;
-                let kernel = unary::<f32, f32>(NAME, |x, y| qkernels::float::map_into(x, y, function));
-                Ok(Planned::kernel(kernel, x.without_gaps()))
-            })),
-            Precision::Static => {
-                let (backend, output) = (lowering.backend, lowering.output_qparams(NAME)?.clone());
-                let [input] = lowering.input_qparams(NAME)?;
-                // A scale for which there is no table is an error now.
-                kernel(input.dtype, per_tensor(NAME, input)?, &output, backend)?;
-                Ok(executable(NAME, move |inputs| {
-                    let [x] = exactly(NAME, inputs)?;
-                    check_dtype(NAME, x, Some(output.dtype))?;
-                    let kernel = kernel(output.dtype, x.qparams(NAME)?, &output, backend)?;
-                    Ok(Planned::kernel(kernel, x.with_format(Format::of(Some(&output)))))
-                }))
-            }
-            _ => Err(lowering.unsupported(NAME)),
-        }
-    }
-}
+pointwise!(
+    Hardswish,
+    hardswish,
+    "x * relu6(x + 3) / 6",
+    Pointwise::new("hardswish", function).divides_on_qnnpack()
+);
 
 fn function(x: f32) -> f32 {
     x * limit(x + 3.0, [0.0, 6.0]) / 6.0
 }
 
-/// Looks integers of this type up.
-fn kernel(
-    dtype: DType,
-    input: qkernels::QParams,
-    output: &QParams,
-    backend: Backend,
-) -> Result<Box<dyn Kernel>> {
-    let output = per_tensor(NAME, output)?;
-    with_eight_bit!(NAME, dtype, T => {
-        let table = LookupTable::<T>::from_float(input, output, function).map_err(kernel_error(NAME))?;
-        let table = match (backend, dtype) {
-            (Backend::Qnnpack, DType::QUInt8) => qnnpack_table(input, output),
-            _ => table,
-        };
-        Ok(unary::<T, T>(NAME, move |x, y| table.apply(x, y)))
-    })
-}
-
-/// qnnpack divides by the scale of the output, where the others multiply by its reciprocal.
-fn qnnpack_table<T: EightBit>(input: qkernels::QParams, output: qkernels::QParams) -> LookupTable<T> {
-    let (low, high) = T::RANGE.into_inner();
-    LookupTable::new(|q: T| {
-        let steps = function(input.dequantize(q.to_i32())) / output.scale;
-        T::from_steps(steps, output.zero_point, low, high)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::QTensor;
     use crate::ops::tests::{
         assert_values, float, i8_qparams, integers, qtensor, run_int8, tensor, u8_qparams,
     };
+    use crate::{Backend, QTensor};
 
     #[test]
     fn floats_are_bent_around_zero() {

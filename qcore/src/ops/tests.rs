@@ -166,7 +166,18 @@ fn every_operation_survives_a_file() {
     let mut names = BTreeSet::new();
     check(&mut names, super::relu().unwrap(), 1);
     check(&mut names, super::relu6().unwrap(), 1);
+    check(&mut names, super::hardtanh(None, Some(3.0)).unwrap(), 1);
+    check(&mut names, super::leaky_relu(Some(0.2)).unwrap(), 1);
+    check(&mut names, super::elu(Some(0.5)).unwrap(), 1);
+    check(&mut names, super::celu(Some(0.5)).unwrap(), 1);
+    check(&mut names, super::threshold(0.5, -1).unwrap(), 1);
+    check(&mut names, super::sigmoid().unwrap(), 1);
+    check(&mut names, super::tanh().unwrap(), 1);
+    check(&mut names, super::hardsigmoid().unwrap(), 1);
     check(&mut names, super::hardswish().unwrap(), 1);
+    check(&mut names, super::silu().unwrap(), 1);
+    check(&mut names, super::mish().unwrap(), 1);
+    check(&mut names, super::gelu(Some("tanh")).unwrap(), 1);
     check(&mut names, super::clamp(1, 2.5).unwrap(), 1);
     check(&mut names, super::add().unwrap(), 2);
     check(&mut names, super::sub().unwrap(), 2);

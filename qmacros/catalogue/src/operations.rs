@@ -1,6 +1,6 @@
 //! The rows.
 
-use crate::ParameterKind::{Bool, Extents, Float, Integer, IntegerOrPair, Integers};
+use crate::ParameterKind::{Bool, Choice, Extents, Float, Integer, IntegerOrPair, Integers};
 use crate::{Activation, Operation, OutputRule, Parameter, ParameterKind, Precision, Results, Role, Tensors};
 
 /// Every operation, in the order in which messages list them.
@@ -51,9 +51,59 @@ static OPERATIONS: &[Operation] = &[
         ..function("relu6", "ReLU6", OutputRule::SameAsInput)
     },
     Operation {
+        layer: Some("Hardtanh"),
+        parameters: &[parameter("min_val", Float), parameter("max_val", Float)],
+        onnx: Some("Clip"),
+        ..function("hardtanh", "Hardtanh", OutputRule::SameAsInput)
+    },
+    Operation {
+        layer: Some("LeakyReLU"),
+        parameters: &[parameter("negative_slope", Float)],
+        onnx: Some("LeakyRelu"),
+        ..function("leaky_relu", "LeakyReLU", OutputRule::Observed)
+    },
+    Operation {
+        layer: Some("ELU"),
+        parameters: &[parameter("alpha", Float)],
+        onnx: Some("Elu"),
+        ..function("elu", "ELU", OutputRule::Observed)
+    },
+    Operation {
+        layer: Some("CELU"),
+        parameters: &[parameter("alpha", Float)],
+        onnx: Some("Celu"),
+        ..function("celu", "CELU", OutputRule::Observed)
+    },
+    Operation {
+        layer: Some("Threshold"),
+        parameters: &[parameter("threshold", Float), parameter("value", Float)],
+        required: 2,
+        onnx: None,
+        ..function("threshold", "Threshold", OutputRule::SameAsInput)
+    },
+    Operation {
+        layer: Some("Sigmoid"),
+        onnx: Some("Sigmoid"),
+        ..function("sigmoid", "Sigmoid", OutputRule::Observed)
+    },
+    Operation { layer: Some("Tanh"), onnx: Some("Tanh"), ..function("tanh", "Tanh", OutputRule::Observed) },
+    Operation {
+        layer: Some("Hardsigmoid"),
+        onnx: Some("HardSigmoid"),
+        ..function("hardsigmoid", "Hardsigmoid", OutputRule::Observed)
+    },
+    Operation {
         layer: Some("Hardswish"),
         onnx: Some("HardSwish"),
         ..function("hardswish", "Hardswish", OutputRule::Observed)
+    },
+    Operation { layer: Some("SiLU"), onnx: None, ..function("silu", "SiLU", OutputRule::Observed) },
+    Operation { layer: Some("Mish"), onnx: Some("Mish"), ..function("mish", "Mish", OutputRule::Observed) },
+    Operation {
+        layer: Some("GELU"),
+        parameters: &[parameter("approximate", Choice(&["none", "tanh"]))],
+        onnx: Some("Gelu"),
+        ..function("gelu", "GELU", OutputRule::Observed)
     },
     Operation { role: Role::Add, with_relu: Some("add_relu"), onnx: Some("Add"), ..binary("add", "Add") },
     Operation { onnx: Some("Sub"), ..binary("sub", "Sub") },

@@ -31,11 +31,6 @@ pub fn unsupported() -> &'static [Unsupported] {
 
 const RELU: Option<&str> =
     Some("use `ReLU` and train the network again: its weights fit no other activation");
-const HARDSWISH: Option<&str> = Some(
-    "use `Hardswish`, which is close to it, and train the network again: its weights fit no other activation",
-);
-const CLAMP: Option<&str> =
-    Some("use `clamp(x, -1.0, 1.0)` and train the network again: its weights fit no other activation");
 const BATCH_NORM: Option<&str> = Some(
     "use `BatchNorm2d`, which folds into the convolution before it, and train the network again: its weights fit no other norm",
 );
@@ -52,16 +47,12 @@ static UNSUPPORTED: &[Unsupported] = &[
     both("ConvTranspose2d", "conv_transpose2d", None),
     both("ConvTranspose3d", "conv_transpose3d", None),
     both("Dropout2d", "dropout2d", Some("use `Dropout`: both do nothing at inference")),
-    both("ELU", "elu", RELU),
     both("Embedding", "embedding", None),
-    both("GELU", "gelu", RELU),
     layer("GRU", None),
     both("GroupNorm", "group_norm", BATCH_NORM),
-    both("Hardsigmoid", "hardsigmoid", None),
     both("InstanceNorm2d", "instance_norm", BATCH_NORM),
     layer("LSTM", None),
     both("LayerNorm", "layer_norm", BATCH_NORM),
-    both("LeakyReLU", "leaky_relu", RELU),
     both("MaxPool1d", "max_pool1d", None),
     both("MaxPool3d", "max_pool3d", None),
     layer("ModuleDict", Some("write one field for each entry")),
@@ -70,15 +61,12 @@ static UNSUPPORTED: &[Unsupported] = &[
     both("PReLU", "prelu", RELU),
     both("PixelShuffle", "pixel_shuffle", Some("use `reshape` and `permute`")),
     layer("RNN", None),
-    both("SiLU", "silu", HARDSWISH),
-    both("Sigmoid", "sigmoid", Some("return the logits and apply `sigmoid` to them outside of the model")),
     both("Softmax", "softmax", Some("return the logits and apply `softmax` to them outside of the model")),
     both(
         "LogSoftmax",
         "log_softmax",
         Some("return the logits and apply `log_softmax` to them outside of the model"),
     ),
-    both("Tanh", "tanh", CLAMP),
     both("Upsample", "interpolate", None),
     both("ZeroPad2d", "pad", Some("use the `padding` of the next layer")),
     function("matmul", Some("use a `Linear` field if one side is a weight")),

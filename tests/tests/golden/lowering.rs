@@ -40,6 +40,11 @@ pub fn run_observed(
     run(case, op, activation, inputs, &output_qparams(case, inputs)?, None)
 }
 
+/// Runs an operation whose output has this scale.
+pub fn run_at(case: &Case<'_>, op: &dyn Op, output: QParams, inputs: &[QTensor]) -> Result<QTensor> {
+    run(case, op, None, inputs, &output, None)
+}
+
 /// Runs an operation whose output's scale follows from the input's.
 pub fn run_following(
     case: &Case<'_>,

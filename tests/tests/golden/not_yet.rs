@@ -5,22 +5,7 @@ pub const NOT_YET: &[(&str, &[&str])] = &[
     ("conv", &["conv1d", "conv1d_relu", "conv3d", "conv3d_relu", "conv2d_add", "conv2d_add_relu"]),
     ("conv_transpose", &["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]),
     ("elementwise", &["matmul"]),
-    (
-        "activations",
-        &[
-            "hardsigmoid",
-            "sigmoid",
-            "sigmoid_out",
-            "tanh",
-            "leaky_relu",
-            "elu",
-            "celu",
-            "threshold",
-            "gelu",
-            "softmax",
-            "prelu",
-        ],
-    ),
+    ("activations", &["softmax", "prelu"]),
     ("norms", &["layer_norm", "group_norm", "instance_norm", "batch_norm3d"]),
     (
         "pooling",

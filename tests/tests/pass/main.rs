@@ -1,6 +1,7 @@
 //! Programs that must compile and run: a way of writing a model a file, named after it.
 
 mod across_modules_and_in_functions;
+mod activations;
 mod assignment_and_shadowing;
 mod bool_field;
 mod both_spellings_of_a_call;

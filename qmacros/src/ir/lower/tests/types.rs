@@ -57,7 +57,7 @@ fn a_layer_without_int8_form_is_refused_with_those_that_have_one() {
         &[(
             "LSTM",
             "`LSTM` has no quantized form here",
-            "the layers with an int8 form are `Conv2d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `ReLU`, `ReLU6`, `Hardswish`, `MaxPool2d`, `AvgPool2d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `LSTM` is a model of your own, mark the field `#[quantizable(model)]`",
+            "the layers with an int8 form are `Conv2d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `MaxPool2d`, `AvgPool2d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `LSTM` is a model of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
@@ -81,7 +81,7 @@ fn a_three_dimensional_convolution_is_refused() {
         &[(
             "Conv3d",
             "`Conv3d` has no quantized form here",
-            "the layers with an int8 form are `Conv2d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `ReLU`, `ReLU6`, `Hardswish`, `MaxPool2d`, `AvgPool2d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `Conv3d` is a model of your own, mark the field `#[quantizable(model)]`",
+            "the layers with an int8 form are `Conv2d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `MaxPool2d`, `AvgPool2d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `Conv3d` is a model of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }

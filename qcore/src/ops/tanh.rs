@@ -1,0 +1,10 @@
+//! `tanh`: `tanh(x)`.
+
+use super::pointwise::{Pointwise, pointwise};
+
+pointwise!(Tanh, tanh, "tanh(x)", Pointwise::new("tanh", function));
+
+/// In f64, rounded once: the same on every platform, and PyTorch's table.
+fn function(x: f32) -> f32 {
+    libm::tanh(f64::from(x)) as f32
+}
