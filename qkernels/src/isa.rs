@@ -1,11 +1,14 @@
 //! Instruction sets as values: holding one proves that the processor has it.
 //!
 //! The best one is chosen at the first question. The environment variable `QKERNELS_ISA` (`scalar`, `avx2`,
-//! `avxvnni` or `avx512vnni`) and [`set_isa`] can lower the choice, for tests and bug reports; a name that is
+//! `avxvnni`, `avx512vnni` or `amx`) and [`set_isa`] can lower the choice, for tests and bug reports; a name that is
 //! unknown, or stands for an instruction set this processor lacks, is ignored. Every choice gives the same bytes.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
+
+#[cfg(target_arch = "x86_64")]
+use crate::kernels::amx;
 
 /// Defines the proof that the processor has some features.
 #[cfg(target_arch = "x86_64")]
@@ -54,6 +57,19 @@ proof! {
     Avx512Vnni: "avx2" "fma" "avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vnni"
 }
 
+/// Proof that the processor multiplies tiles of bytes (AMX), and that the operating system lets this process do so.
+#[cfg(target_arch = "x86_64")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Amx(());
+
+#[cfg(target_arch = "x86_64")]
+impl Amx {
+    /// The proof, if it does. The first call asks the operating system for the permission.
+    pub fn detect() -> Option<Self> {
+        amx::is_available().then_some(Self(()))
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 impl AvxVnni {
     /// It includes AVX2.
@@ -77,6 +93,9 @@ pub enum Isa {
     /// 512-bit vectors with a dot product of bytes.
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni(Avx512Vnni),
+    /// 512-bit vectors with a dot product of bytes, and a product of tiles of them where that is faster.
+    #[cfg(target_arch = "x86_64")]
+    Amx(Avx512Vnni, Amx),
 }
 
 /// The choice as a number: 0 is none yet, otherwise [`Isa::code`].
@@ -94,6 +113,8 @@ pub fn isa() -> Isa {
         Isa::AVX_VNNI => Isa::AvxVnni(AvxVnni(())),
         #[cfg(target_arch = "x86_64")]
         Isa::AVX512_VNNI => Isa::Avx512Vnni(Avx512Vnni(())),
+        #[cfg(target_arch = "x86_64")]
+        Isa::AMX => Isa::Amx(Avx512Vnni(()), Amx(())),
         _ => {
             set_isa(None);
             isa()
@@ -118,6 +139,8 @@ impl Isa {
     const AVX_VNNI: u8 = 3;
     #[cfg(target_arch = "x86_64")]
     const AVX512_VNNI: u8 = 4;
+    #[cfg(target_arch = "x86_64")]
+    const AMX: u8 = 5;
 
     /// The best instruction set of this processor.
     pub fn detected() -> Self {
@@ -131,7 +154,8 @@ impl Isa {
         return scalar
             .chain(Avx2::detect().map(Self::Avx2))
             .chain(AvxVnni::detect().map(Self::AvxVnni))
-            .chain(Avx512Vnni::detect().map(Self::Avx512Vnni));
+            .chain(Avx512Vnni::detect().map(Self::Avx512Vnni))
+            .chain(Avx512Vnni::detect().zip(Amx::detect()).map(|(avx512, amx)| Self::Amx(avx512, amx)));
         #[cfg(not(target_arch = "x86_64"))]
         scalar
     }
@@ -146,6 +170,8 @@ impl Isa {
             Self::AvxVnni(_) => "avxvnni",
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni(_) => "avx512vnni",
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(..) => "amx",
         }
     }
 
@@ -163,6 +189,8 @@ impl Isa {
             Self::AvxVnni(_) => Self::AVX_VNNI,
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni(_) => Self::AVX512_VNNI,
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(..) => Self::AMX,
         }
     }
 
@@ -171,7 +199,7 @@ impl Isa {
     pub(crate) fn avx2(self) -> Option<Avx2> {
         match self {
             Self::Scalar => None,
-            Self::Avx2(_) | Self::AvxVnni(_) | Self::Avx512Vnni(_) => Some(Avx2(())),
+            Self::Avx2(_) | Self::AvxVnni(_) | Self::Avx512Vnni(_) | Self::Amx(..) => Some(Avx2(())),
         }
     }
 
@@ -193,7 +221,7 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Self::AvxVnni(proof) => proof.run(pass),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512Vnni(proof) => proof.run(pass),
+            Self::Avx512Vnni(proof) | Self::Amx(proof, _) => proof.run(pass),
         }
     }
 }

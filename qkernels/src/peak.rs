@@ -53,7 +53,7 @@ mod x86_64 {
             // SAFETY: as above.
             Isa::AvxVnni(_) => Some((32, || unsafe { avx_vnni() })),
             // SAFETY: as above.
-            Isa::Avx512Vnni(_) => Some((64, || unsafe { avx512_vnni() })),
+            Isa::Avx512Vnni(_) | Isa::Amx(..) => Some((64, || unsafe { avx512_vnni() })),
         }
     }
 

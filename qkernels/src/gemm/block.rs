@@ -1,5 +1,8 @@
 //! A block: some rows, which stay in cache, times some panels.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+
 use std::ops::Range;
 
 use super::PackedMatrix;
@@ -41,6 +44,8 @@ pub(super) struct Scratch {
     large: LargeQuads,
     tiles: TileSums,
     widened: Widened,
+    #[cfg(target_arch = "x86_64")]
+    amx: amx::Scratch,
 }
 
 /// The sums of two tiles or more, aligned for vectors of any size: few enough that the processor still multiplies
@@ -72,7 +77,7 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
     }
 
     pub(super) fn multiply(&self, scratch: &mut Scratch, output: OutputRows<'_, E::Output>) {
-        let Scratch { runs, row_sums, large, tiles, widened } = scratch;
+        let Scratch { runs, row_sums, large, tiles, widened, .. } = scratch;
         let located = runs.locate(self.source, self.rows.clone(), self.group);
         assert_eq!(located.runs().padded_depth(), self.matrix.runs().padded_depth());
         sum_rows(self.matrix, &located, self.source.zero_point(), row_sums);
@@ -83,6 +88,12 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         let are_few = !can_saturate || large.find(self.isa, &located, bounds);
         let corrections = Corrections { isa: self.isa, matrix: self.matrix, row_sums, large };
         let mut product = Product { block: self, located, corrections, output };
+        #[cfg(target_arch = "x86_64")]
+        if let Isa::Amx(_, proof) = self.isa
+            && let Some(depth) = amx::steps_if_faster(&located)
+        {
+            return product.multiply_tiles(proof, depth, &mut scratch.amx);
+        }
         match TileSize::of(self.isa) {
             Some(size) if are_few || self.rows.len() <= MAX_ROWS_IN_PARTS => {
                 let most_panels = if self.rows.len() < MIN_ROWS_OF_PANELS { 1 } else { size.panels };

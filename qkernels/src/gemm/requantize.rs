@@ -17,7 +17,9 @@ impl Epilogue for Requantize<'_> {
         match isa {
             Isa::Scalar => finish_by_rows(self, panels, tiles, output),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni(proof) => avx512::requantize_tiles(proof, self, panels, tiles, output),
+            Isa::Avx512Vnni(proof) | Isa::Amx(proof, _) => {
+                avx512::requantize_tiles(proof, self, panels, tiles, output);
+            }
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(proof) => avx2::requantize_tiles(proof, self, panels, tiles, output),
             #[cfg(target_arch = "x86_64")]

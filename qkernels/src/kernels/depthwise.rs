@@ -110,7 +110,9 @@ impl DepthwiseKernel {
     pub(crate) fn new(isa: Isa, weights_are_bytes: bool) -> Self {
         #[cfg(target_arch = "x86_64")]
         match (isa, isa.avx2()) {
-            (Isa::Avx512Vnni(proof), _) if weights_are_bytes => return Self::Avx512Vnni(proof),
+            (Isa::Avx512Vnni(proof) | Isa::Amx(proof, _), _) if weights_are_bytes => {
+                return Self::Avx512Vnni(proof);
+            }
             (_, Some(proof)) => return Self::Avx2(proof),
             (_, None) => {}
         }

@@ -14,6 +14,8 @@ macro_rules! intrinsics {
 }
 
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod amx;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
@@ -48,7 +50,7 @@ pub(crate) fn name(isa: Isa, mut bounds: impl Iterator<Item = PairBounds>) -> St
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2(_) => format!("{isa}, 8 bits"),
         #[cfg(target_arch = "x86_64")]
-        Isa::AvxVnni(_) | Isa::Avx512Vnni(_) => isa.to_string(),
+        Isa::AvxVnni(_) | Isa::Avx512Vnni(_) | Isa::Amx(..) => isa.to_string(),
     }
 }
 
@@ -82,7 +84,7 @@ impl TileSize {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) | Isa::AvxVnni(_) => Some(avx2::TILE),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni(_) => Some(avx512::TILE),
+            Isa::Avx512Vnni(_) | Isa::Amx(..) => Some(avx512::TILE),
         }
     }
 }
@@ -138,7 +140,7 @@ pub(crate) fn multiply_tile(isa: Isa, tile: &Tile<'_>, sums: &mut [Sums]) {
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(proof) => avx2::multiply_tile_vnni(proof, tile, sums),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni(proof) => avx512::multiply_tile(proof, tile, sums),
+        Isa::Avx512Vnni(proof) | Isa::Amx(proof, _) => avx512::multiply_tile(proof, tile, sums),
     }
 }
 

@@ -168,7 +168,7 @@ impl<'a> LocatedRows<'a> {
     }
 
     /// Where run `run` of each row begins.
-    fn starts(&self, run: usize) -> &'a [*const u8] {
+    pub(crate) fn starts(&self, run: usize) -> &'a [*const u8] {
         &self.starts[run * self.rows..][..self.rows]
     }
 

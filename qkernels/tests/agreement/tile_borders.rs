@@ -48,6 +48,24 @@ fn rows_and_columns_around_the_tile() {
     }
 }
 
+/// Where whole tiles of bytes are multiplied: depths that are a whole number of them, that are cut in smaller ones, and
+/// that are hard to cut.
+#[test]
+fn rows_columns_and_depths_of_tiles_of_bytes() {
+    let rows = [15, 16, 17, 31, 32, 33, 48, 64, 65, 70];
+    for depth in [61, 64, 100, 128, 148, 192] {
+        for columns in [16, 17, 32, 33, 64] {
+            for rows in rows.into_iter().skip(depth % 2).step_by(1 + columns % 2) {
+                check(rows, depth, columns, |i| (i * 151) as u8, |i| (i * 83) as i8);
+            }
+        }
+    }
+    for rows in rows {
+        check(rows, 128, 33, |_| 255, |_| -128);
+        check(rows, 132, 17, |_| 255, |_| 127);
+    }
+}
+
 #[test]
 fn depths_around_the_block() {
     for depth in [1, 3, 4, 5, 15, 16, 17, 1151, 1152, 1153, 2304, 2321] {

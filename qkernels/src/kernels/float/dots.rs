@@ -23,7 +23,9 @@ pub(crate) fn dot_tile(isa: Isa, size: [usize; 2], left: Rows<'_>, right: Rows<'
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(proof) => avx2::dot_float_tile(proof.avx2(), size, left, right, depth),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni(proof) => avx512::dot_float_tile(proof, size, left, right, depth),
+        Isa::Avx512Vnni(proof) | Isa::Amx(proof, _) => {
+            avx512::dot_float_tile(proof, size, left, right, depth)
+        }
     }
 }
 

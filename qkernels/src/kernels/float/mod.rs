@@ -88,7 +88,7 @@ impl FloatTile {
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2(_) | Isa::AvxVnni(_) => Self { rows: 6, lanes: 8 },
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni(_) => Self { rows: 12, lanes: 16 },
+            Isa::Avx512Vnni(_) | Isa::Amx(..) => Self { rows: 12, lanes: 16 },
         }
     }
 

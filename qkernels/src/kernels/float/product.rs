@@ -44,7 +44,9 @@ pub(crate) unsafe fn multiply_tile(
             #[cfg(target_arch = "x86_64")]
             Isa::AvxVnni(proof) => avx2::multiply_float_tile(proof.avx2(), size, tile, output, stride),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni(proof) => avx512::multiply_float_tile(proof, size, tile, output, stride),
+            Isa::Avx512Vnni(proof) | Isa::Amx(proof, _) => {
+                avx512::multiply_float_tile(proof, size, tile, output, stride)
+            }
         }
     }
 }

@@ -49,7 +49,9 @@ pub(crate) fn sum_taps(isa: Isa, taps: &Taps<'_>, width: usize, output: &mut [f3
                     avx2::sum_float_strip(proof.avx2(), vectors, taps, start, width, output)
                 }
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512Vnni(proof) => avx512::sum_float_strip(proof, vectors, taps, start, width, output),
+                Isa::Avx512Vnni(proof) | Isa::Amx(proof, _) => {
+                    avx512::sum_float_strip(proof, vectors, taps, start, width, output)
+                }
             }
         }
         x += vectors * lanes;

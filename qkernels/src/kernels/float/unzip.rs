@@ -28,7 +28,7 @@ pub(crate) fn unzip_rows(isa: Isa, from: Rows<'_>, to: Unzipped<'_>) {
         #[cfg(target_arch = "x86_64")]
         Isa::AvxVnni(proof) => avx2::unzip_float_rows(proof.avx2(), from, to),
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni(proof) => avx512::unzip_float_rows(proof, from, to),
+        Isa::Avx512Vnni(proof) | Isa::Amx(proof, _) => avx512::unzip_float_rows(proof, from, to),
     }
 }
 

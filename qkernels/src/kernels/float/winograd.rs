@@ -48,7 +48,7 @@ pub(crate) fn transform_patches(
             avx2::transform_float_patches(proof.avx2(), patches, transformed, position_len);
         }
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni(proof) => {
+        Isa::Avx512Vnni(proof) | Isa::Amx(proof, _) => {
             avx512::transform_float_patches(proof, patches, transformed, position_len);
         }
     }
@@ -117,7 +117,7 @@ pub(crate) fn transform_products(
             avx2::transform_float_products(proof.avx2(), products, position_len, finish, rows);
         }
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512Vnni(proof) => {
+        Isa::Avx512Vnni(proof) | Isa::Amx(proof, _) => {
             avx512::transform_float_products(proof, products, position_len, finish, rows);
         }
     }
