@@ -6,38 +6,72 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 use qcore::StateDict;
 
-/// The architectures, by torchvision's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum Architecture {
-    Resnet18,
-    Resnet34,
-    Resnet50,
-    MobilenetV2,
-    Vgg16,
+/// Defines the architectures: torchvision's name, the module that has the constructor of that name, and the layer that
+/// tells the classes apart.
+macro_rules! architectures {
+    ($dollar:tt; $($variant:ident $name:ident in $module:ident, $classifier:literal;)+) => {
+        /// The architectures, by torchvision's names.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+        #[expect(missing_docs, reason = "the names say it")]
+        pub enum Architecture {
+            $(#[value(name = stringify!($name))] $variant,)+
+        }
+
+        impl Architecture {
+            /// The name, as in `torchvision.models`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => stringify!($name),)+
+                }
+            }
+
+            /// The key of the last layer's weight `[num_classes, features]`.
+            fn classifier(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($classifier, ".weight"),)+
+                }
+            }
+        }
+
+        /// Runs `$body` with `$new` bound to the constructor of an architecture, which takes the number of classes.
+        ///
+        /// The constructors differ in their type, so `$body` is compiled for each.
+        #[macro_export]
+        macro_rules! with_architecture {
+            ($dollar architecture:expr, $dollar new:ident => $dollar body:expr) => {
+                match $dollar architecture {
+                    $($dollar crate::architecture::Architecture::$variant => {
+                        let $dollar new = $dollar crate::models::$module::$name;
+                        $dollar body
+                    })+
+                }
+            };
+        }
+    };
+}
+
+architectures! {
+    $;
+    Resnet18 resnet18 in resnet, "fc";
+    Resnet34 resnet34 in resnet, "fc";
+    Resnet50 resnet50 in resnet, "fc";
+    Resnext50_32x4d resnext50_32x4d in resnet, "fc";
+    Resnext101_32x8d resnext101_32x8d in resnet, "fc";
+    Resnext101_64x4d resnext101_64x4d in resnet, "fc";
+    MobilenetV2 mobilenet_v2 in mobilenet_v2, "classifier.1";
+    MobilenetV3Large mobilenet_v3_large in mobilenet_v3, "classifier.3";
+    MobilenetV3Small mobilenet_v3_small in mobilenet_v3, "classifier.3";
+    ShufflenetV2X0_5 shufflenet_v2_x0_5 in shufflenet_v2, "fc";
+    ShufflenetV2X1_0 shufflenet_v2_x1_0 in shufflenet_v2, "fc";
+    ShufflenetV2X1_5 shufflenet_v2_x1_5 in shufflenet_v2, "fc";
+    ShufflenetV2X2_0 shufflenet_v2_x2_0 in shufflenet_v2, "fc";
+    EfficientnetB0 efficientnet_b0 in efficientnet, "classifier.1";
+    Googlenet googlenet in googlenet, "fc";
+    InceptionV3 inception_v3 in inception, "fc";
+    Vgg16 vgg16 in vgg, "classifier.6";
 }
 
 impl Architecture {
-    /// The name, as in `torchvision.models`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Resnet18 => "resnet18",
-            Self::Resnet34 => "resnet34",
-            Self::Resnet50 => "resnet50",
-            Self::MobilenetV2 => "mobilenet_v2",
-            Self::Vgg16 => "vgg16",
-        }
-    }
-
-    /// The key of the last layer's weight `[num_classes, features]`.
-    fn classifier(self) -> &'static str {
-        match self {
-            Self::Resnet18 | Self::Resnet34 | Self::Resnet50 => "fc.weight",
-            Self::MobilenetV2 => "classifier.1.weight",
-            Self::Vgg16 => "classifier.6.weight",
-        }
-    }
-
     /// How many classes a checkpoint of this architecture tells apart.
     pub fn num_classes(self, weights: &StateDict) -> Result<usize> {
         let key = self.classifier();
@@ -52,35 +86,4 @@ impl fmt::Display for Architecture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
-}
-
-/// Runs `$body` with `$new` bound to the constructor of an architecture, which takes the number of classes.
-///
-/// The constructors differ in their type, so `$body` is compiled for each.
-#[macro_export]
-macro_rules! with_architecture {
-    ($architecture:expr, $new:ident => $body:expr) => {
-        match $architecture {
-            $crate::architecture::Architecture::Resnet18 => {
-                let $new = $crate::models::resnet::resnet18;
-                $body
-            }
-            $crate::architecture::Architecture::Resnet34 => {
-                let $new = $crate::models::resnet::resnet34;
-                $body
-            }
-            $crate::architecture::Architecture::Resnet50 => {
-                let $new = $crate::models::resnet::resnet50;
-                $body
-            }
-            $crate::architecture::Architecture::MobilenetV2 => {
-                let $new = $crate::models::mobilenet_v2::mobilenet_v2;
-                $body
-            }
-            $crate::architecture::Architecture::Vgg16 => {
-                let $new = $crate::models::vgg::vgg16;
-                $body
-            }
-        }
-    };
 }

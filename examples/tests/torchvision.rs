@@ -2,8 +2,13 @@
 
 use std::path::Path;
 
+use examples::models::efficientnet::efficientnet_b0;
+use examples::models::googlenet::googlenet;
+use examples::models::inception::inception_v3;
 use examples::models::mobilenet_v2::mobilenet_v2;
-use examples::models::resnet::{resnet18, resnet34, resnet50};
+use examples::models::mobilenet_v3::{mobilenet_v3_large, mobilenet_v3_small};
+use examples::models::resnet::{resnet18, resnet34, resnet50, resnext50_32x4d};
+use examples::models::shufflenet_v2::{shufflenet_v2_x0_5, shufflenet_v2_x1_0};
 use examples::models::vgg::Vgg16;
 use examples::synthetic;
 use qcore::prelude::*;
@@ -25,7 +30,8 @@ where
     synthetic::fill(&mut model).unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/torchvision/expected_logits.safetensors");
     let expected = StateDict::open(golden).unwrap().get(name).unwrap().unwrap();
-    let x = synthetic::pictures("x", 2, 32).unwrap();
+    let size = if name == "inception_v3" { 80 } else { 32 };
+    let x = synthetic::pictures("x", 2, size).unwrap();
     let float = model.run(x.clone()).unwrap();
     let difference = relative_difference(&float, &expected);
     assert!(difference < 1e-5, "float differs by {difference}");
@@ -61,6 +67,46 @@ fn resnet50_is_torchvisions() {
 #[test]
 fn mobilenet_v2_is_torchvisions() {
     assert_is_torchvisions("mobilenet_v2", mobilenet_v2(10), 0.25);
+}
+
+#[test]
+fn resnext50_32x4d_is_torchvisions() {
+    assert_is_torchvisions("resnext50_32x4d", resnext50_32x4d(10), 0.1);
+}
+
+#[test]
+fn mobilenet_v3_large_is_torchvisions() {
+    assert_is_torchvisions("mobilenet_v3_large", mobilenet_v3_large(10), 0.3);
+}
+
+#[test]
+fn mobilenet_v3_small_is_torchvisions() {
+    assert_is_torchvisions("mobilenet_v3_small", mobilenet_v3_small(10), 0.3);
+}
+
+#[test]
+fn shufflenet_v2_x0_5_is_torchvisions() {
+    assert_is_torchvisions("shufflenet_v2_x0_5", shufflenet_v2_x0_5(10), 0.1);
+}
+
+#[test]
+fn shufflenet_v2_x1_0_is_torchvisions() {
+    assert_is_torchvisions("shufflenet_v2_x1_0", shufflenet_v2_x1_0(10), 0.1);
+}
+
+#[test]
+fn efficientnet_b0_is_torchvisions() {
+    assert_is_torchvisions("efficientnet_b0", efficientnet_b0(10), 0.3);
+}
+
+#[test]
+fn googlenet_is_torchvisions() {
+    assert_is_torchvisions("googlenet", googlenet(10), 0.1);
+}
+
+#[test]
+fn inception_v3_is_torchvisions() {
+    assert_is_torchvisions("inception_v3", inception_v3(10), 0.1);
 }
 
 /// With 64 hidden features in place of 4096, which make up nine tenths of its weights.

@@ -18,6 +18,21 @@ from safetensors.torch import save_file
 
 HERE = Path(__file__).resolve().parent
 NUM_CLASSES = 10
+NETWORKS = [
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnext50_32x4d",
+    "mobilenet_v2",
+    "mobilenet_v3_large",
+    "mobilenet_v3_small",
+    "shufflenet_v2_x0_5",
+    "shufflenet_v2_x1_0",
+    "efficientnet_b0",
+    "googlenet",
+    "inception_v3",
+    "vgg16",
+]
 
 
 def fnv1a(name):
@@ -61,7 +76,8 @@ def fill(model):
 
 
 def network(name):
-    model = getattr(torchvision.models, name)(weights=None, num_classes=NUM_CLASSES)
+    arguments = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    model = getattr(torchvision.models, name)(weights=None, num_classes=NUM_CLASSES, **arguments)
     if name == "vgg16":  # a smaller classifier, as tests/torchvision.rs builds it
         model.classifier[0] = torch.nn.Linear(512 * 7 * 7, 64)
         model.classifier[3] = torch.nn.Linear(64, 64)
@@ -70,12 +86,13 @@ def network(name):
 
 
 def main():
-    x = uniform("x", (2, 3, 32, 32), -2, 2)
     logits = {}
     with torch.inference_mode():
-        for name in ["resnet18", "resnet34", "resnet50", "mobilenet_v2", "vgg16"]:
+        for name in NETWORKS:
             model = network(name)
             fill(model)
+            size = 80 if name == "inception_v3" else 32
+            x = uniform("x", (2, 3, size, size), -2, 2)
             logits[name] = model(x).contiguous()
             print(name, logits[name])
     save_file(logits, HERE / "expected_logits.safetensors")

@@ -27,7 +27,7 @@ impl BasicBlock {
     }
 }
 
-/// 1x1, 3x3 and 1x1 convolutions and a shortcut: the block of ResNet-50.
+/// 1x1, 3x3 and 1x1 convolutions and a shortcut: the block of ResNet-50 and the ResNeXts.
 #[quantizable]
 #[derive(Debug)]
 pub struct Bottleneck {
@@ -42,7 +42,7 @@ pub struct Bottleneck {
 
 #[quantizable]
 impl Bottleneck {
-    /// `[N, C, H, W]` to `[N, 4 * width, H / stride, W / stride]`.
+    /// `[N, C, H, W]` to `[N, 4 * planes, H / stride, W / stride]`.
     pub fn forward(&self, x: Tensor) -> Tensor {
         let y = relu(self.bn1(self.conv1(x)));
         let y = relu(self.bn2(self.conv2(y)));
@@ -55,13 +55,30 @@ impl Bottleneck {
     }
 }
 
+/// How the 3x3 convolutions of a ResNeXt are grouped (Xie et al. 2016).
+#[derive(Clone, Copy, Debug)]
+pub struct Groups {
+    count: usize,
+    /// Channels of a group for 64 planes.
+    width: usize,
+}
+
+impl Groups {
+    /// A ResNet's.
+    const ONE: Self = Self { count: 1, width: 64 };
+
+    fn channels(self, planes: usize) -> usize {
+        planes * self.width / 64 * self.count
+    }
+}
+
 /// A block that a [`ResNet`] is built of.
 pub trait Block: Module<Input = Tensor, Output = Tensor> {
-    /// Output channels per channel of width.
+    /// Output channels for each plane.
     const EXPANSION: usize;
 
-    /// A block from `in_channels` to `width * EXPANSION` channels.
-    fn new(in_channels: usize, width: usize, stride: usize) -> Self;
+    /// A block from `in_channels` to `planes * EXPANSION` channels.
+    fn new(in_channels: usize, planes: usize, stride: usize, groups: Groups) -> Self;
 }
 
 fn shortcut(
@@ -82,13 +99,13 @@ fn conv3x3(in_channels: usize, out_channels: usize, stride: usize) -> Conv2d {
 impl Block for BasicBlock {
     const EXPANSION: usize = 1;
 
-    fn new(in_channels: usize, width: usize, stride: usize) -> Self {
+    fn new(in_channels: usize, planes: usize, stride: usize, _: Groups) -> Self {
         Self {
-            conv1: conv3x3(in_channels, width, stride),
-            bn1: BatchNorm2d::new(width),
-            conv2: conv3x3(width, width, 1),
-            bn2: BatchNorm2d::new(width),
-            downsample: shortcut(in_channels, width, stride),
+            conv1: conv3x3(in_channels, planes, stride),
+            bn1: BatchNorm2d::new(planes),
+            conv2: conv3x3(planes, planes, 1),
+            bn2: BatchNorm2d::new(planes),
+            downsample: shortcut(in_channels, planes, stride),
         }
     }
 }
@@ -96,12 +113,12 @@ impl Block for BasicBlock {
 impl Block for Bottleneck {
     const EXPANSION: usize = 4;
 
-    fn new(in_channels: usize, width: usize, stride: usize) -> Self {
-        let out_channels = width * Self::EXPANSION;
+    fn new(in_channels: usize, planes: usize, stride: usize, groups: Groups) -> Self {
+        let (width, out_channels) = (groups.channels(planes), planes * Self::EXPANSION);
         Self {
             conv1: Conv2d::new(in_channels, width, 1).bias(false),
             bn1: BatchNorm2d::new(width),
-            conv2: conv3x3(width, width, stride),
+            conv2: conv3x3(width, width, stride).groups(groups.count),
             bn2: BatchNorm2d::new(width),
             conv3: Conv2d::new(width, out_channels, 1).bias(false),
             bn3: BatchNorm2d::new(out_channels),
@@ -126,13 +143,13 @@ pub struct ResNet<B: Block> {
 #[quantizable]
 impl<B: Block> ResNet<B> {
     /// A network with `blocks` blocks in each of its four stages.
-    pub fn new(blocks: [usize; 4], num_classes: usize) -> Self {
+    pub fn new(blocks: [usize; 4], groups: Groups, num_classes: usize) -> Self {
         let mut in_channels = 64;
-        let mut stage = |width: usize, blocks: usize, stride: usize| {
+        let mut stage = |planes: usize, blocks: usize, stride: usize| {
             (0..blocks)
                 .map(|index| {
-                    let block = B::new(in_channels, width, if index == 0 { stride } else { 1 });
-                    in_channels = width * B::EXPANSION;
+                    let block = B::new(in_channels, planes, if index == 0 { stride } else { 1 }, groups);
+                    in_channels = planes * B::EXPANSION;
                     block
                 })
                 .collect()
@@ -158,15 +175,30 @@ impl<B: Block> ResNet<B> {
 
 /// `torchvision.models.resnet18`.
 pub fn resnet18(num_classes: usize) -> ResNet<BasicBlock> {
-    ResNet::new([2, 2, 2, 2], num_classes)
+    ResNet::new([2, 2, 2, 2], Groups::ONE, num_classes)
 }
 
 /// `torchvision.models.resnet34`.
 pub fn resnet34(num_classes: usize) -> ResNet<BasicBlock> {
-    ResNet::new([3, 4, 6, 3], num_classes)
+    ResNet::new([3, 4, 6, 3], Groups::ONE, num_classes)
 }
 
 /// `torchvision.models.resnet50`.
 pub fn resnet50(num_classes: usize) -> ResNet<Bottleneck> {
-    ResNet::new([3, 4, 6, 3], num_classes)
+    ResNet::new([3, 4, 6, 3], Groups::ONE, num_classes)
+}
+
+/// `torchvision.models.resnext50_32x4d`.
+pub fn resnext50_32x4d(num_classes: usize) -> ResNet<Bottleneck> {
+    ResNet::new([3, 4, 6, 3], Groups { count: 32, width: 4 }, num_classes)
+}
+
+/// `torchvision.models.resnext101_32x8d`.
+pub fn resnext101_32x8d(num_classes: usize) -> ResNet<Bottleneck> {
+    ResNet::new([3, 4, 23, 3], Groups { count: 32, width: 8 }, num_classes)
+}
+
+/// `torchvision.models.resnext101_64x4d`.
+pub fn resnext101_64x4d(num_classes: usize) -> ResNet<Bottleneck> {
+    ResNet::new([3, 4, 23, 3], Groups { count: 64, width: 4 }, num_classes)
 }
