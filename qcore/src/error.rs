@@ -71,15 +71,33 @@ pub enum Error {
         edges: Vec<String>,
     },
 
+    /// Edges of which calibration saw a single value alone; all of them, with the value.
+    #[error(
+        "calibration saw a single value alone on {}, so that their scales are those of no other; calibrate with data that varies, \
+         or allow it by `ConvertOptions {{ allow_constant: true }}`",
+        .edges.iter().map(|(path, value)| format!("{path} ({value})")).collect::<Vec<_>>().join(", ")
+    )]
+    ConstantEdges {
+        /// Paths of the edges, and the value.
+        edges: Vec<(String, f32)>,
+    },
+
     /// `calibrate` got no batch at all.
     #[error("calibration got no batches: pass at least one input")]
     EmptyCalibration,
 
-    /// Names in a `QConfigMapping` that no layer of the model has.
+    /// Names, types and patterns in a `QConfigMapping` that nothing in the model has.
     #[error("{}", unknown_names(.names))]
     UnknownNames {
         /// Each unknown name with the nearest known one, if any is near.
         names: Vec<(String, Option<String>)>,
+    },
+
+    /// Entries of a `QConfigMapping` that decide for no operation, though the model has what they speak of.
+    #[error("{}", .entries.iter().map(|(entry, why)| format!("the mapping's `{entry}` decides nothing: {why}")).collect::<Vec<_>>().join("; "))]
+    IneffectiveEntries {
+        /// Each with what decides in its place.
+        entries: Vec<(String, String)>,
     },
 
     /// A state dict that does not fit the model; every key that is missing, unexpected or misshapen.

@@ -24,7 +24,7 @@
 //!
 //! # fn main() -> qcore::Result<()> {
 //! let model = Net { conv: Conv2d::new(3, 8, 3), bn: BatchNorm2d::new(8), fc: Linear::new(8, 10) };
-//! let images = vec![Tensor::zeros(&[4, 3, 8, 8])];
+//! let images = vec![Tensor::from_vec(&[4, 3, 8, 8], (0..768).map(|i| (i as f32).sin()).collect())?];
 //!
 //! let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?; // fuse, wrap, observe
 //! prepared.calibrate(&images)?; // progress bar, then a report
@@ -69,12 +69,12 @@ pub use network::{
 };
 pub use observer::Observer;
 pub use ops::{Precision, Size};
-pub use program::{MemoryReport, Profile, StepProfile, evaluate};
+pub use program::{MemoryReport, NonFinite, Profile, StepProfile, evaluate};
 pub use qkernels::threads::{num_threads, set_num_threads};
 pub use quantize::observer;
 pub use quantize::{
-    Backend, CalibrationOptions, CalibrationReport, CalibrationState, EdgeReport, Mode, NodeKey, ObjectType,
-    Plan, PlanNode, QConfig, QConfigMapping,
+    Backend, CalibrationOptions, CalibrationReport, CalibrationState, ConvertOptions, EdgeReport, Mode,
+    NodeKey, ObjectType, Plan, PlanNode, QConfig, QConfigMapping, SharedScale,
 };
 pub use tensor::{
     AnyTensor, DType, FloatQParams, IntRepr, MemoryFormat, QParams, QScheme, QTensor, Rearrangement, Tensor,

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The fault of an argument of a kernel.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Error {
     /// A slice has another length than the parameters imply.
     Length {
@@ -18,6 +18,13 @@ pub enum Error {
     Geometry(String),
     /// A scale, zero point, range or rule that is not allowed.
     Parameter(String),
+    /// A value that is NaN or infinite, where the caller wants none.
+    NotFinite {
+        /// Its place in the slice.
+        index: usize,
+        /// NaN or an infinity.
+        value: f32,
+    },
 }
 
 /// `Result` with the error type of this crate.
@@ -26,6 +33,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 impl Error {
     pub(crate) fn geometry(message: impl Into<String>) -> Self {
         Self::Geometry(message.into())
+    }
+
+    /// The error for the first value that is NaN or infinite; `None` if all are finite.
+    pub fn not_finite(values: &[f32]) -> Option<Self> {
+        let found = values.iter().copied().enumerate().find(|(_, value)| !value.is_finite());
+        found.map(|(index, value)| Self::NotFinite { index, value })
     }
 
     pub(crate) fn parameter(message: impl Into<String>) -> Self {
@@ -40,6 +53,7 @@ impl fmt::Display for Error {
                 write!(f, "{what} has {actual} elements, expected {expected}")
             }
             Self::Geometry(message) | Self::Parameter(message) => f.write_str(message),
+            Self::NotFinite { index, value } => write!(f, "{value} at index {index}"),
         }
     }
 }

@@ -7,11 +7,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::module::tensors;
 use super::prepared::outputs;
-use super::{IntoInput, Module, Values};
+use super::{IntoInput, Module, Values, tensors};
 use crate::network::{Header, Loaders, Network, header_of};
-use crate::program::{MemoryReport, Profile, ProgramOutput};
+use crate::program::{MemoryReport, NonFinite, Profile, ProgramOutput};
 use crate::{Backend, Error, QParams, QTensor, Result};
 
 /// A converted model: a [`Network`] of int8 weights and kernels, and of float operations where the plan left them, with
@@ -36,7 +35,7 @@ use crate::{Backend, Error, QParams, QTensor, Result};
 /// }
 ///
 /// # fn main() -> qcore::Result<()> {
-/// let x = Tensor::zeros(&[2, 4]).map(|_| 0.5);
+/// let x = Tensor::from_vec(&[2, 4], (0..8).map(|i| i as f32).collect())?;
 /// let mut prepared = Classifier { fc: Linear::new(4, 3) }.prepare(&QConfigMapping::default())?;
 /// prepared.observe(&x)?;
 /// let int8 = prepared.convert()?;
@@ -147,7 +146,9 @@ impl<M: Module> Converted<M> {
     /// The first run with inputs of a new shape plans its memory, later ones only compute.
     ///
     /// # Errors
-    /// When the input does not fit a layer; the error names the layer.
+    /// When the input does not fit a layer; the error names the layer. When the input, or a value on the way, is NaN or
+    /// infinite where it becomes an integer: [`Error::NotFinite`] with the index, unless
+    /// [`Converted::set_non_finite`] says otherwise.
     pub fn forward(&self, input: impl IntoInput<M::Input>) -> Result<M::Output> {
         outputs::<M>(self.network.forward(&tensors(input.into_input()?))?)
     }
@@ -163,6 +164,12 @@ impl<M: Module> Converted<M> {
             None => Err(Error::Unsupported("more outputs than the model gives".into())),
         };
         input.with_all(|input| self.network.run(input, &mut take))
+    }
+
+    /// Sets what becomes of NaN and infinity where floats become integers; [`NonFinite::Refuse`] if not set. It is not
+    /// written to files.
+    pub fn set_non_finite(&mut self, non_finite: NonFinite) {
+        self.network.set_non_finite(non_finite);
     }
 
     /// How much memory the activations of a run on inputs like `input` take.

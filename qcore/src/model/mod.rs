@@ -19,3 +19,6 @@ pub use sequential::Sequential;
 pub use state_dict::StateDict;
 pub use unbuildable::Unbuildable;
 pub use values::{IntoInput, Values};
+
+pub(crate) use module::tensors;
+pub(crate) use parameters::{check_parameter, check_parameters};

@@ -1,10 +1,10 @@
 //! `Module`: a model or a layer whose body can be traced, and its methods.
 
-use super::{Parameters, Prepared, StateDict, Values};
+use super::{Parameters, Prepared, StateDict, Values, check_parameters};
 use crate::inspect::Graph;
 use crate::network::{Loaders, Trace, Tracer, Value};
-use crate::quantize::{EdgeStatistics, ObservedEdge, decide};
-use crate::{Error, QConfigMapping, Result, Tensor, suggest};
+use crate::quantize::{Observations, check_entries, decide};
+use crate::{Error, QConfigMapping, Result, Tensor};
 
 /// A model or a layer of your own: its tensors have names, and its body can be traced.
 ///
@@ -62,30 +62,23 @@ pub trait Module: Parameters + Sized + 'static {
     /// The model with batch norms folded, and observers placed by `mapping`. The float model stays as it is.
     ///
     /// # Errors
-    /// When the mapping names a layer that the model does not have, or a qconfig asks for something that no
-    /// kernel runs.
+    /// When an entry of the mapping decides for no operation, as it names what the model does not have, or nearer ones
+    /// decide; when a qconfig asks for something that no kernel runs; when a parameter is NaN or infinite.
     fn prepare(&self, mapping: &QConfigMapping) -> Result<Prepared<Self>> {
+        check_parameters(self)?;
         let trace = record(self, mapping)?;
-        refuse_unknown_names(mapping, &trace)?;
+        check_entries(mapping, &trace)?;
         let plan = decide(trace.network, &trace.settings, mapping.mode())?;
-        let edges = plan
-            .observers
-            .iter()
-            .map(|observer| ObservedEdge {
-                path: plan.path(observer.values[0]).to_owned(),
-                observer: observer.qconfig.activation_observer(),
-                statistics: EdgeStatistics::default(),
-            })
-            .collect();
-        Ok(Prepared::new(plan, edges))
+        let observations = Observations::new(&plan);
+        Ok(Prepared::new(plan, observations))
     }
 
     /// Loads weights and statistics by PyTorch's key names. `num_batches_tracked` is accepted and
     /// ignored.
     ///
     /// # Errors
-    /// When a key is missing, unexpected or of another shape (all are named), or a tensor's type is not a
-    /// float type. The model is then as it was.
+    /// When a key is missing, unexpected or of another shape (all are named), a tensor's type is not a float type, or a
+    /// value is NaN, infinite or a negative variance. The model is then as it was.
     fn load_state_dict(&mut self, state_dict: &StateDict) -> Result<()> {
         state_dict.load_into(self)
     }
@@ -109,53 +102,7 @@ fn too_few() -> Error {
     Error::Unsupported("fewer values than the model has".into())
 }
 
-fn refuse_unknown_names(mapping: &QConfigMapping, trace: &Trace) -> Result<()> {
-    let known = &trace.known_paths;
-    let is_known = |name: &str| {
-        known
-            .iter()
-            .any(|path| path == name || path.strip_prefix(name).is_some_and(|rest| rest.starts_with('.')))
-    };
-    let mut names: Vec<_> = mapping
-        .module_names()
-        .filter(|name| !is_known(name))
-        .map(|name| (name.to_owned(), suggest::nearest(name, known.iter().map(String::as_str))))
-        .collect();
-    names.extend(unknown_positions(mapping, trace, is_known));
-    if names.is_empty() { Ok(()) } else { Err(Error::UnknownNames { names }) }
-}
-
-/// Entries by position, in modules that are there, that no call has; each with the nearest that there is.
-fn unknown_positions(
-    mapping: &QConfigMapping,
-    trace: &Trace,
-    is_known_module: impl Fn(&str) -> bool,
-) -> Vec<(String, Option<String>)> {
-    let spelled = |module: &str, object_type: &str, index: usize| match module {
-        "" => format!("{object_type} {index}"),
-        module => format!("{object_type} {index} in {module}"),
-    };
-    let mut known: Vec<_> = trace.known_positions().collect();
-    known.sort_unstable();
-    let is_there = |module: &str| module.is_empty() || is_known_module(module);
-    let has = |module: &str, object_type: &str, index: usize| {
-        known.iter().any(|position| (position.0, position.1) == (module, object_type) && index < position.2)
-    };
-    mapping
-        .positions()
-        .filter(|&(module, object_type, index)| is_there(module) && !has(module, object_type, index))
-        .map(|(module, object_type, index)| {
-            let near = known.iter().filter(|position| position.0 == module);
-            let near: Vec<_> =
-                near.map(|&(module, object_type, count)| spelled(module, object_type, count - 1)).collect();
-            let name = spelled(module, object_type, index);
-            let nearest = suggest::nearest(&name, near.iter().map(String::as_str));
-            (name, nearest)
-        })
-        .collect()
-}
-
 /// The tensors of an input, in order.
-pub(super) fn tensors<V: Values>(values: V) -> Vec<Tensor> {
+pub(crate) fn tensors<V: Values>(values: V) -> Vec<Tensor> {
     V::into_vec(values.into_tensors())
 }

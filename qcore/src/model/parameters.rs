@@ -1,6 +1,6 @@
 //! `Parameters`: the tensors of a state dict, by PyTorch's names.
 
-use crate::Tensor;
+use crate::{Error, Result, Tensor};
 
 /// Anything with tensors in a state dict: layers, `Vec`, `Option`, `Sequential`, models.
 pub trait Parameters {
@@ -9,6 +9,34 @@ pub trait Parameters {
 
     /// As [`Parameters::parameters`], to change them.
     fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor));
+}
+
+/// # Errors
+/// When a value is NaN or infinite; the error has the parameter's key.
+pub(crate) fn check_parameters(model: &impl Parameters) -> Result<()> {
+    let mut result = Ok(());
+    model.parameters("", &mut |key, tensor| {
+        if result.is_ok() {
+            result = check_parameter(&key, tensor);
+        }
+    });
+    result
+}
+
+/// # Errors
+/// When a value is NaN or infinite, or a negative variance.
+pub(crate) fn check_parameter(key: &str, tensor: &Tensor) -> Result<()> {
+    if let Some((index, value)) = tensor.first_non_finite() {
+        return Err(Error::NotFinite { what: format!("the parameter `{key}`"), value, index });
+    }
+    let is_variance = key.rsplit('.').next() == Some("running_var");
+    match tensor.view().iter().enumerate().find(|(_, value)| is_variance && **value < 0.0) {
+        Some((index, value)) => {
+            let message = format!("`{key}` is {value} at flat index {index}, which is no variance");
+            Err(Error::parameter("a batch norm", message))
+        }
+        None => Ok(()),
+    }
 }
 
 /// `name` below `path`: `conv1` below `layers.0` is `layers.0.conv1`. Either may be empty.

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use super::module::tensors;
-use super::{Converted, IntoInput, Module, Values};
+use super::{Converted, IntoInput, Module, Values, tensors};
 use crate::network::Loaders;
-use crate::quantize::{ObservedEdge, Plan, convert, observe};
+use crate::quantize::{ConvertOptions, Observations, ObservedEdge, Plan, convert, observe};
 use crate::{Error, Observer, Result};
 
 /// A prepared model: its network in float with batch norms folded in, and an observer on every edge that an int8
@@ -17,25 +16,25 @@ use crate::{Error, Observer, Result};
 /// so that calibration can be split: calibrate the clones, then [`Prepared::merge`] them.
 pub struct Prepared<M: Module> {
     pub(crate) plan: Plan,
-    pub(crate) edges: Vec<ObservedEdge>,
+    pub(crate) observations: Observations,
     model: PhantomData<fn() -> M>,
 }
 
 impl<M: Module> Clone for Prepared<M> {
     fn clone(&self) -> Self {
-        Self::new(self.plan.clone(), self.edges.clone())
+        Self::new(self.plan.clone(), self.observations.clone())
     }
 }
 
 impl<M: Module> fmt::Debug for Prepared<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared").field("model", &M::NAME).field("edges", &self.edges).finish()
+        f.debug_struct("Prepared").field("model", &M::NAME).field("observations", &self.observations).finish()
     }
 }
 
 impl<M: Module> Prepared<M> {
-    pub(crate) fn new(plan: Plan, edges: Vec<ObservedEdge>) -> Self {
-        Self { plan, edges, model: PhantomData }
+    pub(crate) fn new(plan: Plan, observations: Observations) -> Self {
+        Self { plan, observations, model: PhantomData }
     }
 
     /// Runs the fused float model; observers do not look.
@@ -50,10 +49,13 @@ impl<M: Module> Prepared<M> {
     /// each of its batches.
     ///
     /// # Errors
-    /// When the input does not fit a layer, or a value is NaN or infinite. Observers that come after the
-    /// failing layer have not seen the batch.
+    /// When the input does not fit a layer, or a value is NaN or infinite. All observers are then as they were.
     pub fn observe(&mut self, input: impl IntoInput<M::Input>) -> Result<M::Output> {
-        outputs::<M>(observe(&self.plan, &tensors(input.into_input()?), &mut self.edges)?)
+        // A copy, so that a panic too leaves no half of a batch.
+        let mut observations = self.observations.clone();
+        let tensors = observe(&self.plan, &tensors(input.into_input()?), &mut observations)?;
+        self.observations = observations;
+        outputs::<M>(tensors)
     }
 
     /// The decision for each operation of this instance; printing it shows the precision of each, and why.
@@ -63,12 +65,12 @@ impl<M: Module> Prepared<M> {
 
     /// The path of each observer: that of the first edge that it serves.
     pub fn observed_paths(&self) -> impl Iterator<Item = &str> {
-        self.edges.iter().map(|edge| edge.path.as_str())
+        self.observations.edges.iter().map(|edge| edge.path.as_str())
     }
 
     /// The observer that serves the edge `path`.
     pub fn observer(&self, path: &str) -> Option<&dyn Observer> {
-        self.plan.observer_of(path).map(|index| self.edges[index].observer.as_ref())
+        self.plan.observer_of(path).map(|index| self.observations.edges[index].observer.as_ref())
     }
 
     /// Puts `observer` in the place of the one that serves the edge `path`, e.g. a
@@ -83,7 +85,7 @@ impl<M: Module> Prepared<M> {
                 names: vec![(path.to_owned(), crate::suggest::nearest(path, known))],
             });
         };
-        self.edges[index].observer = Box::new(observer);
+        self.observations.edges[index].observer = Box::new(observer);
         Ok(())
     }
 
@@ -94,26 +96,30 @@ impl<M: Module> Prepared<M> {
     /// nothing has changed.
     pub fn merge(&mut self, other: &Self) -> Result<()> {
         let paths = |edges: &[ObservedEdge]| edges.iter().map(|edge| edge.path.clone()).collect::<Vec<_>>();
-        if paths(&self.edges) != paths(&other.edges) {
+        if paths(&self.observations.edges) != paths(&other.observations.edges) {
             return Err(Error::parameter("Prepared::merge", "the two models observe different edges"));
         }
-        let mut merged = self.edges.clone();
-        for (edge, other) in merged.iter_mut().zip(&other.edges) {
-            edge.merge(other).map_err(|error| error.in_layer(&edge.path))?;
-        }
-        self.edges = merged;
+        self.observations = self.observations.merged(&other.observations)?;
         Ok(())
     }
 
     /// The integer model.
     ///
     /// # Errors
-    /// When an edge never saw data (all are named), a weight is not finite, or the backend refuses a scale.
+    /// When an edge never saw data, or a single value alone (all are named), a weight is not finite, or the backend
+    /// refuses a scale.
     pub fn convert(&self) -> Result<Converted<M>> {
-        let observers: Vec<&dyn Observer> = self.edges.iter().map(|edge| edge.observer.as_ref()).collect();
+        self.convert_with(ConvertOptions::default())
+    }
+
+    /// [`Prepared::convert`] with settings.
+    ///
+    /// # Errors
+    /// As [`Prepared::convert`].
+    pub fn convert_with(&self, options: ConvertOptions) -> Result<Converted<M>> {
         let mut loaders = Loaders::new();
         M::loaders(&mut loaders);
-        convert(&self.plan, &observers, &loaders).map(Converted::new)
+        convert(&self.plan, &self.observations, options, &loaders).map(Converted::new)
     }
 }
 

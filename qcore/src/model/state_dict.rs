@@ -7,7 +7,7 @@ use half::{bf16, f16};
 use safetensors::Dtype;
 use safetensors::tensor::{TensorView, serialize};
 
-use super::Parameters;
+use super::{Parameters, check_parameter};
 use crate::file::{TensorFile, write_atomically};
 use crate::{Error, Result, StateDictMismatch, Tensor};
 
@@ -127,6 +127,7 @@ impl StateDict {
         let mut loaded = BTreeMap::new();
         for key in known {
             if let Some(tensor) = self.get(&key)? {
+                check_parameter(&key, &tensor)?;
                 loaded.insert(key, tensor);
             }
         }

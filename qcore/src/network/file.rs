@@ -410,6 +410,7 @@ pub(super) fn load(path: &Path, loaders: &Loaders) -> Result<Network> {
         nodes,
         values,
         outputs: header.outputs,
+        non_finite: Default::default(),
         programs: Programs::default(),
     })
 }

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::ops::Precision;
-use crate::program::{MemoryReport, Profile, ProgramOutput, Programs};
+use crate::program::{MemoryReport, NonFinite, Profile, ProgramOutput, Programs};
 use crate::{Backend, Error, QParams, QTensor, Result, Tensor};
 
 pub use file::{StoredTensors, TensorWriter};
@@ -25,7 +25,7 @@ pub use tracer::{Member, Site, Tracer, Value};
 pub(crate) use file::formats;
 pub(crate) use file::{Header, header_of};
 pub(crate) use node::lower;
-pub(crate) use tracer::{Settings, Trace};
+pub(crate) use tracer::{RecordedMember, Settings, Trace};
 
 /// Index of a node in a [`Network`].
 pub(crate) type NodeId = usize;
@@ -50,6 +50,7 @@ pub struct Network {
     pub(crate) nodes: Vec<Node>,
     pub(crate) values: Vec<NetworkValue>,
     pub(crate) outputs: Vec<ValueId>,
+    pub(crate) non_finite: NonFinite,
     pub(crate) programs: Programs,
 }
 
@@ -102,7 +103,8 @@ impl Network {
     ///
     /// # Errors
     /// When there are more or fewer inputs than [`Network::input_count`], or one does not fit a layer; the error names
-    /// the layer.
+    /// the layer. When a value that becomes an integer is NaN or infinite, unless [`Network::set_non_finite`] says
+    /// otherwise.
     pub fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let mut outputs = Vec::with_capacity(self.outputs.len());
         let inputs: Vec<&Tensor> = inputs.iter().collect();
@@ -111,6 +113,14 @@ impl Network {
             Ok(())
         })?;
         Ok(outputs)
+    }
+
+    /// Sets what becomes of NaN and infinity where floats become integers; [`NonFinite::Refuse`] if not set. It is not
+    /// written to files.
+    pub fn set_non_finite(&mut self, non_finite: NonFinite) {
+        self.non_finite = non_finite;
+        // Those that are there were made for the other.
+        self.programs = Programs::default();
     }
 
     /// How many tensors [`Network::forward`] takes.
@@ -150,7 +160,35 @@ impl Network {
         inputs: &[&Tensor],
         take: &mut dyn FnMut(usize, ProgramOutput<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.programs.with(self, inputs, |program| program.run(inputs, take))
+        if self.non_finite == NonFinite::Refuse && self.is_dynamic() {
+            // A dynamic layer's scale would be NaN or infinite, and with it all of its output.
+            self.check_finite(inputs)?;
+        }
+        let result = self.programs.with(self, inputs, |program| program.run(inputs, take));
+        result.or_else(|error| {
+            let is_not_finite = match &error {
+                Error::InLayer { source, .. } => matches!(**source, Error::NotFinite { .. }),
+                _ => false,
+            };
+            if is_not_finite {
+                self.check_finite(inputs)?;
+            }
+            Err(error)
+        })
+    }
+
+    fn is_dynamic(&self) -> bool {
+        self.nodes.iter().any(|node| node.precision() == Precision::Dynamic)
+    }
+
+    /// An error if an input has a value that is NaN or infinite.
+    fn check_finite(&self, inputs: &[&Tensor]) -> Result<()> {
+        for (input, node) in inputs.iter().zip(&self.nodes) {
+            if let Some((index, value)) = input.first_non_finite() {
+                return Err(Error::NotFinite { what: format!("the input `{}`", node.path), value, index });
+            }
+        }
+        Ok(())
     }
 
     /// Each quantized weight with the path of its layer.
@@ -181,6 +219,7 @@ impl Network {
             nodes,
             values,
             outputs: self.outputs.clone(),
+            non_finite: self.non_finite,
             programs: Programs::default(),
         }
     }

@@ -80,6 +80,13 @@ impl Call {
         self.members.first().map_or(OutputRule::Observed, |member| member.op.output_rule())
     }
 
+    /// Whether a batch norm is folded into the first member for inputs of two dimensions alone.
+    pub(crate) fn folds_matrices(&self) -> bool {
+        let mut members = self.members.iter();
+        members.next().is_some_and(|first| first.op.folds_matrices())
+            && members.any(|member| member.op.as_batch_norm().is_some())
+    }
+
     /// Whether this is the user's `quant(x)`, which takes floats whatever follows.
     pub(crate) fn is_quantize(&self) -> bool {
         self.output_rule() == OutputRule::Quantize

@@ -4,7 +4,7 @@
 //! every call computes at once; with symbolic values every call becomes a node, and its path, its qconfig and its
 //! position are determined.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use super::{Network, NetworkValue, ValueId};
 use crate::model::join;
 use crate::ops::{Lowering, Op, Precision};
 use crate::program::{Programs, evaluate_float, evaluate_floats};
-use crate::quantize::NodeKey;
+use crate::quantize::{EntryId, NodeKey};
 use crate::{Error, QConfig, QConfigMapping, Result, Tensor};
 
 /// A value in the body of a model: a tensor, or while the model is recorded a symbol of one.
@@ -204,7 +204,8 @@ impl<'a> Tracer<'a> {
             return Err(Error::Unsupported("the network of a run".into()));
         };
         let outputs = outputs.iter().map(Value::id).collect::<Result<_>>()?;
-        let Recording { mapping, nodes, values, settings, positions, known_paths, .. } = *recording;
+        let Recording { mapping, nodes, values, settings, positions, known_paths, members, deciding, .. } =
+            *recording;
         let network = Network {
             model: model.to_owned(),
             signature,
@@ -213,9 +214,10 @@ impl<'a> Tracer<'a> {
             nodes,
             values,
             outputs,
+            non_finite: Default::default(),
             programs: Programs::default(),
         };
-        Ok(Trace { network, settings, positions, known_paths })
+        Ok(Trace { network, settings, positions, known_paths, members, deciding })
     }
 }
 
@@ -275,6 +277,21 @@ pub(crate) struct Trace {
     positions: HashMap<(String, String), usize>,
     /// Every path that a mapping may name.
     pub(crate) known_paths: Vec<String>,
+    pub(crate) members: Vec<RecordedMember>,
+    /// The entries of the mapping that have decided for an operation.
+    pub(crate) deciding: BTreeSet<EntryId>,
+}
+
+/// An operation as the mapping knows it.
+#[derive(Debug)]
+pub(crate) struct RecordedMember {
+    /// Of a layer its path, of a function that of the module that calls it.
+    pub(crate) module_path: String,
+    pub(crate) object_type: &'static str,
+    /// The path of the call in which it runs.
+    pub(crate) call: String,
+    /// Whether it is the first of that call, by which the mapping goes.
+    pub(crate) is_first: bool,
 }
 
 impl Trace {
@@ -312,6 +329,8 @@ struct Recording<'a> {
     calls: HashMap<String, usize>,
     positions: HashMap<(String, String), usize>,
     known_paths: Vec<String>,
+    members: Vec<RecordedMember>,
+    deciding: BTreeSet<EntryId>,
 }
 
 impl<'a> Recording<'a> {
@@ -325,6 +344,8 @@ impl<'a> Recording<'a> {
             calls: HashMap::new(),
             positions: HashMap::new(),
             known_paths: Vec::new(),
+            members: Vec::new(),
+            deciding: BTreeSet::new(),
         }
     }
 
@@ -364,6 +385,11 @@ impl<'a> Recording<'a> {
             .collect();
         self.known_paths.extend(members.iter().filter_map(|member| member.path.clone()));
         self.known_paths.push(path.clone());
+        for member in group {
+            if let Some(batch_norm) = member.op.as_batch_norm() {
+                batch_norm.check(member.op.name()).map_err(|error| in_site(error, member.path))?;
+            }
+        }
         let executable = lower(&members, Lowering::float()).map_err(|error| in_site(error, site.path))?;
         let call = Call { members, precision: Precision::Float, executable };
         let settings = Settings { skip: site.skip || self.scope.skip, qconfig };
@@ -411,25 +437,38 @@ impl<'a> Recording<'a> {
     /// before, and the attribute on the field gives way to an entry that names the layer.
     fn qconfig(&mut self, site: &Site<'_>, group: &[Member<'_>], path: &str) -> Option<QConfig> {
         let first = group.first()?;
-        let module_path = match first.is_layer {
-            true => join(&self.scope.path, &first.path.to_string()),
+        let module_path = |member: &Member<'_>| match member.is_layer {
+            true => join(&self.scope.path, &member.path.to_string()),
             false => self.scope.path.clone(),
         };
+        let recorded = group.iter().enumerate().map(|(index, member)| RecordedMember {
+            module_path: module_path(member),
+            object_type: member.object_type,
+            call: path.to_owned(),
+            is_first: index == 0,
+        });
+        self.members.extend(recorded);
+        let module_path = module_path(first);
         let mut key = NodeKey { module_path: &module_path, object_type: first.object_type, index: 0 };
         let position =
             self.positions.entry((key.scope().to_owned(), key.object_type.to_owned())).or_insert(0);
         key.index = *position;
         *position += 1;
-        if let Some(qconfig) = self.mapping.of_call(path) {
-            return qconfig.clone();
+        let attribute = || site.qconfig.map(|qconfig| qconfig()).or_else(|| self.scope.qconfig.clone());
+        let named = self.mapping.of_call(path).or_else(|| self.mapping.naming(&key));
+        let entry = match (named, attribute()) {
+            (None, Some(attribute)) => return Some(attribute),
+            (named, _) => named.or_else(|| self.mapping.deciding(&key)),
+        };
+        match entry {
+            Some(entry) => {
+                if !(site.skip || self.scope.skip) {
+                    self.deciding.insert(entry);
+                }
+                self.mapping.qconfig(entry).clone()
+            }
+            None => self.mapping.otherwise(&key).clone(),
         }
-        let own = site.qconfig.map(|qconfig| qconfig());
-        if let Some(qconfig) = own.as_ref().or(self.scope.qconfig.as_ref())
-            && !self.mapping.names_module(&key)
-        {
-            return Some(qconfig.clone());
-        }
-        self.mapping.resolve(&key)
     }
 }
 

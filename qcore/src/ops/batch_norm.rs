@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::init::{empty, fitting};
 use super::inputs::{check_qparams, exactly, is_relu_fused, with_eight_bit};
 use super::plain::plain_op;
+use super::weights::is_zero;
 use super::{
     Activation, Executable, Format, Lowering, Op, Planned, PlannedKernel, Precision, TensorSpec, per_tensor,
     unary,
@@ -180,7 +181,12 @@ impl<const D: usize> BatchNorm<D> {
 }
 
 /// The outer and inner extents around the channels of an input, in the memory format of its buffer.
-fn extents(name: &'static str, dimensions: usize, channels: usize, x: &TensorSpec) -> Result<ChannelExtents> {
+pub(super) fn extents(
+    name: &'static str,
+    dimensions: usize,
+    channels: usize,
+    x: &TensorSpec,
+) -> Result<ChannelExtents> {
     let shape = x.shape();
     let fits = shape.len() == dimensions + 2 || (dimensions == 1 && shape.len() == 2);
     if !fits || shape[1] != channels || shape[2..].contains(&0) {
@@ -209,21 +215,17 @@ impl<const D: usize> Op for BatchNorm<D> {
         match lowering.precision {
             Precision::Float => {
                 let parameters = self.float_parameters(lowering)?;
-                // PyTorch's formula: `x * a + b` with `a = weight / sqrt(variance + eps)`, `b = bias - mean * a`.
-                let eps = parameters.eps as f32;
-                let variance = parameters.running_var.view().iter().copied().collect::<Vec<_>>();
-                let channels = parameters.for_each_channel(|channel| channel);
-                let affine = channels.iter().zip(variance).map(|(channel, variance)| {
-                    let a = channel.gamma / (variance + eps).sqrt();
-                    [a, channel.beta - channel.mean * a]
-                });
-                let affine = affine.collect();
+                let affine = parameters.affine().into();
                 let limits = Activation::limits_of(lowering.activation);
                 Ok(Arc::new(FloatBatchNorm { name: Self::NAME, dimensions: D, parameters, affine, limits }))
             }
             Precision::Static => self.quantized(lowering),
             _ => Err(lowering.unsupported(Self::NAME)),
         }
+    }
+
+    fn ignores_input(&self) -> bool {
+        self.parameters.weight.as_ref().is_some_and(is_zero)
     }
 
     fn as_batch_norm(&self) -> Option<&BatchNormParameters> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::init::{Generator, empty, fitting};
 use super::packed_weight::PackedWeightCache;
 use super::plain::plain_op;
-use super::weights::{WeightInfo, check_bias, float_weights};
+use super::weights::{WeightInfo, check_bias, float_weights, is_zero};
 use super::{BatchNormParameters, Executable, Lowering, Op, Precision, Size};
 use crate::model::{Parameters, join};
 use crate::{Error, Result, Tensor};
@@ -244,6 +244,10 @@ impl<const D: usize> Op for Conv<D> {
             }
             _ => Err(lowering.unsupported(Self::NAME)),
         }
+    }
+
+    fn ignores_input(&self) -> bool {
+        is_zero(&self.weight)
     }
 
     fn fold_batch_norm(&self, batch_norm: &BatchNormParameters) -> Option<Result<Arc<dyn Op>>> {

@@ -1,27 +1,31 @@
 //! `Linear`: in float, on integers with calibrated scales, and on integers whose input's scale is found at every run.
 
+mod behind;
+mod dynamic;
+mod float;
+mod quantized;
+
 use std::sync::Arc;
 
-use qkernels::elements;
-use qkernels::float::Epilogue;
-use qkernels::linear::{Dequantization, PackedLinear};
-use qkernels::quantize::{quantize_per_tensor, range};
-use qkernels::requantize::Requantization;
+use qkernels::linear::PackedLinear;
 use serde::{Deserialize, Serialize};
 
 use super::init::{Generator, empty, fitting};
-use super::inputs::{check_qparams, exactly, is_relu_fused, kernel_error};
-use super::kernel::input;
+use super::inputs::kernel_error;
 use super::plain::plain_op;
-use super::weights::{WeightInfo, WeightIntegers, check_bias, float_weights, row_major_integers, save_float};
+use super::weights::{WeightInfo, WeightIntegers, float_weights, is_zero, row_major_integers};
 use super::{
-    Activation, BatchNormParameters, Executable, Format, Kernel, KernelCost, Lowering, Op, Output, Planned,
-    PlannedKernel, Post, Precision, TensorSpec,
+    BatchNormParameters, Executable, Format, Kernel, Lowering, Op, Planned, PlannedKernel, Precision,
+    TensorSpec,
 };
 use crate::model::{Parameters, join};
-use crate::network::TensorWriter;
-use crate::tensor::{MemoryFormat, Rearrangement, choose_qparams};
-use crate::{Backend, Error, QParams, QTensor, Result, Tensor};
+use crate::tensor::{MemoryFormat, Rearrangement};
+use crate::{Error, Result, Tensor};
+
+use behind::{Apart, Record, Unfolded};
+use dynamic::DynamicLinear;
+use float::FloatLinear;
+use quantized::{StaticLinear, StaticLinearApart};
 
 const NAME: &str = "Linear";
 
@@ -35,6 +39,8 @@ pub struct Linear {
     out_features: usize,
     weight: Tensor,
     bias: Option<Tensor>,
+    /// What a batch norm was folded into.
+    unfolded: Option<Arc<Unfolded>>,
 }
 
 /// The parameters of a linear layer in a file, besides its tensors.
@@ -47,7 +53,7 @@ struct LinearConfig {
 
 impl From<LinearConfig> for Linear {
     fn from(LinearConfig { in_features, out_features, bias }: LinearConfig) -> Self {
-        Self { in_features, out_features, weight: empty(), bias: bias.then(empty) }
+        Self { in_features, out_features, weight: empty(), bias: bias.then(empty), unfolded: None }
     }
 }
 
@@ -63,7 +69,7 @@ impl Linear {
         let mut generator = Generator::for_layer(NAME, &[in_features, out_features]);
         let weight = generator.uniform(&[out_features, in_features], in_features);
         let bias = generator.uniform(&[out_features], in_features);
-        Self { in_features, out_features, weight, bias: Some(bias) }
+        Self { in_features, out_features, weight, bias: Some(bias), unfolded: None }
     }
 
     /// Whether there is a bias; true if not set.
@@ -181,12 +187,25 @@ impl Op for Linear {
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         let features = self.features()?;
+        let record = lowering.stored().and_then(Record::of_file);
         if lowering.precision == Precision::Float {
-            let (weight, bias) = float_weights(&self.weight, self.bias.as_ref(), lowering)?;
-            let lowered = FloatLinear::new(features, weight.contiguous(), bias, lowering.activation)?;
-            return Ok(Arc::new(lowered));
+            return self.float(features, record, lowering);
         }
-        let (info, integers) = WeightInfo::quantized(NAME, &self.weight, self.bias.as_ref(), lowering)?;
+        let (batch_norm, is_folded, weights) = match (record, &self.unfolded) {
+            (Some(Record::Apart { eps, is_affine }), _) => {
+                let stored = lowering.stored().map(|stored| Apart::stored(stored, eps, is_affine));
+                (stored.transpose()?, false, None)
+            }
+            (Some(Record::Folded), _) => (None, true, None),
+            (None, Some(unfolded)) if lowering.is_apart => {
+                let batch_norm = Some(unfolded.batch_norm.clone());
+                (batch_norm, false, Some((&unfolded.weight, unfolded.bias.as_ref())))
+            }
+            (None, unfolded) => (None, unfolded.is_some(), None),
+        };
+        let apart = batch_norm.map(|batch_norm| Apart::new(batch_norm, lowering.activation)).transpose()?;
+        let (weight, bias) = weights.unwrap_or((&self.weight, self.bias.as_ref()));
+        let (info, integers) = WeightInfo::quantized(NAME, weight, bias, lowering)?;
         features.check(&info.shape)?;
         let (outputs, inputs, zero_points) = (features.outputs, features.inputs, &info.qparams.zero_point);
         let packed = match integers {
@@ -201,27 +220,73 @@ impl Op for Linear {
                 let requantization = Arc::new(info.requantization(NAME, outputs, lowering)?);
                 let [input] = lowering.input_qparams(NAME)?;
                 let output = Format::of(Some(lowering.output_qparams(NAME)?));
-                Ok(Arc::new(StaticLinear {
-                    features,
-                    info,
-                    packed,
-                    input: input.clone(),
-                    output,
-                    requantization,
-                }))
+                let input = input.clone();
+                Ok(match apart {
+                    None => Arc::new(StaticLinear {
+                        features,
+                        is_folded,
+                        info,
+                        packed,
+                        input,
+                        output,
+                        requantization,
+                    }),
+                    Some(apart) => {
+                        Arc::new(StaticLinearApart::new(features, apart, info, packed, input, output)?)
+                    }
+                })
             }
-            Precision::Dynamic => Ok(Arc::new(DynamicLinear::new(features, info, packed, lowering)?)),
+            Precision::Dynamic => {
+                let lowered = DynamicLinear::new(features, is_folded, apart, info, packed, lowering)?;
+                Ok(Arc::new(lowered))
+            }
             _ => Err(lowering.unsupported(NAME)),
         }
     }
 
+    fn ignores_input(&self) -> bool {
+        is_zero(&self.weight)
+    }
+
     fn fold_batch_norm(&self, batch_norm: &BatchNormParameters) -> Option<Result<Arc<dyn Op>>> {
         let folded = batch_norm.fold_into_linear(NAME, &self.weight, self.bias.as_ref());
-        Some(
-            folded.map(|(weight, bias)| {
-                Arc::new(Self { weight, bias: Some(bias), ..self.clone() }) as Arc<dyn Op>
-            }),
-        )
+        Some(folded.map(|(weight, bias)| {
+            let (unfolded_weight, unfolded_bias) = (self.weight.clone(), self.bias.clone());
+            let batch_norm = batch_norm.clone();
+            let unfolded = Unfolded { weight: unfolded_weight, bias: unfolded_bias, batch_norm };
+            Arc::new(Self { weight, bias: Some(bias), unfolded: Some(Arc::new(unfolded)), ..self.clone() })
+                as Arc<dyn Op>
+        }))
+    }
+
+    fn folds_matrices(&self) -> bool {
+        true
+    }
+}
+
+impl Linear {
+    /// In float a batch norm is folded or apart as the shape of the input says; a file has it unfolded.
+    fn float(
+        &self,
+        features: Features,
+        record: Option<Record>,
+        lowering: &Lowering<'_>,
+    ) -> Result<Arc<dyn Executable>> {
+        let (mut weight, mut bias) = float_weights(&self.weight, self.bias.as_ref(), lowering)?;
+        let mut unfolded = self.unfolded.clone();
+        if let (Some(stored), Some(Record::Apart { eps, is_affine })) = (lowering.stored(), record) {
+            let batch_norm = Apart::stored(stored, eps, is_affine)?;
+            let folded = batch_norm.fold_into_linear(NAME, &weight, bias.as_ref())?;
+            unfolded = Some(Arc::new(Unfolded { weight, bias, batch_norm }));
+            (weight, bias) = (folded.0, Some(folded.1));
+        }
+        let apart = unfolded.map(|unfolded| {
+            let Unfolded { weight, bias, batch_norm } = &*unfolded;
+            let linear = FloatLinear::new(features, weight.clone().contiguous(), bias.clone(), None)?;
+            Ok::<_, Error>((Box::new(linear), Apart::new(batch_norm.clone(), lowering.activation)?))
+        });
+        let lowered = FloatLinear::new(features, weight.contiguous(), bias, lowering.activation)?;
+        Ok(Arc::new(FloatLinear { apart: apart.transpose()?, ..lowered }))
     }
 }
 
@@ -242,246 +307,5 @@ impl Parameters for Linear {
         if let Some(bias) = &mut self.bias {
             visit(join(path, "bias"), bias);
         }
-    }
-}
-
-/// A linear layer in float.
-#[derive(Debug)]
-struct FloatLinear {
-    features: Features,
-    weight: Tensor,
-    bias: Option<Tensor>,
-    epilogue: Arc<Epilogue>,
-}
-
-impl FloatLinear {
-    fn new(
-        features: Features,
-        weight: Tensor,
-        bias: Option<Tensor>,
-        activation: Option<Activation>,
-    ) -> Result<Self> {
-        features.check(weight.shape())?;
-        check_bias(NAME, bias.as_ref(), features.outputs)?;
-        let bias = bias.map(Tensor::contiguous);
-        let epilogue = Epilogue::bias(features.outputs, bias.as_ref().and_then(Tensor::as_slice))
-            .map_err(kernel_error(NAME))?;
-        let [low, high] = Activation::limits_of(activation);
-        Ok(Self { features, weight, bias, epilogue: Arc::new(epilogue.clamped(low, high)) })
-    }
-}
-
-impl Executable for FloatLinear {
-    fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned> {
-        let [x] = exactly(NAME, inputs)?;
-        self.features.plan(x, Format::F32, 0, |rows| {
-            let (weight, epilogue) = (self.weight.clone(), Arc::clone(&self.epilogue));
-            Box::new(FloatLinearKernel { rows, weight, epilogue })
-        })
-    }
-
-    fn save(&self, tensors: &mut TensorWriter<'_>) -> Result<()> {
-        save_float(tensors, &self.weight, self.bias.as_ref())
-    }
-}
-
-#[derive(Debug)]
-struct FloatLinearKernel {
-    rows: usize,
-    weight: Tensor,
-    epilogue: Arc<Epilogue>,
-}
-
-impl Kernel for FloatLinearKernel {
-    fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], _: &mut [u8]) -> qkernels::Result<()> {
-        let [Output { bytes, .. }] = outputs else { return Ok(()) };
-        if self.rows == 0 {
-            return Ok(());
-        }
-        let (x, output) = (elements::view(input(inputs, 0))?, elements::view_mut(bytes)?);
-        let weight = self.weight.as_slice().unwrap_or_default();
-        qkernels::float::linear(self.rows, x, weight, &self.epilogue, output)
-    }
-
-    fn cost(&self) -> KernelCost {
-        KernelCost {
-            multiply_accumulates: (self.rows * self.weight.len()) as u64,
-            weight_bytes: (size_of::<f32>() * self.weight.len()) as u64,
-            kernel: String::new(),
-        }
-    }
-}
-
-/// A linear layer on integers between calibrated scales: `quint8` rows, `qint8` weight.
-#[derive(Debug)]
-struct StaticLinear {
-    features: Features,
-    info: WeightInfo,
-    packed: Arc<PackedLinear>,
-    input: QParams,
-    output: Format,
-    requantization: Arc<Requantization>,
-}
-
-impl Executable for StaticLinear {
-    fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned> {
-        let [x] = exactly(NAME, inputs)?;
-        check_qparams(NAME, &self.input, x)?;
-        self.features.plan(x, self.output.clone(), 0, |rows| {
-            Box::new(StaticLinearKernel {
-                rows,
-                packed: Arc::clone(&self.packed),
-                zero_point: self.input.tensor_zero_point(),
-                requantization: Arc::clone(&self.requantization),
-            })
-        })
-    }
-
-    fn save(&self, tensors: &mut TensorWriter<'_>) -> Result<()> {
-        self.info.save_packed(tensors, std::iter::once(self.packed.packed()))
-    }
-
-    fn weight(&self) -> Option<QTensor> {
-        self.info.weight(self.packed.unpack())
-    }
-}
-
-#[derive(Clone, Debug)]
-struct StaticLinearKernel {
-    rows: usize,
-    packed: Arc<PackedLinear>,
-    zero_point: i32,
-    requantization: Arc<Requantization>,
-}
-
-impl Kernel for StaticLinearKernel {
-    fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], _: &mut [u8]) -> qkernels::Result<()> {
-        let [Output { bytes, .. }] = outputs else { return Ok(()) };
-        self.packed.run(self.rows, input(inputs, 0), self.zero_point, &self.requantization, bytes)
-    }
-
-    fn with_post(&self, post: &Post) -> Option<Box<dyn Kernel>> {
-        let Post::Clamp([low, high]) = *post else { return None };
-        let requantization = Arc::new(self.requantization.clamped(low, high).ok()?);
-        Some(Box::new(Self { requantization, ..self.clone() }))
-    }
-
-    fn cost(&self) -> KernelCost {
-        packed_cost(self.rows, &self.packed)
-    }
-}
-
-fn packed_cost(rows: usize, packed: &PackedLinear) -> KernelCost {
-    KernelCost {
-        multiply_accumulates: rows as u64 * packed.in_features() as u64 * packed.out_features() as u64,
-        weight_bytes: packed.byte_len() as u64,
-        kernel: packed.kernel(),
-    }
-}
-
-/// A linear layer on integers, with floats in and out: the scale of the input follows from its range at every run
-/// (NUMERICS section 11).
-#[derive(Debug)]
-struct DynamicLinear {
-    features: Features,
-    info: WeightInfo,
-    shared: Arc<DynamicWeights>,
-}
-
-/// The weights that a run reads.
-#[derive(Debug)]
-struct DynamicWeights {
-    packed: Arc<PackedLinear>,
-    /// One, or one a feature.
-    scales: Vec<f32>,
-    bias: Option<Vec<f32>>,
-    relu: bool,
-    backend: Backend,
-}
-
-impl DynamicLinear {
-    fn new(
-        features: Features,
-        info: WeightInfo,
-        packed: Arc<PackedLinear>,
-        lowering: &Lowering<'_>,
-    ) -> Result<Self> {
-        check_bias(NAME, info.bias.as_ref(), features.outputs)?;
-        let shared = Arc::new(DynamicWeights {
-            packed,
-            scales: info.qparams.scale.clone(),
-            bias: info.bias.as_ref().map(|bias| bias.view().iter().copied().collect()),
-            relu: is_relu_fused(NAME, lowering)?,
-            backend: lowering.backend,
-        });
-        Ok(Self { features, info, shared })
-    }
-}
-
-impl Executable for DynamicLinear {
-    fn plan(&self, inputs: &[TensorSpec]) -> Result<Planned> {
-        let [x] = exactly(NAME, inputs)?;
-        let integers = x.len();
-        let multipliers = size_of::<f32>() * self.shared.scales.len();
-        let scratch = multipliers + integers;
-        self.features.plan(x, Format::F32, scratch, |rows| {
-            Box::new(DynamicLinearKernel { rows, multipliers, weights: Arc::clone(&self.shared) })
-        })
-    }
-
-    fn save(&self, tensors: &mut TensorWriter<'_>) -> Result<()> {
-        self.info.save_packed(tensors, std::iter::once(self.shared.packed.packed()))
-    }
-
-    fn weight(&self) -> Option<QTensor> {
-        self.info.weight(self.shared.packed.unpack())
-    }
-}
-
-#[derive(Debug)]
-struct DynamicLinearKernel {
-    rows: usize,
-    /// Bytes of the multipliers at the start of the scratch; the integers of the input follow.
-    multipliers: usize,
-    weights: Arc<DynamicWeights>,
-}
-
-impl DynamicWeights {
-    /// PyTorch's linear modules reduce the range on the engines whose kernels may saturate; qnnpack ignores that, and
-    /// so do the native kernels, which never saturate.
-    fn quant_range(&self) -> (i32, i32) {
-        match self.backend {
-            Backend::Fbgemm | Backend::X86 | Backend::Onednn => (0, 127),
-            Backend::Qnnpack | Backend::Native => (0, 255),
-        }
-    }
-}
-
-impl Kernel for DynamicLinearKernel {
-    fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], scratch: &mut [u8]) -> qkernels::Result<()> {
-        let [Output { bytes, .. }] = outputs else { return Ok(()) };
-        let (x, output) = (elements::view::<f32>(input(inputs, 0))?, elements::view_mut(bytes)?);
-        let Some((min, max)) = range(x) else { return Ok(()) };
-        let weights = &*self.weights;
-        let (scale, zero_point) = choose_qparams(min, max, weights.quant_range(), false);
-        let (multipliers, integers) = scratch.split_at_mut(self.multipliers.min(scratch.len()));
-        let multipliers = elements::view_mut::<f32>(multipliers)?;
-        for (multiplier, weight_scale) in multipliers.iter_mut().zip(&weights.scales) {
-            *multiplier = scale * weight_scale;
-        }
-        let integers = &mut integers[..x.len()];
-        let (low, high) = weights.quant_range();
-        quantize_per_tensor::<u8>(x, qkernels::QParams::new(scale, zero_point), low..=high, integers)?;
-        let dequantization = Dequantization {
-            multipliers,
-            bias: weights.bias.as_deref(),
-            relu: weights.relu,
-            fused: weights.backend != Backend::Qnnpack,
-        };
-        weights.packed.run_float(self.rows, integers, zero_point, &dequantization, output)
-    }
-
-    fn cost(&self) -> KernelCost {
-        packed_cost(self.rows, &self.weights.packed)
     }
 }

@@ -22,6 +22,8 @@ pub struct Lowering<'a> {
     pub activation: Option<Activation>,
     /// The batch norm behind a float convolution and before the activation.
     pub(crate) batch_norm: Option<&'a BatchNormParameters>,
+    /// Whether the batch norm behind a linear layer runs apart; see [`Op::folds_matrices`](super::Op::folds_matrices).
+    pub(crate) is_apart: bool,
     weights: Weights<'a>,
 }
 
@@ -49,7 +51,8 @@ impl<'a> Lowering<'a> {
         weight_observer: Box<dyn Observer>,
     ) -> Self {
         let weights = Weights::Own(weight_observer);
-        Self { precision, backend, inputs, outputs, activation: None, batch_norm: None, weights }
+        let (activation, batch_norm, is_apart) = (None, None, false);
+        Self { precision, backend, inputs, outputs, activation, batch_norm, is_apart, weights }
     }
 
     /// With the activation that is fused behind the operation.
@@ -61,6 +64,11 @@ impl<'a> Lowering<'a> {
     /// With a batch norm behind a float convolution, unfolded; see [`Op::takes_batch_norm`](super::Op::takes_batch_norm).
     pub(crate) fn with_batch_norm(self, batch_norm: Option<&'a BatchNormParameters>) -> Self {
         Self { batch_norm, ..self }
+    }
+
+    /// With the batch norm behind a linear layer apart, or folded.
+    pub(crate) fn with_batch_norm_apart(self, is_apart: bool) -> Self {
+        Self { is_apart, ..self }
     }
 
     /// With weights from a file.
@@ -105,6 +113,14 @@ impl<'a> Lowering<'a> {
     /// # Errors
     /// When the weight is not finite.
     pub fn quantize_weight(&self, weight: &Tensor) -> Result<QTensor> {
+        QTensor::quantize(weight, &self.weight_qparams(weight)?)
+    }
+
+    /// The parameters that the qconfig's weight observer gives a weight, which it sees once.
+    ///
+    /// # Errors
+    /// When the weight is not finite.
+    pub(super) fn weight_qparams(&self, weight: &Tensor) -> Result<QParams> {
         let Weights::Own(observer) = &self.weights else {
             return Err(Error::Unsupported("a weight of a file, quantized once more".into()));
         };
@@ -113,7 +129,9 @@ impl<'a> Lowering<'a> {
         }
         let mut observer = observer.clone();
         observer.observe(weight)?;
-        QTensor::quantize(weight, &observer.calculate_qparams()?)
+        let qparams = observer.calculate_qparams()?;
+        qparams.validate()?;
+        Ok(qparams)
     }
 
     /// Scale and zero point of each of the `N` inputs.

@@ -153,6 +153,11 @@ pub trait Op: Parameters + Debug + Send + Sync + 'static {
         0
     }
 
+    /// Whether its output is the same for every input: then a range of a single value is no sign of poor data.
+    fn ignores_input(&self) -> bool {
+        false
+    }
+
     /// For [`OutputRule::Derived`]: the output's parameters from the input's.
     ///
     /// # Errors
@@ -166,6 +171,12 @@ pub trait Op: Parameters + Debug + Send + Sync + 'static {
     fn fold_batch_norm(&self, batch_norm: &BatchNormParameters) -> Option<Result<Arc<dyn Op>>> {
         let _ = batch_norm;
         None
+    }
+
+    /// Whether a batch norm is folded into it for inputs of two dimensions alone: of others it normalizes another axis.
+    #[doc(hidden)]
+    fn folds_matrices(&self) -> bool {
+        false
     }
 
     /// Whether in float a batch norm can follow in its pass, with its weights as they are.

@@ -59,6 +59,10 @@ macro_rules! scalar_operation {
             fn derive_output(&self, input: &QParams) -> Result<QParams> {
                 Scalar::$kind(self.scalar).derive_output(input)
             }
+
+            fn ignores_input(&self) -> bool {
+                matches!(Scalar::$kind(self.scalar), Scalar::Mul(0.0))
+            }
         }
     };
 }

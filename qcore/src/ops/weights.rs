@@ -8,7 +8,7 @@ use qkernels::mapped_file::MappedBytes;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 
 use super::inputs::{is_relu_fused, kernel_error};
-use super::{Lowering, per_tensor};
+use super::{Lowering, Precision, per_tensor};
 use crate::network::{StoredTensors, TensorWriter};
 use crate::{Backend, DType, Error, QParams, QTensor, Result, Tensor};
 
@@ -29,6 +29,11 @@ pub(super) fn check_bias(operation: &'static str, bias: Option<&Tensor>, channel
         }
         _ => Ok(()),
     }
+}
+
+/// Whether a weight takes nothing from the input.
+pub(super) fn is_zero(weight: &Tensor) -> bool {
+    weight.view().iter().all(|&weight| weight == 0.0)
 }
 
 /// The float weight and bias of a layer: its own, or those of a file.
@@ -93,12 +98,16 @@ impl WeightInfo {
         if let Some((index, value)) = bias.and_then(Tensor::first_non_finite) {
             return Err(Error::NotFinite { what: "the bias".into(), value, index });
         }
-        let weight = lowering.quantize_weight(weight)?;
-        if !matches!(weight.qparams().axis, None | Some(0)) {
+        let mut qparams = lowering.weight_qparams(weight)?;
+        if !matches!(qparams.axis, None | Some(0)) {
             return Err(Error::Unsupported(format!(
                 "{operation} with weight scales along another axis than 0"
             )));
         }
+        if let (Some(bias), Precision::Static) = (bias, lowering.precision) {
+            hold_bias(operation, &mut qparams, weight, bias, lowering)?;
+        }
+        let weight = QTensor::quantize(weight, &qparams)?;
         let (shape, qparams) = (weight.shape().to_vec(), weight.shared_qparams());
         Ok((Self { shape, qparams, bias: bias.cloned() }, WeightIntegers::Plain(weight)))
     }
@@ -180,6 +189,45 @@ impl WeightInfo {
         })
         .map_err(kernel_error(operation))
     }
+}
+
+/// Widens the scales of a weight where its bias, counted in steps of the sums, is more than the formula can add: qnnpack
+/// adds it as an `i32`, in which PyTorch lets it saturate.
+///
+/// # Errors
+/// When no scale is wide enough; the error names the channel.
+fn hold_bias(
+    operation: &'static str,
+    qparams: &mut QParams,
+    weight: &Tensor,
+    bias: &Tensor,
+    lowering: &Lowering<'_>,
+) -> Result<()> {
+    let [input] = lowering.input_qparams(operation)?;
+    let most_steps = match formula(lowering.backend) {
+        Formula::Qnnpack => {
+            // What is left beside the products of an output, and for rounding in f32.
+            let products = weight.len() / bias.len().max(1) * (255 * 128);
+            f64::from(i32::MAX) - (products.min(1 << 30) + 4096) as f64
+        }
+        Formula::Fbgemm | Formula::Onednn => 1e30,
+    };
+    for (channel, &bias) in bias.view().iter().enumerate() {
+        let index = if qparams.is_per_channel() { channel } else { 0 };
+        let Some(scale) = qparams.scale.get_mut(index) else { continue };
+        let needed = f64::from(bias.abs()) / (f64::from(input.tensor_scale()) * most_steps);
+        if needed <= f64::from(*scale) {
+            continue;
+        }
+        *scale = (needed as f32).next_up();
+        if !scale.is_finite() {
+            let input = input.tensor_scale();
+            let message =
+                format!("the bias {bias} of channel {channel} is too large for an input of scale {input}");
+            return Err(Error::parameter(operation, message));
+        }
+    }
+    Ok(())
 }
 
 /// The integers of a weight in row-major order, if they are of the type that kernels take.

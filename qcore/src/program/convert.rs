@@ -8,6 +8,7 @@ use qkernels::quantize::{
     dequantize_nhwc_to_nchw, dequantize_per_tensor, quantize_nchw_to_nhwc, quantize_per_tensor,
 };
 
+use super::NonFinite;
 use crate::ops::{Format, Kernel, TensorSpec, unary};
 use crate::tensor::MemoryFormat;
 use crate::{DType, Error, QParams, Result};
@@ -28,15 +29,20 @@ fn usual_buffer(spec: &TensorSpec, format: Format) -> TensorSpec {
     spec.with_format(format).in_buffer(buffer)
 }
 
-/// The order in which the conversion reads, and the kernel.
-pub(super) fn kernel(from: &TensorSpec, to: &TensorSpec) -> Result<(MemoryFormat, Box<dyn Kernel>)> {
+/// The order in which the conversion reads, and the kernel, which refuses floats that are NaN or infinite or saturates
+/// them.
+pub(super) fn kernel(
+    from: &TensorSpec,
+    to: &TensorSpec,
+    non_finite: NonFinite,
+) -> Result<(MemoryFormat, Box<dyn Kernel>)> {
     // Images change their order on the way; everything else keeps the order of its result.
     let changes_order = from.image().is_some() && from.buffer() != to.buffer();
     let read = if changes_order { from.buffer() } else { to.buffer() };
     let dtype = from.dtype().or(to.dtype());
     let kernel = match dtype {
-        Some(DType::QUInt8) => typed::<u8>(from, to, changes_order)?,
-        Some(DType::QInt8) => typed::<i8>(from, to, changes_order)?,
+        Some(DType::QUInt8) => typed::<u8>(from, to, changes_order, non_finite)?,
+        Some(DType::QInt8) => typed::<i8>(from, to, changes_order, non_finite)?,
         other => {
             let name = other.map_or("floats", DType::name);
             return Err(Error::Unsupported(format!("a conversion of {name}")));
@@ -49,13 +55,20 @@ fn typed<T: QuantizedInteger + Element>(
     from: &TensorSpec,
     to: &TensorSpec,
     changes_order: bool,
+    non_finite: NonFinite,
 ) -> Result<Box<dyn Kernel>> {
     let image = from.image().filter(|_| changes_order);
     if let Format::Quantized(qparams) = to.format() {
         let (kernel_qparams, range) = (to.qparams("quantize")?, qparams.quant_min..=qparams.quant_max);
-        return Ok(unary::<f32, T>("quantize", move |input, output| match image {
-            Some(image) => quantize_nchw_to_nhwc(input, image, kernel_qparams, range.clone(), output),
-            None => quantize_per_tensor(input, kernel_qparams, range.clone(), output),
+        return Ok(unary::<f32, T>("quantize", move |input, output| {
+            let found = match image {
+                Some(image) => quantize_nchw_to_nhwc(input, image, kernel_qparams, range.clone(), output),
+                None => quantize_per_tensor(input, kernel_qparams, range.clone(), output),
+            };
+            match (found?, non_finite) {
+                (0, _) | (_, NonFinite::Saturate) => Ok(()),
+                (_, NonFinite::Refuse) => qkernels::Error::not_finite(input).map_or(Ok(()), Err),
+            }
         }));
     }
     let qparams = from.qparams("dequantize")?;

@@ -77,6 +77,7 @@ fn fused_clamp(
         producer,
         Step {
             path: joined(&steps[producer], clamp),
+            blamed: joined(&steps[producer], clamp),
             kernel,
             inputs: steps[producer].inputs.clone(),
             outputs: vec![target],
@@ -120,6 +121,7 @@ fn fused_addition(
             producer,
             Step {
                 path: joined(&steps[producer], addition),
+                blamed: joined(&steps[producer], addition),
                 kernel,
                 inputs: steps[producer].inputs.iter().chain([other]).cloned().collect(),
                 outputs: vec![target.clone()],

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::step::{BufferId, Buffers, MAX_WRITES, Source, Step, Target};
 use super::view::View;
-use super::{InputKey, Program, convert};
+use super::{InputKey, NonFinite, Program, convert};
 use crate::network::{Call, Network, Node, reads_integers};
 use crate::ops::{Executable, Format, Kernel, Part, Planned, PlannedKernel, TensorSpec};
 use crate::tensor::{Layout, MemoryFormat, Rearrangement};
@@ -19,6 +19,7 @@ pub(super) struct Recorder {
     steps: Vec<Step>,
     values: Vec<Recorded>,
     buffers: Buffers,
+    non_finite: NonFinite,
 }
 
 /// A value, and its views once its producers ran: in float, as integers, or both.
@@ -28,13 +29,15 @@ struct Recorded {
     integers: Option<View>,
     /// How to quantize it, if it was made in float and is read as integers.
     qparams: Option<Arc<QParams>>,
+    /// The call that made it; none made an input.
+    call: Option<Arc<str>>,
 }
 
 impl Program {
     /// The program of `network` for inputs like these.
     pub(crate) fn record(network: &Network, inputs: &[&Tensor]) -> Result<Self> {
         network.check_inputs(inputs.len())?;
-        let mut recorder = Recorder::default();
+        let mut recorder = Recorder { non_finite: network.non_finite, ..Recorder::default() };
         let mut keys = Vec::with_capacity(inputs.len());
         let mut tensors = inputs.iter().enumerate();
         for node in &network.nodes {
@@ -70,7 +73,7 @@ impl Recorder {
         let spec = TensorSpec::in_format(tensor.shape(), format, Format::F32).in_buffer(format);
         let buffer = self.buffers.add_input(spec.byte_len(), index);
         let view = View::of(Source::whole(buffer, spec));
-        self.value(Recorded { float: Some(view), integers: None, qparams })
+        self.value(Recorded { float: Some(view), integers: None, qparams, call: None })
     }
 
     /// An input of integers, in the memory of `tensor`.
@@ -80,7 +83,7 @@ impl Recorder {
         let spec = TensorSpec::in_format(tensor.shape(), format, elements).in_buffer(format);
         let buffer = self.buffers.add_input(spec.byte_len(), index);
         let view = View::of(Source::whole(buffer, spec));
-        self.value(Recorded { float: None, integers: Some(view), qparams: None })
+        self.value(Recorded { float: None, integers: Some(view), qparams: None, call: None })
     }
 
     fn network_call(&mut self, node: &Node, call: &Call, qparams: Vec<Option<Arc<QParams>>>) -> Result<()> {
@@ -120,7 +123,7 @@ impl Recorder {
             })
             .collect::<Result<_>>()?;
         let views = self.planned(path, views, planned)?;
-        Ok(views.into_iter().map(|view| self.value(Recorded::of(view))).collect())
+        Ok(views.into_iter().map(|view| self.value(Recorded::of(view, path))).collect())
     }
 
     fn planned(&mut self, path: &Arc<str>, inputs: Vec<View>, planned: Planned) -> Result<Vec<View>> {
@@ -219,7 +222,7 @@ impl Recorder {
 
     /// The spec of the value, as integers or in float.
     fn spec(&self, id: ValueId, is_integer: bool) -> Result<TensorSpec> {
-        let Recorded { float, integers, qparams } = &self.values[id];
+        let Recorded { float, integers, qparams, .. } = &self.values[id];
         let (there, other) = if is_integer { (integers, float) } else { (float, integers) };
         match (there, other) {
             (Some(view), _) => Ok(view.spec().clone()),
@@ -257,11 +260,14 @@ impl Recorder {
     fn converted(&mut self, id: ValueId, is_integer: bool) -> Result<View> {
         let spec = self.spec(id, is_integer)?;
         let view = self.view(id, !is_integer)?;
-        let (from, kernel) = convert::kernel(view.spec(), &spec)?;
+        let (from, kernel) = convert::kernel(view.spec(), &spec, self.non_finite)?;
         let source = self.source(&view, from)?;
         let buffer = self.buffers.add(spec.byte_len())?;
         let path = if is_integer { "quantize" } else { "dequantize" };
         self.push(&Arc::from(path), kernel, vec![source], vec![Target::whole(buffer, spec.clone())], None);
+        if let (Some(step), Some(call)) = (self.steps.last_mut(), &self.values[id].call) {
+            step.blamed = Arc::clone(call);
+        }
         let view = View::of(Source::whole(buffer, spec));
         *self.place(id, is_integer) = Some(view.clone());
         Ok(view)
@@ -283,7 +289,8 @@ impl Recorder {
         outputs: Vec<Target>,
         scratch: Option<BufferId>,
     ) {
-        self.steps.push(Step { path: Arc::clone(path), kernel, inputs, outputs, scratch });
+        let (path, blamed) = (Arc::clone(path), Arc::clone(path));
+        self.steps.push(Step { path, blamed, kernel, inputs, outputs, scratch });
     }
 
     fn value(&mut self, value: Recorded) -> ValueId {
@@ -293,11 +300,12 @@ impl Recorder {
 }
 
 impl Recorded {
-    /// A value where a kernel makes it.
-    fn of(view: View) -> Self {
+    /// A value where a kernel of `call` makes it.
+    fn of(view: View, call: &Arc<str>) -> Self {
+        let call = Some(Arc::clone(call));
         match view.spec().format() {
-            Format::F32 => Self { float: Some(view), integers: None, qparams: None },
-            Format::Quantized(_) => Self { float: None, integers: Some(view), qparams: None },
+            Format::F32 => Self { float: Some(view), integers: None, qparams: None, call },
+            Format::Quantized(_) => Self { float: None, integers: Some(view), qparams: None, call },
         }
     }
 }

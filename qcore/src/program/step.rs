@@ -69,6 +69,8 @@ impl Buffers {
 pub(super) struct Step {
     /// The calls in the model that it stands for.
     pub(super) path: Arc<str>,
+    /// The call that errors name: of a conversion the one that made the value.
+    pub(super) blamed: Arc<str>,
     pub(super) kernel: Box<dyn Kernel>,
     pub(super) inputs: Vec<Source>,
     pub(super) outputs: Vec<Target>,
@@ -143,8 +145,13 @@ impl Step {
             });
         let scratch = if self.scratch.is_some() { split.write(self.outputs.len()) } else { &mut [] };
         let written = &mut outputs[..self.outputs.len()];
-        let failed =
-            |error: qkernels::Error| Error::parameter("a kernel", error.to_string()).in_layer(&self.path);
+        let failed = |error: qkernels::Error| match error {
+            qkernels::Error::NotFinite { index, value } => {
+                Error::NotFinite { what: "a value that becomes an integer".into(), value, index }
+                    .in_layer(&self.blamed)
+            }
+            error => Error::parameter("a kernel", error.to_string()).in_layer(&self.blamed),
+        };
         self.kernel.run(sources, written, scratch).map_err(failed)
     }
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{ObservedEdge, Plan};
+use super::{ObservedEdge, Plan, observe};
+use crate::model::tensors;
 use crate::model::{IntoInput, Module, Prepared};
 use crate::{Error, QParams, Result};
 
@@ -48,6 +49,27 @@ pub struct EdgeReport {
     pub clipped: f64,
     /// Whether the range still grew in the last tenth of the batches: then more data may widen it further.
     pub still_growing: bool,
+    /// Whether all values were the same. [`Prepared::convert`] refuses such an edge, see [`ConvertOptions`].
+    ///
+    /// [`ConvertOptions`]: crate::ConvertOptions
+    pub constant: bool,
+    /// How many channels, along axis 1 of the first of the values, were seen more than once with one value alone.
+    pub constant_channels: usize,
+    /// How many channels there are; 0 if their number changes, or they are too many to be looked at.
+    pub channels: usize,
+    /// What the sharing of the observer costs, if several values that need a scale of their own share it.
+    pub shared: Option<SharedScale>,
+}
+
+/// The value that loses most by sharing its observer with values of wider ranges, as PyTorch FX's rules have it for
+/// operations with a number (`x * 8`) and for `cat`. [`Backend::Native`](crate::Backend::Native) shares none with the
+/// former.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct SharedScale {
+    /// The edge.
+    pub path: String,
+    /// How many times wider its steps are than its own range needs.
+    pub times: f64,
 }
 
 impl<M: Module> Prepared<M> {
@@ -75,24 +97,13 @@ impl<M: Module> Prepared<M> {
         batches: impl IntoIterator<Item = B>,
         options: CalibrationOptions,
     ) -> Result<CalibrationReport> {
-        let before = self.edges.clone();
-        let result = self.observe_all(batches, options);
-        if result.is_err() {
-            self.edges = before;
-        }
-        result
-    }
-
-    fn observe_all<B: IntoInput<M::Input>>(
-        &mut self,
-        batches: impl IntoIterator<Item = B>,
-        options: CalibrationOptions,
-    ) -> Result<CalibrationReport> {
+        // A copy, so that neither an error nor a panic, of the user's iterator or observer, leaves a part of it.
+        let mut observations = self.observations.clone();
         let batches = batches.into_iter();
         let progress = Progress::new(options.progress, batches.size_hint().1);
         let mut count = 0;
         for batch in batches {
-            self.observe(batch)?;
+            observe(&self.plan, &tensors(batch.into_input()?), &mut observations)?;
             count += 1;
             progress.advance();
         }
@@ -100,22 +111,24 @@ impl<M: Module> Prepared<M> {
         if count == 0 {
             return Err(Error::EmptyCalibration);
         }
+        self.observations = observations;
         Ok(self.calibration_report())
     }
 
     /// The statistics of the observers so far.
     pub fn calibration_report(&self) -> CalibrationReport {
-        let batches = self.edges.iter().map(|edge| edge.statistics.batches()).max().unwrap_or(0);
-        let edges =
-            self.edges.iter().enumerate().map(|(index, edge)| report(edge, index, &self.plan)).collect();
+        let edges = &self.observations.edges;
+        let batches = edges.iter().map(|edge| edge.statistics.batches()).max().unwrap_or(0);
+        let edges = edges.iter().enumerate().map(|(index, edge)| report(edge, index, &self.plan)).collect();
         CalibrationReport { batches, edges }
     }
 }
 
 fn report(edge: &ObservedEdge, index: usize, plan: &Plan) -> EdgeReport {
     let seen = edge.observer.has_observed() && edge.observer.gives_qparams();
-    let qparams =
-        if seen { edge.observer.calculate_qparams().ok().map(QParams::over_full_range) } else { None };
+    let qparams = seen.then(|| edge.observer.calculate_qparams().ok()).flatten();
+    let qparams = qparams.filter(|qparams| qparams.validate().is_ok()).map(QParams::over_full_range);
+    let (constant_channels, channels) = edge.statistics.constant_channels();
     let clipped = qparams.as_ref().map_or(0.0, |qparams| {
         let (scale, zero) = (qparams.tensor_scale(), qparams.tensor_zero_point());
         // A value that rounds to an integer inside the range is not clipped: half a step on either side.
@@ -131,8 +144,32 @@ fn report(edge: &ObservedEdge, index: usize, plan: &Plan) -> EdgeReport {
         qparams,
         clipped,
         still_growing: edge.statistics.still_growing(),
+        constant: edge.statistics.range().is_some_and(|(low, high)| low == high),
+        constant_channels,
+        channels,
+        shared: shared(edge, index, plan),
     }
 }
+
+/// Of several values with scales of their own the one of the narrowest range.
+fn shared(edge: &ObservedEdge, index: usize, plan: &Plan) -> Option<SharedScale> {
+    // Zero has an integer in every range.
+    let width = |(low, high): (f32, f32)| f64::from(high.max(0.0)) - f64::from(low.min(0.0));
+    let whole = width(edge.statistics.range()?);
+    let served = &plan.observers[index].values;
+    let narrowest = served
+        .iter()
+        .enumerate()
+        .filter(|&(_, &value)| plan.has_own_scale(value))
+        .filter_map(|(position, &value)| Some((value, width(edge.statistics.range_of(position)?.into()))))
+        .filter(|(_, width)| *width > 0.0)
+        .min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let (value, width) = narrowest.filter(|(_, width)| *width < whole)?;
+    Some(SharedScale { path: plan.path(value).to_owned(), times: whole / width })
+}
+
+/// From here on the report's text mentions what sharing costs: less than half a bit is no news.
+const WORTH_MENTION: f64 = 1.4;
 
 impl fmt::Display for CalibrationReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -168,9 +205,22 @@ impl fmt::Display for CalibrationReport {
             if edge.still_growing {
                 write!(f, "  range still growing")?;
             }
+            if edge.constant {
+                write!(f, "  a single value")?;
+            } else if edge.constant_channels > 0 {
+                write!(f, "  {} of {} channels never moved", edge.constant_channels, edge.channels)?;
+            }
+            if let Some(SharedScale { path, times }) =
+                edge.shared.as_ref().filter(|shared| shared.times >= WORTH_MENTION)
+            {
+                write!(f, "  steps {times:.1} times as wide as `{path}` needs, which shares this observer")?;
+            }
             writeln!(f)?;
         }
-        write!(f, "{} batches", self.batches)
+        match self.batches {
+            1 => write!(f, "1 batch alone, whose range others may exceed"),
+            batches => write!(f, "{batches} batches"),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
 //! `CalibrationState`: the state of a prepared model's observers, for files and for other machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::EdgeStatistics;
+use super::{EdgeStatistics, Observations};
 use crate::model::{Module, Prepared};
 use crate::{Error, Result};
 
@@ -12,6 +12,9 @@ use crate::{Error, Result};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CalibrationState {
     edges: BTreeMap<String, EdgeState>,
+    /// The layers whose batch norm runs apart.
+    #[serde(default)]
+    apart: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,8 +30,8 @@ impl<M: Module> Prepared<M> {
     /// # Errors
     /// When an observer of the user's own has no state for files.
     pub fn calibration_state(&self) -> Result<CalibrationState> {
-        let edges = self
-            .edges
+        let Observations { edges, apart } = &self.observations;
+        let edges = edges
             .iter()
             .map(|edge| {
                 let state = EdgeState {
@@ -39,7 +42,8 @@ impl<M: Module> Prepared<M> {
                 Ok((edge.path.clone(), state))
             })
             .collect::<Result<_>>()?;
-        Ok(CalibrationState { edges })
+        let apart = apart.iter().map(|&node| self.plan.node(node).path().to_owned()).collect();
+        Ok(CalibrationState { edges, apart })
     }
 
     /// Replaces the state of the observers by `state`. To add to it, load it into a clone and
@@ -48,7 +52,7 @@ impl<M: Module> Prepared<M> {
     /// # Errors
     /// When it comes from a model with other edges or other observers. The observers are then as they were.
     pub fn load_calibration_state(&mut self, state: &CalibrationState) -> Result<()> {
-        let mut edges = self.edges.clone();
+        let Observations { mut edges, .. } = self.observations.clone();
         if state.edges.len() != edges.len() {
             let (found, expected) = (state.edges.len(), edges.len());
             let message = format!("the state has {found} edges, the model {expected}");
@@ -67,7 +71,14 @@ impl<M: Module> Prepared<M> {
             edge.observer.load_state(saved.state.clone()).map_err(|error| error.in_layer(&edge.path))?;
             edge.statistics = saved.statistics.clone();
         }
-        self.edges = edges;
+        let node = |path: &String| {
+            let known = self.plan.nodes().position(|node| node.path() == path);
+            known.ok_or_else(|| {
+                Error::parameter("load_calibration_state", format!("the model has no layer `{path}`"))
+            })
+        };
+        let apart = state.apart.iter().map(node).collect::<Result<_>>()?;
+        self.observations = Observations { edges, apart };
         Ok(())
     }
 }

@@ -2,21 +2,47 @@
 
 use std::sync::Arc;
 
-use super::Plan;
+use super::{Observations, ObservedEdge, Plan};
 use crate::network::{Call, Loaders, Network, NetworkValue, Node, NodeMember, formats, lower};
 use crate::observer::MinMaxObserver;
 use crate::ops::{Lowering, OutputRule, Precision};
 use crate::{Error, Observer, QParams, Result};
 
+/// Settings of [`Prepared::convert_with`](crate::Prepared::convert_with).
+///
+/// ```
+/// use qcore::ConvertOptions;
+///
+/// let options = ConvertOptions { allow_constant: true };
+/// assert_ne!(options, ConvertOptions::default());
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ConvertOptions {
+    /// Whether an edge may be converted that was calibrated with a single value alone: with pictures that are all black,
+    /// say. Its scale is that of this value (of zeros the smallest there is, 1.19e-7), and whatever comes later is cut off
+    /// at it; so by default it is an error. An edge whose value the graph itself makes, as behind `x * 0.0`, and one
+    /// whose observer has no range (`FixedQParamsObserver`), is always converted.
+    pub allow_constant: bool,
+}
+
 /// The network of `plan` in the precisions that it says.
 ///
 /// # Errors
-/// When an observed edge never saw data (all such edges at once), an observer cannot give parameters, a weight is not
-/// finite, or the backend refuses a scale.
-pub(crate) fn convert(plan: &Plan, observers: &[&dyn Observer], loaders: &Loaders) -> Result<Network> {
-    refuse_unseen(plan, observers)?;
+/// When an observed edge never saw data, or a single value that `options` do not allow (all such edges at once), an
+/// observer cannot give parameters, a weight is not finite, or the backend refuses a scale.
+pub(crate) fn convert(
+    plan: &Plan,
+    observations: &Observations,
+    options: ConvertOptions,
+    loaders: &Loaders,
+) -> Result<Network> {
+    let Observations { edges, apart } = observations;
+    refuse_unseen(plan, edges)?;
+    if !options.allow_constant {
+        refuse_constant(plan, edges)?;
+    }
     let network = &plan.network;
-    let qparams = qparams(plan, observers)?;
+    let qparams = qparams(plan, edges)?;
     let values: Vec<NetworkValue> = network
         .values
         .iter()
@@ -25,7 +51,8 @@ pub(crate) fn convert(plan: &Plan, observers: &[&dyn Observer], loaders: &Loader
         .collect();
     let nodes = network.nodes.iter().enumerate().map(|(index, node)| {
         let call = node.call.as_ref().map(|call| {
-            convert_call(plan, index, node, call, &values, loaders)
+            let is_apart = apart.contains(&index);
+            convert_call(plan, index, node, call, &values, is_apart, loaders)
                 .map_err(|error| error.in_layer(&node.path))
         });
         Ok(Node { call: call.transpose()?, ..node.clone() })
@@ -40,6 +67,7 @@ fn convert_call(
     node: &Node,
     call: &Call,
     values: &[NetworkValue],
+    is_apart: bool,
     loaders: &Loaders,
 ) -> Result<Call> {
     let decision = &plan.decisions[index];
@@ -55,7 +83,7 @@ fn convert_call(
     let is_quantize = call.is_quantize();
     let lowered = if is_quantize { Precision::Float } else { precision };
     let lowering = Lowering::new(lowered, backend, &inputs, &outputs, weight_observer);
-    let executable = lower(&call.members, lowering)?;
+    let executable = lower(&call.members, lowering.with_batch_norm_apart(is_apart))?;
     let members = call
         .members
         .iter()
@@ -64,15 +92,16 @@ fn convert_call(
 }
 
 /// Scale and zero point of every value that is or becomes integers.
-fn qparams(plan: &Plan, observers: &[&dyn Observer]) -> Result<Vec<Option<QParams>>> {
-    let observed = observers
+fn qparams(plan: &Plan, edges: &[ObservedEdge]) -> Result<Vec<Option<QParams>>> {
+    let observed = edges
         .iter()
-        .enumerate()
-        .map(|(index, observer)| {
-            let path = || plan.path(plan.observers[index].values[0]);
-            let qparams = observer.calculate_qparams().map_err(|error| error.in_layer(path()))?;
+        .map(|ObservedEdge { path, observer, .. }| {
+            let qparams = observer.calculate_qparams().and_then(|qparams| {
+                qparams.validate()?;
+                Ok(qparams)
+            });
             // `reduce_range` narrows the range from which the scale follows, not that of the integers.
-            Ok(qparams.over_full_range())
+            qparams.map(QParams::over_full_range).map_err(|error| error.in_layer(path))
         })
         .collect::<Result<Vec<_>>>()?;
     let network = &plan.network;
@@ -104,13 +133,46 @@ fn derive_output(call: &Call, input: &QParams) -> Result<QParams> {
     }
 }
 
-fn refuse_unseen(plan: &Plan, observers: &[&dyn Observer]) -> Result<()> {
+fn refuse_unseen(plan: &Plan, edges: &[ObservedEdge]) -> Result<()> {
     let edges: Vec<String> = plan
         .observers
         .iter()
-        .zip(observers)
-        .filter(|(_, observer)| observer.gives_qparams() && !observer.has_observed())
+        .zip(edges)
+        .filter(|(_, edge)| edge.observer.gives_qparams() && !edge.observer.has_observed())
         .flat_map(|(planned, _)| planned.values.iter().map(|&value| plan.path(value).to_owned()))
         .collect();
     if edges.is_empty() { Ok(()) } else { Err(Error::NotCalibrated { edges }) }
+}
+
+fn refuse_constant(plan: &Plan, edges: &[ObservedEdge]) -> Result<()> {
+    let is_made_here = independent_of_inputs(&plan.network);
+    let edges: Vec<(String, f32)> = plan
+        .observers
+        .iter()
+        .zip(edges)
+        .filter(|(planned, _)| !planned.values.iter().all(|&value| is_made_here[value]))
+        .filter_map(|(_, edge)| {
+            let (low, high) = edge.observer.range()?;
+            (low == high).then(|| (edge.path.clone(), low))
+        })
+        .collect();
+    if edges.is_empty() { Ok(()) } else { Err(Error::ConstantEdges { edges }) }
+}
+
+/// Of each value whether it is the same for all inputs of the network.
+fn independent_of_inputs(network: &Network) -> Vec<bool> {
+    let mut independent = vec![false; network.values.len()];
+    for node in &network.nodes {
+        let Some(call) = &node.call else { continue };
+        let inputs = node.data_inputs();
+        let is_difference = call.members.first().is_some_and(|member| member.op.name() == "sub")
+            && inputs.iter().all(|input| Some(input) == inputs.first());
+        let is_constant = is_difference
+            || call.members.iter().any(|member| member.op.ignores_input())
+            || inputs.iter().all(|&input| independent[input]);
+        for &output in &node.outputs {
+            independent[output] = is_constant;
+        }
+    }
+    independent
 }

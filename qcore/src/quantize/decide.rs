@@ -8,7 +8,7 @@ use super::{Mode, Plan};
 use crate::network::{Network, NodeId, Settings, ValueId};
 use crate::observer::ReuseInputObserver;
 use crate::ops::{OutputRule, Precision};
-use crate::{DType, Error, QConfig, Result};
+use crate::{Backend, DType, Error, QConfig, Result};
 
 /// Decides for a recorded network.
 ///
@@ -21,11 +21,15 @@ pub(crate) fn decide(network: Network, settings: &[Settings], mode: Mode) -> Res
     let float_reasons = graph.float_reasons(&requested);
     let precisions = graph.precisions(&requested, &float_reasons);
     let is_static: Vec<bool> = precisions.iter().map(|precision| *precision == Precision::Static).collect();
+    let is_derived = graph.derived(&is_static);
     let classes = graph.observer_classes(&is_static);
 
     let mut observers: Vec<ObserverPlan> = Vec::new();
     let mut observer_of_class: Vec<Option<usize>> = vec![None; classes.len()];
     let observed = (0..classes.len()).map(|value| {
+        if is_derived[value] {
+            return None;
+        }
         let qconfig = graph.observing_qconfig(value, &is_static)?;
         let observer = *observer_of_class[classes[value]].get_or_insert_with(|| {
             observers.push(ObserverPlan { values: Vec::new(), qconfig });
@@ -73,6 +77,9 @@ struct Graph<'a> {
     rules: Vec<Option<OutputRule>>,
     /// Of each value the nodes that read its elements.
     consumers: Vec<Vec<NodeId>>,
+    /// Whether a derived value, `x * 8`, is shown to the observer of its input, as in FX: then `x` has steps wide enough for
+    /// both. The native backend needs no more than the range of `x`, from which the other one follows.
+    shows_derived: bool,
 }
 
 impl<'a> Graph<'a> {
@@ -87,6 +94,7 @@ impl<'a> Graph<'a> {
             settings,
             rules: rules.collect(),
             consumers: vec![Vec::new(); network.values.len()],
+            shows_derived: network.backend != Backend::Native,
         };
         for node in 0..graph.len() {
             for &input in graph.inputs(node) {
@@ -239,6 +247,19 @@ impl<'a> Graph<'a> {
         self.settings[*consumer].qconfig.clone()
     }
 
+    /// Of each value whether its scale follows from another value's by arithmetic, so that nobody need observe it.
+    fn derived(&self, is_static: &[bool]) -> Vec<bool> {
+        let mut is_derived = vec![false; self.network.values.len()];
+        for node in (0..self.len()).filter(|&node| is_static[node] && self.keeps_scale(node)) {
+            let of_input = self.inputs(node).first().is_some_and(|&input| is_derived[input]);
+            let derives = self.rules[node] == Some(OutputRule::Derived) && !self.shows_derived;
+            for &output in &self.network.nodes[node].outputs {
+                is_derived[output] = of_input || derives;
+            }
+        }
+        is_derived
+    }
+
     /// Values that share one observer get one class: the input and output of an operation that keeps its scale,
     /// all inputs and the output of `cat`.
     fn observer_classes(&self, is_static: &[bool]) -> Vec<ValueId> {
@@ -254,6 +275,7 @@ impl<'a> Graph<'a> {
             let inputs = self.inputs(node);
             let shared = match self.rules[node] {
                 Some(OutputRule::Shared) => inputs,
+                Some(OutputRule::Derived) if !self.shows_derived => &[],
                 _ if self.keeps_scale(node) => inputs.get(..1).unwrap_or_default(),
                 _ => &[],
             };
@@ -277,7 +299,6 @@ fn reuses_input(qconfig: &QConfig) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Backend;
     use crate::network::{Call, NetworkValue, Node, NodeMember};
     use crate::ops::{self, Lowering, Op};
     use crate::program::Programs;
@@ -285,8 +306,12 @@ mod tests {
     /// Path, operation, inputs, and whether there is a qconfig.
     type TestNode<'a> = (&'a str, Option<Arc<dyn Op>>, &'a [ValueId], bool);
 
-    /// A network whose node `i` makes the value `i`.
     fn plan(nodes: Vec<TestNode<'_>>) -> Plan {
+        plan_for(Backend::Fbgemm, nodes)
+    }
+
+    /// A network whose node `i` makes the value `i`.
+    fn plan_for(backend: Backend, nodes: Vec<TestNode<'_>>) -> Plan {
         let qconfig = || QConfig::get_default_qconfig(Backend::Fbgemm);
         let settings: Vec<Settings> = nodes
             .iter()
@@ -307,11 +332,12 @@ mod tests {
         let network = Network {
             model: "Test".into(),
             signature: Vec::new(),
-            backend: Backend::Fbgemm,
+            backend,
             metadata: Default::default(),
             nodes: nodes.collect(),
             values,
             outputs,
+            non_finite: Default::default(),
             programs: Programs::default(),
         };
         decide(network, &settings, Mode::Graph).unwrap()
@@ -351,6 +377,24 @@ mod tests {
             ("cat", cat, &[1, 2], true),
         ]);
         assert_eq!(observers(&plan), [Some(0), Some(1), Some(1), Some(1)]);
+    }
+
+    #[test]
+    fn a_derived_value_shares_an_observer_in_fx_and_has_none_in_native() {
+        let nodes = || {
+            let (mul, pool) = (some(ops::mul_scalar(8).unwrap()), some(ops::MaxPool2d::new(1)));
+            let cat = some(ops::cat(Some(1)).unwrap());
+            vec![
+                ("x", None, &[][..], false),
+                ("conv", conv(), &[0][..], true),
+                ("mul", mul, &[1], true),
+                ("pool", pool, &[2], true),
+                ("cat", cat, &[1, 3], true),
+            ]
+        };
+        assert_eq!(observers(&plan(nodes())), [Some(0), Some(1), Some(1), Some(1), Some(1)]);
+        let native = plan_for(Backend::Native, nodes());
+        assert_eq!(observers(&native), [Some(0), Some(1), None, None, Some(1)]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{Plan, PlanNode};
+use crate::Precision;
 
 impl fmt::Display for Plan {
     /// One line a node: path, operation, precision, inputs, whose scale it has, why it stays in float.
@@ -27,6 +28,9 @@ impl fmt::Display for Plan {
                 if owner != node.path() {
                     write!(f, "  scale of {owner}")?;
                 }
+            }
+            if node.observer().is_none() && node.precision() == Precision::Static {
+                write!(f, "  scale derived")?;
             }
             if let Some(reason) = node.float_reason() {
                 write!(f, "  float because {reason}")?;

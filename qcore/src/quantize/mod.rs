@@ -3,6 +3,7 @@
 mod backend;
 mod calibration;
 mod calibration_state;
+mod check_entries;
 mod convert;
 mod decide;
 mod display;
@@ -13,12 +14,15 @@ mod qconfig;
 mod qconfig_mapping;
 
 pub use backend::Backend;
-pub use calibration::{CalibrationOptions, CalibrationReport, EdgeReport};
+pub use calibration::{CalibrationOptions, CalibrationReport, EdgeReport, SharedScale};
 pub use calibration_state::CalibrationState;
+pub use convert::ConvertOptions;
 pub use plan::{Plan, PlanNode};
 pub use qconfig::QConfig;
 pub use qconfig_mapping::{Mode, NodeKey, ObjectType, QConfigMapping};
 
+pub(crate) use check_entries::check_entries;
 pub(crate) use convert::convert;
 pub(crate) use decide::decide;
-pub(crate) use observation::{EdgeStatistics, ObservedEdge, observe};
+pub(crate) use observation::{EdgeStatistics, Observations, ObservedEdge, observe};
+pub(crate) use qconfig_mapping::{Entry, EntryId, matches_start};

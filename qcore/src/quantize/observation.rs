@@ -1,12 +1,50 @@
 //! One run of a prepared model under its observers.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, plan};
 use crate::network::{Network, NodeId, ValueId};
-use crate::observer::ValueGrid;
+use crate::observer::extrema;
+use crate::observer::{ChannelRanges, Range, ValueGrid};
 use crate::program::{evaluate_float, evaluate_floats};
 use crate::{Error, Observer, Result, Tensor};
+
+/// All that calibration learns about a model.
+#[derive(Clone, Debug)]
+pub(crate) struct Observations {
+    /// Of each observer of the plan.
+    pub(crate) edges: Vec<ObservedEdge>,
+    /// The nodes whose batch norm runs apart, because an input had other than two dimensions; see
+    /// [`Op::folds_matrices`](crate::ops::Op::folds_matrices).
+    pub(crate) apart: BTreeSet<NodeId>,
+}
+
+impl Observations {
+    /// None yet.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let edges = plan.observers.iter().map(|observer| ObservedEdge {
+            path: plan.path(observer.values[0]).to_owned(),
+            observer: observer.qconfig.activation_observer(),
+            statistics: EdgeStatistics::default(),
+        });
+        Self { edges: edges.collect(), apart: BTreeSet::new() }
+    }
+
+    /// Both together.
+    ///
+    /// # Errors
+    /// When an observer depends on the order of batches.
+    pub(crate) fn merged(&self, other: &Self) -> Result<Self> {
+        let mut merged = self.clone();
+        for (edge, other) in merged.edges.iter_mut().zip(&other.edges) {
+            edge.merge(other).map_err(|error| error.in_layer(&edge.path))?;
+        }
+        merged.apart.extend(&other.apart);
+        Ok(merged)
+    }
+}
 
 /// An observer with the statistics of a calibration report.
 #[derive(Clone, Debug)]
@@ -18,7 +56,7 @@ pub(crate) struct ObservedEdge {
 }
 
 impl ObservedEdge {
-    pub(crate) fn merge(&mut self, other: &Self) -> Result<()> {
+    fn merge(&mut self, other: &Self) -> Result<()> {
         self.observer.merge(other.observer.as_ref())?;
         self.statistics.merge(&other.statistics);
         Ok(())
@@ -32,26 +70,71 @@ pub(crate) struct EdgeStatistics {
     batches: usize,
     /// The batch that last widened the range, counted from 1.
     last_growth: usize,
+    /// Of each value that the observer serves, in their order.
+    #[serde(default)]
+    ranges: Vec<Option<Range>>,
+    /// Of each channel, along axis 1, of the first value.
+    #[serde(default)]
+    channels: ChannelRanges,
 }
 
+/// Tensors with more channels are not looked at channel by channel.
+const MOST_CHANNELS: usize = 4096;
+
 impl EdgeStatistics {
-    fn record(&mut self, values: &Tensor, begins_batch: bool) -> Result<()> {
+    /// Records values, the observer's `position`-th of a batch.
+    fn record(&mut self, values: &Tensor, position: usize) -> Result<()> {
         let before = self.grid.range();
         match values.as_slice() {
             Some(slice) => self.grid.count(slice)?,
             None => self.grid.count(&values.view().iter().copied().collect::<Vec<_>>())?,
         }
-        self.batches += usize::from(begins_batch);
+        // An observer may serve several values; the first of them begins the batch.
+        self.batches = self.batches.saturating_add(usize::from(position == 0));
         if self.grid.range() != before {
             self.last_growth = self.batches;
+        }
+        let range = extrema::range(values)?.map(Range::of);
+        self.widen(position, range);
+        if position == 0 && values.shape().get(1).is_some_and(|&channels| channels <= MOST_CHANNELS) {
+            self.channels.widen(values, 1)?;
         }
         Ok(())
     }
 
+    fn widen(&mut self, position: usize, range: Option<Range>) {
+        if self.ranges.len() <= position {
+            self.ranges.resize(position + 1, None);
+        }
+        let known = &mut self.ranges[position];
+        *known = match (*known, range) {
+            (Some(known), Some(range)) => Some(known.joined(range)),
+            (known, range) => known.or(range),
+        };
+    }
+
     fn merge(&mut self, other: &Self) {
         self.grid.merge(&other.grid);
-        self.batches += other.batches;
+        self.batches = self.batches.saturating_add(other.batches);
         self.last_growth = self.last_growth.max(other.last_growth);
+        for (position, &range) in other.ranges.iter().enumerate() {
+            self.widen(position, range);
+        }
+        self.channels.join(&other.channels);
+    }
+
+    /// The range of the observer's value at `position`; `None` if it was not seen.
+    pub(crate) fn range_of(&self, position: usize) -> Option<Range> {
+        self.ranges.get(position).copied().flatten()
+    }
+
+    /// How many channels have had one value alone, and how many there are; none, if each was seen once.
+    pub(crate) fn constant_channels(&self) -> (usize, usize) {
+        let channels = self.channels.len();
+        match self.values() > channels as u64 {
+            true => (self.channels.constant(), channels),
+            false => (0, channels),
+        }
     }
 
     pub(crate) fn values(&self) -> u64 {
@@ -76,12 +159,16 @@ impl EdgeStatistics {
     }
 }
 
-/// Runs the network of `plan` in float, node by node, and shows every observed value to its observer; to none, if there
-/// are no `edges`.
+/// Runs the network of `plan` in float, node by node, and shows every observed value to its observer.
 ///
 /// # Errors
-/// When an input does not fit a layer, or an observed value is NaN or infinite.
-pub(crate) fn observe(plan: &Plan, inputs: &[Tensor], edges: &mut [ObservedEdge]) -> Result<Vec<Tensor>> {
+/// When an input does not fit a layer, or an observed value is NaN or infinite. `observations` are then of a part of the
+/// network.
+pub(crate) fn observe(
+    plan: &Plan,
+    inputs: &[Tensor],
+    observations: &mut Observations,
+) -> Result<Vec<Tensor>> {
     let network = &plan.network;
     network.check_inputs(inputs.len())?;
     let last_readers = last_readers(network);
@@ -100,6 +187,9 @@ pub(crate) fn observe(plan: &Plan, inputs: &[Tensor], edges: &mut [ObservedEdge]
                 let missing = || Error::Unsupported("a value that is read before it is made".into());
                 let tensors = node.inputs.iter().map(|value| read(value).ok_or_else(missing));
                 let tensors = tensors.collect::<Result<Vec<_>>>()?;
+                if call.folds_matrices() && tensors.first().is_some_and(|tensor| tensor.rank() != 2) {
+                    observations.apart.insert(index);
+                }
                 let executable = call.executable.as_ref();
                 let made = match node.outputs.len() {
                     1 => evaluate_float(executable, tensors).map(|made| vec![made]),
@@ -110,7 +200,8 @@ pub(crate) fn observe(plan: &Plan, inputs: &[Tensor], edges: &mut [ObservedEdge]
         };
         for (&value, tensor) in node.outputs.iter().zip(made) {
             if let Some(observer) = plan::shown(plan, value) {
-                plan::in_node(plan, value, record(plan, value, &tensor, observer, edges))?;
+                let recorded = record(plan, value, &tensor, observer, &mut observations.edges);
+                plan::in_node(plan, value, recorded)?;
             }
             values[value] = Some(tensor);
         }
@@ -142,7 +233,6 @@ fn record(
 ) -> Result<()> {
     let Some(edge) = edges.get_mut(observer) else { return Ok(()) };
     edge.observer.observe(tensor)?;
-    // An observer may serve several edges; the first of them begins the batch.
-    let begins_batch = plan.observers[observer].values.first() == Some(&value);
-    edge.statistics.record(tensor, begins_batch)
+    let position = plan.observers[observer].values.iter().position(|&served| served == value);
+    edge.statistics.record(tensor, position.unwrap_or_default())
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::network::{Network, Node, NodeId, ValueId};
-use crate::ops::Precision;
+use crate::network::{Call, Network, Node, NodeId, ValueId};
+use crate::ops::{OutputRule, Precision};
 use crate::{QConfig, Result};
 
 /// The decisions for a model instance: the precision of each call, and which values are observed by which observer.
@@ -68,6 +68,17 @@ impl Plan {
     /// The path of the node that makes a value.
     pub(crate) fn path(&self, value: ValueId) -> &str {
         &self.network.nodes[self.network.values[value].node].path
+    }
+
+    /// Whether a value has a range of its own, not one that follows from the value before it.
+    pub(crate) fn has_own_scale(&self, value: ValueId) -> bool {
+        let node = self.network.values[value].node;
+        let rule = self.network.nodes[node].call.as_ref().map(Call::output_rule);
+        let follows = matches!(
+            rule,
+            Some(OutputRule::SameAsInput | OutputRule::Moved | OutputRule::Derived | OutputRule::Shared)
+        );
+        self.decisions[node].precision != Precision::Static || !follows
     }
 
     /// The observer that serves the edge `path`.

@@ -1,5 +1,7 @@
 //! `QConfigMapping`: which qconfig each operation of a model gets, by name, pattern, type or position.
 
+use std::fmt;
+
 use regex_lite::Regex;
 
 use crate::observer::{
@@ -30,6 +32,8 @@ pub enum Mode {
 /// with type and position, module name, pattern, type, global. An entry for a module also holds for all that is
 /// inside, unless a nearer one is named. A fused group goes by its first member.
 ///
+/// An entry that decides for no operation of the model is an error of `prepare`.
+///
 /// ```
 /// use qcore::{Backend, QConfig, QConfigMapping};
 ///
@@ -44,6 +48,8 @@ pub struct QConfigMapping {
     backend: Backend,
     mode: Mode,
     global: Option<QConfig>,
+    /// Of [`QConfigMapping::for_backend`], for types that a model may have or not.
+    exceptions: Entries<String>,
     object_types: Entries<String>,
     regexes: Entries<Pattern>,
     modules: Entries<String>,
@@ -130,13 +136,10 @@ impl QConfigMapping {
             (&["Hardsigmoid", "hardsigmoid", "Sigmoid", "sigmoid", "Softmax", "softmax"], zero_to_one),
             (&["Tanh", "tanh"], minus_one_to_one),
         ];
-        let mut mapping = Self::new().with_backend(backend).global(default);
-        for (names, qconfig) in exceptions {
-            for name in names {
-                mapping = mapping.object_type(name, qconfig.clone());
-            }
-        }
-        mapping
+        let exceptions = exceptions
+            .iter()
+            .flat_map(|(names, qconfig)| names.iter().map(|&name| (name.to_owned(), Some(qconfig.clone()))));
+        Self { exceptions: exceptions.collect(), ..Self::new() }.with_backend(backend).global(default)
     }
 
     /// Sets whose requantization formula converted models follow; [`Backend::Native`] by default.
@@ -221,52 +224,63 @@ impl QConfigMapping {
 
     /// The qconfig of an operation; `None` if it stays in float.
     pub fn resolve(&self, key: &NodeKey<'_>) -> Option<QConfig> {
-        self.by_position(key)
-            .or_else(|| self.by_name(key.module_path))
+        match self.deciding(key) {
+            Some(entry) => self.qconfig(entry).clone(),
+            None => self.otherwise(key).clone(),
+        }
+    }
+
+    /// The entry that decides for an operation; `None` where what holds for all of its type, or all, does.
+    pub(crate) fn deciding(&self, key: &NodeKey<'_>) -> Option<EntryId> {
+        self.naming(key)
             .or_else(|| self.by_regex(key.module_path))
-            .or_else(|| get(&self.object_types, |name| name == key.object_type))
-            .unwrap_or(&self.global)
-            .clone()
+            .or_else(|| find(&self.object_types, EntryId::ObjectType, |name| name == key.object_type))
+    }
+
+    /// The qconfig where no entry decides.
+    pub(crate) fn otherwise(&self, key: &NodeKey<'_>) -> &Option<QConfig> {
+        let exception = self.exceptions.iter().find(|(name, _)| name == key.object_type);
+        exception.map_or(&self.global, |(_, qconfig)| qconfig)
     }
 
     /// The entry that names exactly this call: `layers.0.y_plus_identity`, `fc#1`.
-    pub(crate) fn of_call(&self, path: &str) -> Option<&Option<QConfig>> {
-        get(&self.modules, |name| name == path)
+    pub(crate) fn of_call(&self, path: &str) -> Option<EntryId> {
+        find(&self.modules, EntryId::Module, |name| name == path)
     }
 
-    /// Whether an entry names the operation: by position, by its own path or by that of a module around it.
-    pub fn names_module(&self, key: &NodeKey<'_>) -> bool {
-        self.by_position(key).or_else(|| self.by_name(key.module_path)).is_some()
+    /// The entry that names the operation: by position, by its own path or by that of a module around it.
+    pub(crate) fn naming(&self, key: &NodeKey<'_>) -> Option<EntryId> {
+        self.by_position(key).or_else(|| self.by_name(key.module_path))
     }
 
-    /// The paths of modules that entries name, for a check that the model has them.
-    pub fn module_names(&self) -> impl Iterator<Item = &str> {
-        let names = self.modules.iter().map(|(name, _)| name.as_str());
-        // The empty path is the model itself, which is always there.
-        let scopes = self.orders.iter().map(|(position, _)| position.module.as_str());
-        names.chain(scopes.filter(|scope| !scope.is_empty()))
+    /// The qconfig of an entry.
+    pub(crate) fn qconfig(&self, entry: EntryId) -> &Option<QConfig> {
+        let found = match entry {
+            EntryId::Position(index) => self.orders.get(index).map(|(_, qconfig)| qconfig),
+            EntryId::Module(index) => self.modules.get(index).map(|(_, qconfig)| qconfig),
+            EntryId::Regex(index) => self.regexes.get(index).map(|(_, qconfig)| qconfig),
+            EntryId::ObjectType(index) => self.object_types.get(index).map(|(_, qconfig)| qconfig),
+        };
+        found.unwrap_or(&self.global)
     }
 
-    /// The module, type and index of each entry by position, for a check that the model has such a call.
-    pub fn positions(&self) -> impl Iterator<Item = (&str, &str, usize)> {
-        self.orders
-            .iter()
-            .map(|(position, _)| (position.module.as_str(), position.object_type.as_str(), position.index))
+    /// Every entry that was made by a call of one of the methods above.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (EntryId, Entry<'_>)> {
+        let orders = self.orders.iter().enumerate().map(|(index, (position, _))| {
+            let Position { module, object_type, index: order } = position;
+            (EntryId::Position(index), Entry::Position(module, object_type, *order))
+        });
+        let modules = self.modules.iter().enumerate();
+        let modules = modules.map(|(index, (name, _))| (EntryId::Module(index), Entry::Module(name)));
+        let regexes = self.regexes.iter().enumerate();
+        let regexes = regexes.map(|(index, (pattern, _))| (EntryId::Regex(index), Entry::Regex(&pattern.0)));
+        let types = self.object_types.iter().enumerate();
+        let types = types.map(|(index, (name, _))| (EntryId::ObjectType(index), Entry::ObjectType(name)));
+        modules.chain(orders).chain(regexes).chain(types)
     }
 
-    /// The types of layers and functions that entries name.
-    pub fn object_types(&self) -> impl Iterator<Item = &str> {
-        let types = self.object_types.iter().map(|(name, _)| name.as_str());
-        types.chain(self.orders.iter().map(|(position, _)| position.object_type.as_str()))
-    }
-
-    /// The patterns of [`QConfigMapping::module_name_regex`].
-    pub fn regexes(&self) -> impl Iterator<Item = &str> {
-        self.regexes.iter().map(|(pattern, _)| pattern.0.as_str())
-    }
-
-    fn by_position(&self, key: &NodeKey<'_>) -> Option<&Option<QConfig>> {
-        get(&self.orders, |position| {
+    fn by_position(&self, key: &NodeKey<'_>) -> Option<EntryId> {
+        find(&self.orders, EntryId::Position, |position| {
             position.module == key.scope()
                 && position.object_type == key.object_type
                 && position.index == key.index
@@ -274,17 +288,52 @@ impl QConfigMapping {
     }
 
     /// The entry of the module or of the nearest one around it.
-    fn by_name(&self, path: &str) -> Option<&Option<QConfig>> {
+    fn by_name(&self, path: &str) -> Option<EntryId> {
         if path.is_empty() {
             return None;
         }
-        get(&self.modules, |name| name == path).or_else(|| self.by_name(parent(path)))
+        find(&self.modules, EntryId::Module, |name| name == path).or_else(|| self.by_name(parent(path)))
     }
 
-    fn by_regex(&self, path: &str) -> Option<&Option<QConfig>> {
-        // The leftmost match begins at the start if any does.
-        get(&self.regexes, |pattern| pattern.0.find(path).is_some_and(|found| found.start() == 0))
+    fn by_regex(&self, path: &str) -> Option<EntryId> {
+        find(&self.regexes, EntryId::Regex, |pattern| matches_start(&pattern.0, path))
     }
+}
+
+/// An entry, as an index into those of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EntryId {
+    Position(usize),
+    Module(usize),
+    Regex(usize),
+    ObjectType(usize),
+}
+
+/// What an entry speaks of.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Entry<'a> {
+    /// Module, type, and how many calls of the type come before.
+    Position(&'a str, &'a str, usize),
+    Module(&'a str),
+    Regex(&'a Regex),
+    ObjectType(&'a str),
+}
+
+impl fmt::Display for Entry<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Position("", object_type, index) => write!(f, "{object_type} {index}"),
+            Self::Position(module, object_type, index) => write!(f, "{object_type} {index} in {module}"),
+            Self::Module(name) | Self::ObjectType(name) => f.write_str(name),
+            Self::Regex(pattern) => f.write_str(pattern.as_str()),
+        }
+    }
+}
+
+/// Python's `re.match`.
+pub(crate) fn matches_start(pattern: &Regex, path: &str) -> bool {
+    // The leftmost match begins at the start if any does.
+    pattern.find(path).is_some_and(|found| found.start() == 0)
 }
 
 /// The path without its last name; empty for a name at the top.
@@ -300,9 +349,13 @@ fn set<K: PartialEq>(entries: &mut Entries<K>, key: K, qconfig: Option<QConfig>)
     }
 }
 
-/// The value of the first entry whose key matches.
-fn get<K>(entries: &Entries<K>, matches: impl Fn(&K) -> bool) -> Option<&Option<QConfig>> {
-    entries.iter().find(|(key, _)| matches(key)).map(|(_, qconfig)| qconfig)
+/// The first entry whose key matches.
+fn find<K>(
+    entries: &Entries<K>,
+    id: impl Fn(usize) -> EntryId,
+    matches: impl Fn(&K) -> bool,
+) -> Option<EntryId> {
+    entries.iter().position(|(key, _)| matches(key)).map(id)
 }
 
 #[cfg(test)]
@@ -378,7 +431,6 @@ mod tests {
         assert_eq!(resolved(&mapping, "block", "add", 0), None);
         assert_eq!(resolved(&mapping, "block", "add", 1), Some(1));
         assert_eq!(resolved(&mapping, "fc", "Linear", 0), Some(2));
-        assert_eq!(mapping.module_names().collect::<Vec<_>>(), ["block"]);
     }
 
     #[test]

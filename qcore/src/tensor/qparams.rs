@@ -8,6 +8,7 @@ use crate::{DType, Error, Result};
 ///
 /// `scale` and `zero_point` hold one entry (per tensor) or one for each channel along `axis`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved")]
 pub struct QParams {
     /// The step between neighbouring integers; positive and finite.
     pub scale: Vec<f32>,
@@ -21,6 +22,28 @@ pub struct QParams {
     pub quant_min: i32,
     /// Largest integer that quantization may produce.
     pub quant_max: i32,
+}
+
+/// The form in a file, unchecked.
+#[derive(Deserialize)]
+struct Saved {
+    scale: Vec<f32>,
+    zero_point: Vec<i32>,
+    axis: Option<usize>,
+    dtype: DType,
+    quant_min: i32,
+    quant_max: i32,
+}
+
+impl TryFrom<Saved> for QParams {
+    type Error = Error;
+
+    fn try_from(saved: Saved) -> Result<Self> {
+        let Saved { scale, zero_point, axis, dtype, quant_min, quant_max } = saved;
+        let qparams = Self { scale, zero_point, axis, dtype, quant_min, quant_max };
+        qparams.validate()?;
+        Ok(qparams)
+    }
 }
 
 impl QParams {
@@ -111,14 +134,14 @@ impl QParams {
         self.axis.is_some()
     }
 
-    /// The scale of the first (or only) channel.
+    /// The scale of the first (or only) channel; NaN if there is none, which [`QParams::validate`] refuses.
     pub fn tensor_scale(&self) -> f32 {
-        self.scale[0]
+        self.scale.first().copied().unwrap_or(f32::NAN)
     }
 
-    /// The zero point of the first (or only) channel.
+    /// The zero point of the first (or only) channel; 0 if there is none, which [`QParams::validate`] refuses.
     pub fn tensor_zero_point(&self) -> i32 {
-        self.zero_point[0]
+        self.zero_point.first().copied().unwrap_or(0)
     }
 }
 
@@ -133,6 +156,7 @@ fn is_scale(scale: f32) -> bool {
 /// `integer = round(zero_point + real / scale)`, the zero point added before rounding; and
 /// `real = (integer - zero_point) * scale`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "SavedFloat")]
 pub struct FloatQParams {
     /// The step between neighbouring integers of each channel; positive and finite.
     pub scale: Vec<f32>,
@@ -142,6 +166,23 @@ pub struct FloatQParams {
     pub axis: usize,
     /// The type of the integers: `quint8` or `quint4x2`.
     pub dtype: DType,
+}
+
+/// The form in a file, unchecked.
+#[derive(Deserialize)]
+struct SavedFloat {
+    scale: Vec<f32>,
+    zero_point: Vec<f32>,
+    axis: usize,
+    dtype: DType,
+}
+
+impl TryFrom<SavedFloat> for FloatQParams {
+    type Error = Error;
+
+    fn try_from(SavedFloat { scale, zero_point, axis, dtype }: SavedFloat) -> Result<Self> {
+        Self::new(scale, zero_point, axis, dtype)
+    }
 }
 
 impl FloatQParams {
@@ -225,7 +266,8 @@ impl QScheme {
 /// Observers' rule, affine: the smallest scale with which `[min, max]` and 0 fit into the quantized range.
 ///
 /// `NUMERICS.md` 2.1, PyTorch's `calculate_qparams`; every step in f32. Gives `(1, 0)` for the range
-/// `(inf, -inf)` of an observer that never saw data. `min` must not exceed `max`.
+/// `(inf, -inf)` of an observer that never saw data. Ends of either range that come in the wrong order are taken in the
+/// right one.
 ///
 /// ```
 /// let (scale, zero_point) = qcore::affine_qparams(-1.0, 4.1, (0, 255), f32::EPSILON);
@@ -235,8 +277,8 @@ pub fn affine_qparams(min: f32, max: f32, quant_range: (i32, i32), eps: f32) -> 
     if never_observed(min, max) {
         return (1.0, 0);
     }
-    let (quant_min, quant_max) = (i64::from(quant_range.0), i64::from(quant_range.1));
-    let (low, high) = (min.min(0.0), max.max(0.0));
+    let (quant_min, quant_max) = ascending(quant_range);
+    let (low, high) = (min.min(max).min(0.0), max.max(min).max(0.0));
     let scale = ((high - low) / (quant_max - quant_min) as f32).max(eps);
     let zero_point = (quant_min - (low / scale).round_ties_even() as i64).clamp(quant_min, quant_max);
     (scale, zero_point as i32)
@@ -251,8 +293,9 @@ pub fn symmetric_scale(min: f32, max: f32, quant_range: (i32, i32), eps: f32) ->
     if never_observed(min, max) {
         return 1.0;
     }
-    let half = (i64::from(quant_range.1) - i64::from(quant_range.0)) as f64 / 2.0;
-    let magnitude = (-min.min(0.0)).max(max.max(0.0));
+    let (quant_min, quant_max) = ascending(quant_range);
+    let half = (quant_max - quant_min) as f64 / 2.0;
+    let magnitude = (-min.min(max).min(0.0)).max(max.max(min).max(0.0));
     (magnitude / half as f32).max(eps)
 }
 
@@ -260,7 +303,9 @@ pub fn symmetric_scale(min: f32, max: f32, quant_range: (i32, i32), eps: f32) ->
 /// when that was chosen explicitly (`NUMERICS.md` 2.1).
 pub fn symmetric_zero_point(dtype: DType, quant_range: (i32, i32), is_customized: bool) -> i32 {
     match dtype {
-        DType::QUInt8 if is_customized => (quant_range.0 + quant_range.1).div_euclid(2),
+        DType::QUInt8 if is_customized => {
+            (i64::from(quant_range.0) + i64::from(quant_range.1)).div_euclid(2) as i32
+        }
         DType::QUInt8 => 128,
         _ => 0,
     }
@@ -273,9 +318,16 @@ pub fn affine_float_qparams(min: f32, max: f32, quant_range: (i32, i32), eps: f3
     if never_observed(min, max) {
         return (1.0, 0.0);
     }
-    let scale = (max - min) / (i64::from(quant_range.1) - i64::from(quant_range.0)) as f32;
+    let (quant_min, quant_max) = ascending(quant_range);
+    let (min, max) = (min.min(max), max.max(min));
+    let scale = (max - min) / (quant_max - quant_min) as f32;
     let scale = if scale > eps { scale } else { 1.0 };
     (scale, -min / scale)
+}
+
+/// The ends of a quantized range, the smaller one first.
+fn ascending((a, b): (i32, i32)) -> (i64, i64) {
+    (a.min(b).into(), a.max(b).into())
 }
 
 fn never_observed(min: f32, max: f32) -> bool {
@@ -292,11 +344,12 @@ const SMALLEST_SCALE: f32 = 6.1e-5;
 /// from whichever end gives the smaller error. With `preserve_sparsity` a range on both sides of 0 is
 /// quantized symmetrically.
 pub fn choose_qparams(min: f32, max: f32, quant_range: (i32, i32), preserve_sparsity: bool) -> (f32, i32) {
-    let (quant_min, quant_max) = (f64::from(quant_range.0), f64::from(quant_range.1));
-    let (mut min, mut max) = (min, max);
+    let quant_range = ascending(quant_range);
+    let (quant_min, quant_max) = (quant_range.0 as f64, quant_range.1 as f64);
+    let (mut min, mut max) = (min.min(max), max.max(min));
     let is_symmetric = preserve_sparsity && min < 0.0 && max > 0.0;
     if is_symmetric {
-        let half = (i64::from(quant_range.1) - i64::from(quant_range.0)).div_euclid(2);
+        let half = (quant_range.1 - quant_range.0).div_euclid(2);
         let (below, above) = (-(half + 1) as f64, half as f64);
         let step = f64::from((min / below as f32).abs().max((max / above as f32).abs()));
         (min, max) = ((step * below) as f32, (step * above) as f32);
@@ -353,6 +406,39 @@ mod tests {
         let (min, max) = (f32::INFINITY, f32::NEG_INFINITY);
         assert_eq!(affine_qparams(min, max, (0, 255), f32::EPSILON), (1.0, 0));
         assert_eq!(affine_float_qparams(min, max, (0, 255), f32::EPSILON), (1.0, 0.0));
+    }
+
+    #[test]
+    fn ends_in_the_wrong_order_are_taken_in_the_right_one() {
+        let eps = f32::EPSILON;
+        assert_eq!(affine_qparams(4.1, -1.0, (255, 0), eps), affine_qparams(-1.0, 4.1, (0, 255), eps));
+        assert_eq!(
+            symmetric_scale(4.1, -1.0, (127, -128), eps),
+            symmetric_scale(-1.0, 4.1, (-128, 127), eps)
+        );
+        let range = (0, 255);
+        assert_eq!(affine_float_qparams(4.1, 1.0, range, eps), affine_float_qparams(1.0, 4.1, range, eps));
+        assert_eq!(choose_qparams(4.1, -1.0, (255, 0), true), choose_qparams(-1.0, 4.1, range, true));
+    }
+
+    #[test]
+    fn parameters_of_a_file_are_checked_as_they_are_read() {
+        let text = serde_json::to_string(&QParams::per_tensor(0.5, 3, DType::QUInt8).unwrap()).unwrap();
+        assert!(serde_json::from_str::<QParams>(&text).is_ok());
+        for (good, bad) in [
+            ("[0.5]", "[]"),
+            ("[3]", "[300]"),
+            ("[0.5]", "[0.5,1.0]"),
+            ("\"quant_min\":0", "\"quant_min\":255"),
+        ] {
+            let damaged = text.replace(good, bad);
+            assert_ne!(damaged, text);
+            assert!(serde_json::from_str::<QParams>(&damaged).is_err(), "{damaged}");
+        }
+        assert!(
+            serde_json::from_str::<FloatQParams>(r#"{"scale":[],"zero_point":[],"axis":0,"dtype":"quint8"}"#)
+                .is_err()
+        );
     }
 
     #[test]

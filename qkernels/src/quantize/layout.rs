@@ -1,8 +1,9 @@
 //! Between `[N, C, H, W]` and `[N, H, W, C]`, with or without quantizing on the way.
 
 use std::ops::RangeInclusive;
+use std::sync::atomic::AtomicUsize;
 
-use super::{Dequantize, Quantize, dequantize_per_tensor, quantize_per_tensor};
+use super::{Dequantize, Quantize, count, dequantize_per_tensor, quantize_per_tensor};
 use crate::elements::Element;
 use crate::error::Result;
 use crate::isa::isa;
@@ -60,7 +61,8 @@ fn channel_group(channels: usize) -> usize {
     channels.div_ceil((channels / TILE).max(1))
 }
 
-/// Quantizes `[N, C, H, W]` floats into `[N, H, W, C]`; NaN becomes the zero point.
+/// Quantizes `[N, C, H, W]` floats into `[N, H, W, C]`; NaN becomes the zero point. Gives the number of values that are NaN
+/// or infinite, counted in the same pass.
 ///
 /// # Errors
 /// If a length does not match, or scale, zero point or range cannot be used.
@@ -70,13 +72,14 @@ pub fn quantize_nchw_to_nhwc<T: QuantizedInteger>(
     qparams: QParams,
     range: RangeInclusive<i32>,
     output: &mut [T],
-) -> Result<()> {
+) -> Result<usize> {
     shape.check(input, output)?;
     if shape.is_in_both_orders() {
         return quantize_per_tensor(input, qparams, range, output);
     }
     let quantizer = Quantizer::new::<T>(qparams, range)?;
     let (channels, pixels) = (shape.channels, shape.pixels());
+    let not_finite = AtomicUsize::new(0);
     let isa = isa();
     for (image, output) in shape.images(input, output) {
         let chunk_len = elementwise_chunk(output.len(), PIXELS * channels);
@@ -90,7 +93,8 @@ pub fn quantize_nchw_to_nhwc<T: QuantizedInteger>(
                     let planes = image.chunks_exact(pixels).skip(first).take(rows);
                     for (plane, output) in planes.zip(buffer.chunks_exact_mut(PIXELS)) {
                         let input = &plane[first_pixel..][..columns];
-                        isa.run_pass(Quantize { quantizer, input, output: &mut output[..columns] });
+                        let output = &mut output[..columns];
+                        count(&not_finite, isa.run_pass(Quantize { quantizer, input, output }));
                     }
                     let quantized = Matrix { values: &buffer[..], row_stride: PIXELS };
                     let output = Matrix { values: &mut output[first..], row_stride: channels };
@@ -99,7 +103,7 @@ pub fn quantize_nchw_to_nhwc<T: QuantizedInteger>(
             }
         });
     }
-    Ok(())
+    Ok(not_finite.into_inner())
 }
 
 /// Dequantizes `[N, H, W, C]` into `[N, C, H, W]` floats.

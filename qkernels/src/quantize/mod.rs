@@ -9,6 +9,7 @@ mod per_channel;
 mod range;
 
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::Result;
 use crate::isa::{Pass, isa};
@@ -25,7 +26,7 @@ pub use per_channel::{
 pub use range::range;
 
 /// Quantizes with one scale and zero point; `range` is `quant_min..=quant_max`, normally
-/// [`T::RANGE`](QuantizedInteger::RANGE).
+/// [`T::RANGE`](QuantizedInteger::RANGE). Gives the number of values that are NaN or infinite, counted in the same pass.
 ///
 /// PyTorch: `torch.quantize_per_tensor`.
 ///
@@ -36,16 +37,24 @@ pub fn quantize_per_tensor<T: QuantizedInteger>(
     qparams: QParams,
     range: RangeInclusive<i32>,
     output: &mut [T],
-) -> Result<()> {
+) -> Result<usize> {
     length::check("output", output, input.len())?;
     let quantizer = Quantizer::new::<T>(qparams, range)?;
     let isa = isa();
     let chunk_len = elementwise_chunk(input.len(), 1);
+    let not_finite = AtomicUsize::new(0);
     for_each_chunk(output, chunk_len, input.len(), |index, output| {
         let input = &input[index * chunk_len..][..output.len()];
-        isa.run_pass(Quantize { quantizer, input, output });
+        count(&not_finite, isa.run_pass(Quantize { quantizer, input, output }));
     });
-    Ok(())
+    Ok(not_finite.into_inner())
+}
+
+/// Adds to a count that is nearly always 0.
+fn count(total: &AtomicUsize, found: usize) {
+    if found > 0 {
+        total.fetch_add(found, Ordering::Relaxed);
+    }
 }
 
 /// Dequantizes with one scale and zero point.
@@ -70,6 +79,7 @@ pub fn dequantize_per_tensor<T: QuantizedInteger>(
     Ok(())
 }
 
+/// Quantizes, and counts the values that are NaN or infinite.
 struct Quantize<'a, T> {
     quantizer: Quantizer,
     input: &'a [f32],
@@ -77,15 +87,29 @@ struct Quantize<'a, T> {
 }
 
 impl<T: QuantizedInteger> Pass for Quantize<'_, T> {
-    type Output = ();
+    type Output = usize;
 
     #[inline(always)]
-    fn run(self) {
-        for (q, &x) in self.output.iter_mut().zip(self.input) {
-            *q = self.quantizer.quantize(x);
+    fn run(self) -> usize {
+        let mut not_finite = 0;
+        // The count of a block fits into a lane beside the values.
+        for (output, input) in self.output.chunks_mut(BLOCK).zip(self.input.chunks(BLOCK)) {
+            let mut count = 0_u32;
+            for (q, &x) in output.iter_mut().zip(input) {
+                *q = self.quantizer.quantize(x);
+                count += u32::from(x.to_bits() & EXPONENT == EXPONENT);
+            }
+            not_finite += count as usize;
         }
+        not_finite
     }
 }
+
+/// Values whose count is kept in 32 bits.
+const BLOCK: usize = 1 << 16;
+
+/// The bits that are all set in NaN and infinities, and in nothing else.
+const EXPONENT: u32 = 0x7F80_0000;
 
 struct Dequantize<'a, T> {
     qparams: QParams,

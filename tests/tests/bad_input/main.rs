@@ -2,6 +2,7 @@
 //! Nothing panics, and the state before the error stays as it was.
 
 mod configuration;
+mod entries;
 mod layers;
 mod merging;
 mod shapes;

@@ -1,8 +1,12 @@
 //! The report of a calibration, and which operation gets which qconfig.
 
+mod degenerate;
+mod derived;
+mod linear_batch_norm;
 mod mapping;
 mod merging;
 mod observers;
+mod panics;
 mod report;
 
 use qcore::prelude::*;

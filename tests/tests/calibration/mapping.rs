@@ -2,7 +2,7 @@
 
 use qcore::observer::{MinMaxObserver, default_per_channel_weight_observer};
 use qcore::prelude::*;
-use qcore::{Precision, Prepared};
+use qcore::{Error, Precision, Prepared};
 
 /// A qconfig that is told from others by the eps of its activations.
 fn marked(mark: u8) -> QConfig {
@@ -52,17 +52,22 @@ impl Model {
     }
 }
 
-fn prepared(mapping: &QConfigMapping) -> Prepared<Model> {
+fn model() -> Model {
     let linear = || Linear::new(4, 4);
     let block = || Block { fc1: linear(), fc2: linear() };
-    let model = Model {
-        blocks: vec![block(), block()],
-        fc: linear(),
-        own: linear(),
-        inner: block(),
-        float: linear(),
-    };
-    model.prepare(mapping).unwrap()
+    Model { blocks: vec![block(), block()], fc: linear(), own: linear(), inner: block(), float: linear() }
+}
+
+fn prepared(mapping: &QConfigMapping) -> Prepared<Model> {
+    model().prepare(mapping).unwrap()
+}
+
+#[track_caller]
+fn assert_decides_nothing(mapping: &QConfigMapping, expected: &[&str]) {
+    let error = model().prepare(mapping).unwrap_err();
+    let Error::IneffectiveEntries { entries } = error else { panic!("{error}") };
+    let found: Vec<&str> = entries.iter().map(|(entry, _)| entry.as_str()).collect();
+    assert_eq!(found, expected);
 }
 
 /// The mark of the qconfig that `path` got; `None` if it stays in float.
@@ -106,10 +111,11 @@ fn the_nearer_entry_wins() {
     );
     mapping = mapping.module(last, marked(6));
     assert_marks(&mapping, &[(last, Some(6)), ("blocks.1.fc1", Some(5))]);
-    mapping = mapping
-        .module_name_object_type_order("blocks.1", "Linear", 1, marked(7))
-        .module_name_object_type_order("blocks.0", "add", 0, None);
+    mapping = mapping.module_name_object_type_order("blocks.0", "add", 0, None);
     assert_marks(&mapping, &[(last, Some(6)), ("blocks.1.fc1", Some(5)), ("blocks.0.y_plus_x", None)]);
+    // The entry of the very call comes before the one of its position, which so decides nothing.
+    mapping = mapping.module_name_object_type_order("blocks.1", "Linear", 1, marked(7));
+    assert_decides_nothing(&mapping, &["module_name_object_type_order(\"blocks.1\", \"Linear\", 1)"]);
 }
 
 #[test]
@@ -144,10 +150,9 @@ fn a_single_call_has_a_name_of_its_own() {
 
 #[test]
 fn an_attribute_comes_before_types_and_gives_way_to_names() {
-    let base = || {
-        let mapping = QConfigMapping::new().global(marked(1)).module_type::<Linear>(marked(2));
-        mapping.module_name_regex("own|inner", marked(3)).unwrap()
-    };
+    let base = || QConfigMapping::new().global(marked(1)).module_type::<Linear>(marked(2));
+    let pattern = base().module_name_regex("own|inner", marked(3)).unwrap();
+    assert_decides_nothing(&pattern, &["module_name_regex(\"own|inner\")"]);
     assert_marks(&base(), &[("own", Some(99)), ("inner.fc1", Some(99)), ("inner.y_plus_x", Some(99))]);
     assert_marks(&QConfigMapping::new(), &[("own", Some(99)), ("inner.fc2", Some(99)), ("fc", None)]);
     let named = base().module("own", marked(4)).module("inner.fc2", None);
@@ -165,7 +170,11 @@ fn what_the_source_skips_no_mapping_takes_back() {
         .global(marked(1))
         .module("float", marked(2))
         .module_name_object_type_order("", "Linear", 3, marked(3));
-    let prepared = prepared(&mapping);
+    assert_decides_nothing(
+        &mapping,
+        &["module(\"float\")", "module_name_object_type_order(\"\", \"Linear\", 3)"],
+    );
+    let prepared = prepared(&QConfigMapping::new().global(marked(1)));
     assert_eq!(mark(&prepared, "float"), None);
     assert!(prepared.plan().to_string().contains("quantizable(skip)"), "{}", prepared.plan());
     assert!(prepared.observer("float").is_none(), "no int8 operation reads it");
@@ -176,13 +185,11 @@ fn a_later_entry_replaces_an_earlier_one_and_the_first_pattern_counts() {
     let mapping = QConfigMapping::new()
         .module("fc", marked(1))
         .module("fc", marked(2))
-        .object_type("Linear", marked(3))
-        .object_type("Linear", marked(4))
         .module_name_regex("blocks", marked(5))
-        .unwrap()
-        .module_name_regex("blocks.0", marked(6))
-        .unwrap()
-        .module_name_regex("locks", marked(7))
         .unwrap();
     assert_marks(&mapping, &[("fc", Some(2)), ("blocks.0.fc1", Some(5)), ("blocks.1.fc2", Some(5))]);
+    let later = mapping.module_name_regex("blocks.0", marked(6)).unwrap();
+    assert_decides_nothing(&later, &["module_name_regex(\"blocks.0\")"]);
+    let types = QConfigMapping::new().object_type("Linear", marked(3)).object_type("Linear", marked(4));
+    assert_marks(&types, &[("fc", Some(4)), ("blocks.0.fc1", Some(4))]);
 }

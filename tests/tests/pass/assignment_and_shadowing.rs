@@ -19,7 +19,7 @@ impl Net {
 #[test]
 fn compiles_and_runs() -> qcore::Result<()> {
     let model = Net { fc: Linear::new(4, 4) };
-    let x = Tensor::zeros(&[2, 4]);
+    let x = tests::tensors::noise(&[2, 4], 0);
     assert_eq!(model.forward(&x)?.shape(), [2, 4]);
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
     prepared.calibrate([&x])?;

@@ -28,7 +28,7 @@ impl<B> Net<B> {
 #[test]
 fn compiles_and_runs() -> qcore::Result<()> {
     let model = Net { fc: Linear::new(4, 4), body: Head::<3> { fc: Linear::new(4, 3) } };
-    let x = Tensor::zeros(&[2, 4]);
+    let x = tests::tensors::noise(&[2, 4], 0);
     assert_eq!(model.forward(&x)?.shape(), [2, 3]);
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
     prepared.calibrate([&x])?;

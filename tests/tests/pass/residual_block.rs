@@ -66,7 +66,7 @@ fn compiles_and_runs() -> qcore::Result<()> {
         layers: vec![BasicBlock::new(4, 4), BasicBlock::new(4, 8)],
         fc: Linear::new(8, 10),
     };
-    let x = Tensor::zeros(&[2, 3, 8, 8]);
+    let x = tests::tensors::noise(&[2, 3, 8, 8], 0);
     assert_eq!(model.forward(&x)?.shape(), [2, 10]);
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
     prepared.calibrate([&x])?;

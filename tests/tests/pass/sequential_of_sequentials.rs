@@ -19,7 +19,7 @@ fn compiles_and_runs() -> qcore::Result<()> {
         fc: Linear::new(4, 4),
         body: Sequential((Linear::new(4, 4), Sequential((Linear::new(4, 4), ReLU)))),
     };
-    let x = Tensor::zeros(&[2, 4]);
+    let x = tests::tensors::noise(&[2, 4], 0);
     assert_eq!(model.forward(&x)?.shape(), [2, 4]);
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
     prepared.calibrate([&x])?;

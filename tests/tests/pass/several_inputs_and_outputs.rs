@@ -30,7 +30,7 @@ impl Net {
 
 #[test]
 fn compiles_and_runs() -> qcore::Result<()> {
-    let x = Tensor::zeros(&[2, 4]);
+    let x = tests::tensors::noise(&[2, 4], 0);
     let pair = Pair { left: Linear::new(4, 4), right: Linear::new(4, 4) };
     let (sum, right) = pair.forward(&x, &x)?;
     assert_eq!(sum.shape(), right.shape());

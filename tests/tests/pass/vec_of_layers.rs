@@ -27,7 +27,7 @@ fn compiles_and_runs() -> qcore::Result<()> {
         layers: vec![Sequential((Linear::new(4, 4), ReLU))],
         stages: vec![vec![Linear::new(4, 4)], vec![]],
     };
-    let x = Tensor::zeros(&[2, 4]);
+    let x = tests::tensors::noise(&[2, 4], 0);
     assert_eq!(model.forward(&x)?.shape(), [2, 4]);
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
     prepared.calibrate([&x])?;

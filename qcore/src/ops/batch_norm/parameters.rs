@@ -31,7 +31,7 @@ pub(super) struct Channel {
 
 impl BatchNormParameters {
     /// The tensors by PyTorch's names, `weight` and `bias` only where there are some.
-    pub(super) fn tensors(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
+    pub(in crate::ops) fn tensors(&self) -> impl Iterator<Item = (&'static str, &Tensor)> {
         let Self { weight, bias, running_mean, running_var, .. } = self;
         let affine = [("weight", weight), ("bias", bias)].into_iter();
         let affine = affine.filter_map(|(name, tensor)| Some((name, tensor.as_ref()?)));
@@ -47,8 +47,9 @@ impl BatchNormParameters {
     }
 
     /// # Errors
-    /// When the shapes differ, there are no channels, or `eps` is negative or not finite.
-    pub(super) fn check(&self, operation: &'static str) -> Result<()> {
+    /// When the shapes differ, there are no channels, `eps` is negative or not finite, or a variance has no root that one
+    /// can divide by.
+    pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
         let expected = self.running_mean.shape();
         if expected.len() != 1 || expected == [0] {
             return Err(Error::shape(operation, "a running mean [num_features], not empty", expected));
@@ -63,7 +64,17 @@ impl BatchNormParameters {
         if !(self.eps.is_finite() && self.eps >= 0.0) {
             return Err(Error::parameter(operation, format!("eps {} is not a positive number", self.eps)));
         }
-        Ok(())
+        let divides = |variance: f32| (variance + self.eps as f32).sqrt().recip().is_finite();
+        match self.running_var.view().iter().enumerate().find(|(_, variance)| !divides(**variance)) {
+            Some((index, variance)) => {
+                let message = format!(
+                    "running_var[{index}] is {variance}, of which with eps {} there is no inverse root",
+                    self.eps
+                );
+                Err(Error::parameter(operation, message))
+            }
+            None => Ok(()),
+        }
     }
 
     fn channels(&self) -> usize {
@@ -90,6 +101,18 @@ impl BatchNormParameters {
             beta,
         });
         channels.map(f).collect()
+    }
+
+    /// PyTorch's formula for each channel, `x * a + b` with `a = weight / sqrt(variance + eps)` and
+    /// `b = bias - mean * a`.
+    pub(in crate::ops) fn affine(&self) -> Vec<[f32; 2]> {
+        let eps = self.eps as f32;
+        let channels = self.for_each_channel(|channel| channel);
+        let affine = channels.iter().zip(self.running_var.view()).map(|(channel, variance)| {
+            let a = channel.gamma / (variance + eps).sqrt();
+            [a, channel.beta - channel.mean * a]
+        });
+        affine.collect()
     }
 
     /// Applies the batch norm to the scale and offset of each channel of the layer before it.
@@ -171,6 +194,13 @@ impl BatchNormParameters {
             filter.mapv_inplace(|weight| weight * factor);
             *value = folded_bias(*value, channel);
         }
-        Ok((Tensor::from(weight), Tensor::from_vec(&[values.len()], values)?))
+        let (weight, bias) = (Tensor::from(weight), Tensor::from_vec(&[values.len()], values)?);
+        for (name, tensor) in [("weight", &weight), ("bias", &bias)] {
+            if let Some((index, value)) = tensor.first_non_finite() {
+                let what = format!("the {name} of {operation} with its batch norm folded in");
+                return Err(Error::NotFinite { what, value, index });
+            }
+        }
+        Ok((weight, bias))
     }
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::settings::settings_builders;
-use super::state::{self, Checked};
+use super::state;
 use super::value_grid::Bucket;
 use super::{Observer, ObserverSettings, ValueGrid, common_methods, extrema, never_observed};
 use crate::{DType, QParams, QScheme, Result, Tensor};
@@ -72,7 +72,7 @@ impl ExponentHistogramObserver {
         let cumulative: Vec<f64> = buckets
             .iter()
             .scan(0_u64, |sum, bucket| {
-                *sum += bucket.count;
+                *sum = sum.saturating_add(bucket.count);
                 Some(*sum as f64)
             })
             .collect();
@@ -180,8 +180,6 @@ impl Quantizer {
 fn nearest(steps: f64) -> f64 {
     (steps + 0.5) as i64 as f64
 }
-
-impl Checked for ExponentHistogramObserver {}
 
 impl Observer for ExponentHistogramObserver {
     common_methods!("ExponentHistogramObserver");

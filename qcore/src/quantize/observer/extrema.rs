@@ -1,6 +1,45 @@
 //! Smallest and largest value of a tensor, whole or per channel, and the check that all are finite.
 
+use serde::{Deserialize, Serialize};
+
 use crate::{Error, Result, Tensor};
+
+/// Smallest and largest value, both finite; in a file a pair.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "(f32, f32)", into = "(f32, f32)")]
+pub(crate) struct Range {
+    pub(crate) min: f32,
+    pub(crate) max: f32,
+}
+
+impl Range {
+    pub(crate) fn of((min, max): (f32, f32)) -> Self {
+        Self { min, max }
+    }
+
+    /// The range of the values of both.
+    pub(crate) fn joined(self, other: Self) -> Self {
+        Self { min: self.min.min(other.min), max: self.max.max(other.max) }
+    }
+}
+
+impl From<Range> for (f32, f32) {
+    fn from(Range { min, max }: Range) -> Self {
+        (min, max)
+    }
+}
+
+impl TryFrom<(f32, f32)> for Range {
+    type Error = String;
+
+    fn try_from((min, max): (f32, f32)) -> Result<Self, String> {
+        if min.is_finite() && max.is_finite() && min <= max {
+            Ok(Self { min, max })
+        } else {
+            Err(format!("{min}..={max} is not a range"))
+        }
+    }
+}
 
 /// Independent lanes, so that the loop below compiles to vector instructions.
 const LANES: usize = 16;
@@ -9,7 +48,7 @@ const LANES: usize = 16;
 ///
 /// # Errors
 /// When a value is NaN or infinite.
-pub(super) fn range(x: &Tensor) -> Result<Option<(f32, f32)>> {
+pub(crate) fn range(x: &Tensor) -> Result<Option<(f32, f32)>> {
     if x.is_empty() {
         return Ok(None);
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{self, Checked};
+use super::state;
 use super::{Observer, common_methods};
 use crate::{DType, QParams, Result, Tensor};
 
@@ -55,8 +55,6 @@ impl FixedQParamsObserver {
         self
     }
 }
-
-impl Checked for FixedQParamsObserver {}
 
 impl Observer for FixedQParamsObserver {
     common_methods!("FixedQParamsObserver");

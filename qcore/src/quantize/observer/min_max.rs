@@ -2,9 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::extrema::{self, Range};
 use super::settings::settings_builders;
-use super::state::{self, Checked};
-use super::{Observer, ObserverSettings, common_methods, extrema, never_observed};
+use super::state;
+use super::{Observer, ObserverSettings, common_methods, never_observed};
 use crate::{DType, Error, QParams, QScheme, Result, Tensor};
 
 /// Keeps the smallest and largest value of all batches.
@@ -24,7 +25,7 @@ use crate::{DType, Error, QParams, QScheme, Result, Tensor};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct MinMaxObserver {
     settings: ObserverSettings,
-    range: Option<(f32, f32)>,
+    range: Option<Range>,
 }
 
 impl MinMaxObserver {
@@ -40,7 +41,7 @@ impl MinMaxObserver {
 macro_rules! per_tensor_methods {
     () => {
         fn calculate_qparams(&self) -> Result<QParams> {
-            let (min, max) = self.range.ok_or_else(|| never_observed(self.name()))?;
+            let Range { min, max } = self.range.ok_or_else(|| never_observed(self.name()))?;
             self.settings.per_tensor_qparams(self.name(), min, max)
         }
 
@@ -49,7 +50,7 @@ macro_rules! per_tensor_methods {
         }
 
         fn range(&self) -> Option<(f32, f32)> {
-            self.range
+            self.range.map(Into::into)
         }
 
         fn reset(&mut self) {
@@ -66,23 +67,14 @@ macro_rules! per_tensor_methods {
     };
 }
 
-impl Checked for MinMaxObserver {
-    fn check(&self) -> Result<(), String> {
-        self.range.map_or(Ok(()), |(min, max)| state::check_range(min, max))
-    }
-}
-
 impl Observer for MinMaxObserver {
     common_methods!("MinMaxObserver");
     per_tensor_methods!();
 
     fn observe(&mut self, x: &Tensor) -> Result<()> {
         self.settings.check_per_tensor(self.name())?;
-        if let Some((low, high)) = extrema::range(x)? {
-            self.range = Some(match self.range {
-                Some((min, max)) => (min.min(low), max.max(high)),
-                None => (low, high),
-            });
+        if let Some(batch) = extrema::range(x)?.map(Range::of) {
+            self.range = Some(self.range.map_or(batch, |range| range.joined(batch)));
         }
         Ok(())
     }
@@ -90,7 +82,7 @@ impl Observer for MinMaxObserver {
     fn merge(&mut self, other: &dyn Observer) -> Result<()> {
         let other = state::same_kind(self, other)?;
         self.range = match (self.range, other.range) {
-            (Some((min, max)), Some((low, high))) => Some((min.min(low), max.max(high))),
+            (Some(mine), Some(theirs)) => Some(mine.joined(theirs)),
             (mine, theirs) => mine.or(theirs),
         };
         Ok(())
@@ -105,7 +97,7 @@ impl Observer for MinMaxObserver {
 pub struct MovingAverageMinMaxObserver {
     settings: ObserverSettings,
     averaging_constant: f32,
-    range: Option<(f32, f32)>,
+    range: Option<Range>,
 }
 
 impl Default for MovingAverageMinMaxObserver {
@@ -130,12 +122,6 @@ impl MovingAverageMinMaxObserver {
     settings_builders!();
 }
 
-impl Checked for MovingAverageMinMaxObserver {
-    fn check(&self) -> Result<(), String> {
-        self.range.map_or(Ok(()), |(min, max)| state::check_range(min, max))
-    }
-}
-
 impl Observer for MovingAverageMinMaxObserver {
     common_methods!("MovingAverageMinMaxObserver");
     per_tensor_methods!();
@@ -143,13 +129,12 @@ impl Observer for MovingAverageMinMaxObserver {
     fn observe(&mut self, x: &Tensor) -> Result<()> {
         self.settings.check_per_tensor(self.name())?;
         check_averaging_constant(self.name(), self.averaging_constant)?;
-        if let Some((low, high)) = extrema::range(x)? {
-            self.range = Some(match self.range {
-                Some((min, max)) => {
-                    (average(min, low, self.averaging_constant), average(max, high, self.averaging_constant))
-                }
-                None => (low, high),
-            });
+        if let Some(batch) = extrema::range(x)?.map(Range::of) {
+            let step = |old, new| average(old, new, self.averaging_constant);
+            self.range = Some(self.range.map_or(batch, |range| Range {
+                min: step(range.min, batch.min),
+                max: step(range.max, batch.max),
+            }));
         }
         Ok(())
     }
@@ -226,8 +211,19 @@ mod tests {
         let mut loaded = MinMaxObserver::new();
         loaded.load_state(serde_json::from_str(&text).unwrap()).unwrap();
         let bits =
-            |observer: &MinMaxObserver| observer.range.map(|(min, max)| (min.to_bits(), max.to_bits()));
+            |observer: &MinMaxObserver| observer.range().map(|(min, max)| (min.to_bits(), max.to_bits()));
         assert_eq!(bits(&observer), bits(&loaded));
+    }
+
+    #[test]
+    fn a_state_that_makes_no_sense_is_refused_however_it_comes() {
+        let mut state = MinMaxObserver::new().state().unwrap();
+        for range in
+            [serde_json::json!([1.0, -1.0]), serde_json::json!([0.0, null]), serde_json::json!([0.0, 1e39])]
+        {
+            state["range"] = range;
+            assert!(serde_json::from_value::<MinMaxObserver>(state.clone()).is_err(), "{state}");
+        }
     }
 
     #[test]

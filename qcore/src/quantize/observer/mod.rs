@@ -2,7 +2,7 @@
 
 mod defaults;
 mod exponent_histogram;
-mod extrema;
+pub(crate) mod extrema;
 mod fixed;
 mod histogram;
 mod min_max;
@@ -28,9 +28,11 @@ pub use defaults::{
     weight_observer_range_neg_127_to_127,
 };
 pub use exponent_histogram::ExponentHistogramObserver;
+pub(crate) use extrema::Range;
 pub use fixed::FixedQParamsObserver;
 pub use histogram::HistogramObserver;
 pub use min_max::{MinMaxObserver, MovingAverageMinMaxObserver};
+pub(crate) use per_channel::ChannelRanges;
 pub use per_channel::{MovingAveragePerChannelMinMaxObserver, PerChannelMinMaxObserver};
 pub use placeholder::{NoopObserver, PlaceholderObserver, ReuseInputObserver};
 pub use recording::RecordingObserver;
@@ -203,8 +205,7 @@ fn never_observed(observer: &'static str) -> Error {
     Error::Observer { observer, message: "never saw data, so there is no scale".to_owned() }
 }
 
-/// The methods of [`Observer`] that are the same for all observers here; the type needs serde and
-/// [`state::Checked`].
+/// The methods of [`Observer`] that are the same for all observers here; the type needs serde.
 macro_rules! common_methods {
     ($name:literal) => {
         fn name(&self) -> &'static str {

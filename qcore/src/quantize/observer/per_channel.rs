@@ -2,17 +2,38 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::extrema::{self, Range};
 use super::min_max::{average, check_averaging_constant};
 use super::settings::settings_builders;
-use super::state::{self, Checked};
-use super::{Observer, ObserverSettings, common_methods, extrema, never_observed};
+use super::state;
+use super::{Observer, ObserverSettings, common_methods, never_observed};
 use crate::{DType, Error, FloatQParams, QParams, QScheme, Result, Tensor};
 
 /// Smallest and largest value of every channel; empty lists before the first batch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct ChannelRanges {
+#[serde(try_from = "Saved")]
+pub(crate) struct ChannelRanges {
     min: Vec<f32>,
     max: Vec<f32>,
+}
+
+/// The form in a file, unchecked.
+#[derive(Deserialize)]
+struct Saved {
+    min: Vec<f32>,
+    max: Vec<f32>,
+}
+
+impl TryFrom<Saved> for ChannelRanges {
+    type Error = String;
+
+    fn try_from(Saved { min, max }: Saved) -> Result<Self, String> {
+        if min.len() != max.len() {
+            return Err(format!("{} minima and {} maxima", min.len(), max.len()));
+        }
+        min.iter().zip(&max).try_for_each(|(&min, &max)| Range::try_from((min, max)).map(drop))?;
+        Ok(Self { min, max })
+    }
 }
 
 impl ChannelRanges {
@@ -44,17 +65,42 @@ impl ChannelRanges {
         Ok(Some((low, high)))
     }
 
+    /// Widens the ranges by those of `x`; forgets them, if it has another number of channels.
+    ///
+    /// # Errors
+    /// When a value is NaN or infinite.
+    pub(crate) fn widen(&mut self, x: &Tensor, axis: usize) -> Result<()> {
+        if let Some((min, max)) = extrema::channel_ranges("", x, axis)? {
+            self.join(&Self { min, max });
+        }
+        Ok(())
+    }
+
+    /// Widens the ranges by others; forgets them, if those are of another number of channels.
+    pub(crate) fn join(&mut self, other: &Self) {
+        if other.is_empty() {
+            return;
+        }
+        if !self.is_empty() && self.len() != other.len() {
+            *self = Self::default();
+            return;
+        }
+        self.update(other.min.clone(), other.max.clone(), [f32::min, f32::max]);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.min.len()
+    }
+
+    /// How many channels have had one value alone.
+    pub(crate) fn constant(&self) -> usize {
+        self.min.iter().zip(&self.max).filter(|(min, max)| min == max).count()
+    }
+
     fn overall(&self) -> Option<(f32, f32)> {
         let min = self.min.iter().copied().reduce(f32::min)?;
         let max = self.max.iter().copied().reduce(f32::max)?;
         Some((min, max))
-    }
-
-    fn check(&self) -> Result<(), String> {
-        if self.min.len() != self.max.len() {
-            return Err(format!("{} minima and {} maxima", self.min.len(), self.max.len()));
-        }
-        self.min.iter().zip(&self.max).try_for_each(|(&min, &max)| state::check_range(min, max))
     }
 }
 
@@ -156,12 +202,6 @@ impl PerChannelMinMaxObserver {
     settings_builders!();
 }
 
-impl Checked for PerChannelMinMaxObserver {
-    fn check(&self) -> Result<(), String> {
-        self.ranges.check()
-    }
-}
-
 impl Observer for PerChannelMinMaxObserver {
     common_methods!("PerChannelMinMaxObserver");
     per_channel_methods!();
@@ -243,12 +283,6 @@ impl MovingAveragePerChannelMinMaxObserver {
     settings_builders!();
 }
 
-impl Checked for MovingAveragePerChannelMinMaxObserver {
-    fn check(&self) -> Result<(), String> {
-        self.ranges.check()
-    }
-}
-
 impl Observer for MovingAveragePerChannelMinMaxObserver {
     common_methods!("MovingAveragePerChannelMinMaxObserver");
     per_channel_methods!();
@@ -279,6 +313,20 @@ mod tests {
         assert!(matches!(observer.observe(&Tensor::zeros(&[2, 4])), Err(Error::Shape { .. })));
         assert!(matches!(observer.observe(&Tensor::zeros(&[2])), Err(Error::Shape { .. })));
         assert_eq!(observer.min().len(), 3);
+    }
+
+    #[test]
+    fn a_state_that_makes_no_sense_is_refused_however_it_comes() {
+        let mut state = PerChannelMinMaxObserver::new().state().unwrap();
+        for ranges in [
+            serde_json::json!({"min": [0.0, 1.0], "max": [2.0]}),
+            serde_json::json!({"min": [], "max": [2.0]}),
+            serde_json::json!({"min": [3.0], "max": [2.0]}),
+        ] {
+            state["ranges"] = ranges;
+            assert!(serde_json::from_value::<PerChannelMinMaxObserver>(state.clone()).is_err(), "{state}");
+            assert!(PerChannelMinMaxObserver::new().load_state(state.clone()).is_err());
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::state::{self, Checked};
+use super::state;
 use super::{Observer, common_methods};
 use crate::{DType, QParams, QScheme, Result, Tensor, observer::ObserverSettings};
 
@@ -72,8 +72,6 @@ impl PlaceholderObserver {
     super::settings::settings_builders!();
 }
 
-impl Checked for PlaceholderObserver {}
-
 impl Observer for PlaceholderObserver {
     common_methods!("PlaceholderObserver");
     dataless_methods!("looks at no data and has no qparams; it only carries a dtype");
@@ -117,8 +115,6 @@ impl NoopObserver {
     }
 }
 
-impl Checked for NoopObserver {}
-
 impl Observer for NoopObserver {
     common_methods!("NoopObserver");
     dataless_methods!("looks at no data and has no qparams; it only carries a dtype");
@@ -141,8 +137,6 @@ impl ReuseInputObserver {
         Self::default()
     }
 }
-
-impl Checked for ReuseInputObserver {}
 
 impl Observer for ReuseInputObserver {
     common_methods!("ReuseInputObserver");

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::state::{self, Checked};
+use super::state;
 use super::{Observer, common_methods, extrema};
 use crate::{DType, QParams, Result, Tensor};
 
@@ -51,15 +51,6 @@ impl RecordingObserver {
     /// All tensors in the order of their coming.
     pub fn tensors(&self) -> Vec<&Tensor> {
         self.tensors.iter().map(|recorded| &recorded.0).collect()
-    }
-}
-
-impl Checked for RecordingObserver {
-    fn check(&self) -> Result<(), String> {
-        match self.tensors.iter().find_map(|recorded| recorded.0.first_non_finite()) {
-            Some((_, value)) => Err(format!("a tensor contains {value}")),
-            None => Ok(()),
-        }
     }
 }
 
@@ -116,7 +107,11 @@ impl Serialize for Recorded {
 impl<'de> Deserialize<'de> for Recorded {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let (shape, values) = <(Vec<usize>, Vec<f32>)>::deserialize(deserializer)?;
-        Tensor::from_vec(&shape, values).map(Self).map_err(serde::de::Error::custom)
+        let tensor = Tensor::from_vec(&shape, values).map_err(serde::de::Error::custom)?;
+        match tensor.first_non_finite() {
+            Some((_, value)) => Err(serde::de::Error::custom(format!("a tensor contains {value}"))),
+            None => Ok(Self(tensor)),
+        }
     }
 }
 

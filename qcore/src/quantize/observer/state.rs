@@ -1,4 +1,4 @@
-//! Observers' state for files, and the comparison of settings that merging and loading need.
+//! Observers' state for files, which is checked as it is read, and the comparison of settings that merging and loading need.
 
 use std::any::Any;
 
@@ -9,14 +9,6 @@ use serde_json::Value;
 use super::Observer;
 use crate::{Error, Result};
 
-/// An observer that can tell whether data read from a file makes sense.
-pub(super) trait Checked {
-    /// The message of the error, if there is one.
-    fn check(&self) -> Result<(), String> {
-        Ok(())
-    }
-}
-
 /// The state as JSON. An f32 becomes the f64 of the same value, so it comes back exactly.
 pub(super) fn save<T: Observer + Serialize>(observer: &T) -> Result<Value> {
     serde_json::to_value(observer).map_err(|error| observer.refusal(&format!("cannot be saved: {error}")))
@@ -25,14 +17,13 @@ pub(super) fn save<T: Observer + Serialize>(observer: &T) -> Result<Value> {
 /// Replaces the data of `observer` by that of a state of the same settings.
 pub(super) fn load<T>(observer: &mut T, state: Value) -> Result<()>
 where
-    T: Observer + Checked + Clone + PartialEq + DeserializeOwned,
+    T: Observer + Clone + PartialEq + DeserializeOwned,
 {
     let loaded: T = serde_json::from_value(state)
         .map_err(|error| observer.refusal(&format!("cannot load this state: {error}")))?;
     if !has_same_settings(observer, &loaded) {
         return Err(observer.refusal("cannot load a state of other settings than its own"));
     }
-    loaded.check().map_err(|message| observer.refusal(&format!("cannot load this state: {message}")))?;
     *observer = loaded;
     Ok(())
 }
@@ -64,13 +55,4 @@ pub(super) fn order_dependent(observer: &dyn Observer, instead: &str) -> Error {
         "cannot be merged, because what it keeps depends on the order of batches; use {instead}, which merges \
          exactly, or calibrate in one pass"
     ))
-}
-
-/// Checks a (min, max) pair from a file.
-pub(super) fn check_range(min: f32, max: f32) -> Result<(), String> {
-    if min.is_finite() && max.is_finite() && min <= max {
-        Ok(())
-    } else {
-        Err(format!("{min}..={max} is not a range"))
-    }
 }

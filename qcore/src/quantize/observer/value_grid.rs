@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::extrema;
+use super::extrema::{self, Range};
 use crate::{Error, Result};
 
 /// Bits of an f32 below the bucket number: a bucket is named by sign, exponent and seven mantissa bits.
@@ -36,7 +36,7 @@ const FIRST_NEGATIVE: u32 = 0x8000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Saved", into = "Saved")]
 pub struct ValueGrid {
-    range: Option<(f32, f32)>,
+    range: Option<Range>,
     total: u64,
     blocks: Vec<Option<Box<[u64; BLOCK]>>>,
 }
@@ -44,7 +44,7 @@ pub struct ValueGrid {
 /// The form in a file: the buckets that are not empty, in order.
 #[derive(Serialize, Deserialize)]
 struct Saved {
-    range: Option<(f32, f32)>,
+    range: Option<Range>,
     counts: Vec<(u16, u64)>,
 }
 
@@ -85,10 +85,11 @@ impl ValueGrid {
             // -0 + 0 is +0: zeros of both signs share a bucket.
             let bucket = ((value + 0.0).to_bits() >> DROPPED_BITS) as usize;
             let block = self.blocks[bucket / BLOCK].get_or_insert_with(|| Box::new([0; BLOCK]));
-            block[bucket % BLOCK] += 1;
+            let count = &mut block[bucket % BLOCK];
+            *count = count.saturating_add(1);
         }
         self.total = self.total.saturating_add(values.len() as u64);
-        self.widen(low, high);
+        self.widen(Range::of((low, high)));
         Ok(())
     }
 
@@ -102,8 +103,8 @@ impl ValueGrid {
             }
         }
         self.total = self.total.saturating_add(other.total);
-        if let Some((low, high)) = other.range {
-            self.widen(low, high);
+        if let Some(range) = other.range {
+            self.widen(range);
         }
     }
 
@@ -114,7 +115,7 @@ impl ValueGrid {
 
     /// Smallest and largest value, exactly; `None` before the first.
     pub fn range(&self) -> Option<(f32, f32)> {
-        self.range
+        self.range.map(Into::into)
     }
 
     /// The share of all values below `low` or above `high`, in 0..=1; 0 if there are none.
@@ -132,7 +133,7 @@ impl ValueGrid {
 
     /// The buckets that are not empty, from the smallest values to the largest.
     pub(super) fn buckets(&self) -> Vec<Bucket> {
-        let Some((min, max)) = self.range else { return Vec::new() };
+        let Some(Range { min, max }) = self.range else { return Vec::new() };
         let (min, max) = (f64::from(min), f64::from(max));
         // Negative values first, the largest magnitudes before all others.
         let ascending = (FIRST_NEGATIVE..=u32::from(u16::MAX)).rev().chain(0..FIRST_NEGATIVE);
@@ -151,11 +152,8 @@ impl ValueGrid {
         Some(block[bucket as usize % BLOCK]).filter(|&count| count > 0)
     }
 
-    fn widen(&mut self, low: f32, high: f32) {
-        self.range = Some(match self.range {
-            Some((min, max)) => (min.min(low), max.max(high)),
-            None => (low, high),
-        });
+    fn widen(&mut self, range: Range) {
+        self.range = Some(self.range.map_or(range, |known| known.joined(range)));
     }
 }
 
@@ -196,15 +194,17 @@ impl TryFrom<Saved> for ValueGrid {
 
     fn try_from(saved: Saved) -> Result<Self, String> {
         let mut grid = Self { range: saved.range, ..Self::default() };
+        if !saved.counts.is_sorted_by(|(bucket, _), (next, _)| bucket < next) {
+            return Err("buckets out of order, or listed twice".to_owned());
+        }
         for (bucket, count) in saved.counts {
             let block = grid.blocks[usize::from(bucket) / BLOCK].get_or_insert_with(|| Box::new([0; BLOCK]));
             block[usize::from(bucket) % BLOCK] = count;
             grid.total = grid.total.checked_add(count).ok_or("the counts overflow")?;
         }
-        let Some((min, max)) = grid.range else {
+        let Some(Range { min, max }) = grid.range else {
             return if grid.total == 0 { Ok(grid) } else { Err("counts without a range".to_owned()) };
         };
-        super::state::check_range(min, max)?;
         if grid.total == 0 {
             return Err("a range without counts".to_owned());
         }
@@ -285,12 +285,24 @@ mod tests {
     }
 
     #[test]
+    fn counts_at_their_limit_stay_there() {
+        let text = r#"{"range": [0.0, 1.0], "counts": [[16256, 18446744073709551615]]}"#;
+        let mut grid: ValueGrid = serde_json::from_str(text).unwrap();
+        grid.count(&[1.0, 0.0]).unwrap();
+        grid.merge(&grid.clone());
+        assert_eq!(grid.total(), u64::MAX);
+        assert_eq!(grid.fraction_outside(0.5, 1.0), 2.0 / u64::MAX as f64);
+    }
+
+    #[test]
     fn a_damaged_file_is_refused() {
         for text in [
             r#"{"range": null, "counts": [[16256, 1]]}"#,
             r#"{"range": [0.0, 1.0], "counts": []}"#,
             r#"{"range": [0.0, 1.0], "counts": [[16512, 1]]}"#,
             r#"{"range": [0.0, 1.0], "counts": [[0, 18446744073709551615], [1, 1]]}"#,
+            r#"{"range": [0.0, 1.0], "counts": [[16256, 1], [16256, 2]]}"#,
+            r#"{"range": [0.0, 1.0], "counts": [[16256, 1], [0, 2]]}"#,
         ] {
             assert!(serde_json::from_str::<ValueGrid>(text).is_err(), "{text}");
         }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::quantize::observer::extrema::Range;
+
 /// How finely the old bins are divided before they are counts into new ones.
 const UPSAMPLE_RATE: usize = 16;
 
@@ -14,6 +16,19 @@ pub(super) struct Histogram {
 }
 
 impl Histogram {
+    /// Checks a histogram from a file.
+    pub fn check(&self, bins: usize) -> Result<(), String> {
+        Range::try_from((self.min, self.max))?;
+        if self.counts.len() != bins {
+            return Err(format!("{} counts for {bins} bins", self.counts.len()));
+        }
+        if let Some(count) = self.counts.iter().find(|count| !(count.is_finite() && **count >= 0.0)) {
+            return Err(format!("{count} is not a count"));
+        }
+        let total: f32 = self.counts.iter().sum();
+        if total > 0.0 && total.is_finite() { Ok(()) } else { Err(format!("{total} values")) }
+    }
+
     /// The histogram of a first batch, whose extremes are `min` and `max`.
     pub fn new(values: &[f32], min: f32, max: f32, bins: usize) -> Self {
         Self { min, max, counts: count(values, min, max, bins) }
@@ -70,6 +85,15 @@ fn count(values: &[f32], min: f32, max: f32, bins: usize) -> Vec<f32> {
     let (min, max) = if min == max { (min - 1.0, max + 1.0) } else { (min, max) };
     let (bins_as_f32, width) = (bins as f32, max - min);
     let mut counts = vec![0_u64; bins];
+    if !(width * bins_as_f32).is_finite() {
+        // PyTorch's products would be infinite.
+        let [min, width, bins_as_f64] = [min.into(), f64::from(max) - f64::from(min), bins as f64];
+        for &value in values {
+            let position = (f64::from(value) - min) * bins_as_f64 / width;
+            counts[(position as usize).min(bins - 1)] += 1;
+        }
+        return counts.into_iter().map(|count| count as f32).collect();
+    }
     // Positions first, a block at a time: that part compiles to vector instructions, the counting does not.
     let mut positions = [0_i32; 256];
     for block in values.chunks(positions.len()) {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use self::bins::Histogram;
 use super::settings::settings_builders;
-use super::state::{self, Checked};
+use super::state;
 use super::{Observer, ObserverSettings, common_methods, extrema, never_observed};
 use crate::{DType, Error, QParams, QScheme, Result, Tensor};
 
@@ -30,11 +30,32 @@ use crate::{DType, Error, QParams, QScheme, Result, Tensor};
 /// # Ok::<(), qcore::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Saved")]
 pub struct HistogramObserver {
     settings: ObserverSettings,
     bins: usize,
     ignore_infinity: bool,
     histogram: Option<Histogram>,
+}
+
+/// The form in a file, unchecked.
+#[derive(Deserialize)]
+struct Saved {
+    settings: ObserverSettings,
+    bins: usize,
+    ignore_infinity: bool,
+    histogram: Option<Histogram>,
+}
+
+impl TryFrom<Saved> for HistogramObserver {
+    type Error = String;
+
+    fn try_from(Saved { settings, bins, ignore_infinity, histogram }: Saved) -> Result<Self, String> {
+        if let Some(histogram) = &histogram {
+            histogram.check(bins)?;
+        }
+        Ok(Self { settings, bins, ignore_infinity, histogram })
+    }
 }
 
 impl Default for HistogramObserver {
@@ -92,20 +113,6 @@ impl HistogramObserver {
             return Err(Error::parameter(self.name(), format!("{} bins; there can be 1 to 2^20", self.bins)));
         }
         Ok(())
-    }
-}
-
-impl Checked for HistogramObserver {
-    fn check(&self) -> Result<(), String> {
-        let Some(histogram) = &self.histogram else { return Ok(()) };
-        state::check_range(histogram.min, histogram.max)?;
-        if histogram.counts.len() != self.bins {
-            return Err(format!("{} counts for {} bins", histogram.counts.len(), self.bins));
-        }
-        match histogram.counts.iter().find(|count| !(count.is_finite() && **count >= 0.0)) {
-            Some(count) => Err(format!("{count} is not a count")),
-            None => Ok(()),
-        }
     }
 }
 
@@ -210,6 +217,25 @@ mod tests {
         let mut loaded = HistogramObserver::new();
         loaded.load_state(serde_json::from_str(&text).unwrap()).unwrap();
         assert_eq!(loaded, observer);
+    }
+
+    #[test]
+    fn a_state_that_makes_no_sense_is_refused_however_it_comes() {
+        let mut state = HistogramObserver::new().bins(2).state().unwrap();
+        for (counts, range) in [
+            (vec![], [0.0, 1.0]),
+            (vec![1.0], [0.0, 1.0]),
+            (vec![0.0, 0.0], [0.0, 1.0]),
+            (vec![1.0, -1.0], [0.0, 1.0]),
+            (vec![3e38, 3e38], [0.0, 1.0]),
+            (vec![1.0, 1.0], [1.0, 0.0]),
+        ] {
+            state["histogram"] = serde_json::json!({"min": range[0], "max": range[1], "counts": counts});
+            assert!(serde_json::from_value::<HistogramObserver>(state.clone()).is_err(), "{state}");
+            assert!(HistogramObserver::new().bins(2).load_state(state.clone()).is_err(), "{state}");
+        }
+        state["histogram"] = serde_json::json!({"min": 0.0, "max": 1.0, "counts": [1.0, 1.0]});
+        assert!(serde_json::from_value::<HistogramObserver>(state).is_ok());
     }
 
     #[test]

@@ -12,12 +12,28 @@ const STEP: f64 = 1e-5;
 ///
 /// Cuts off bins at one end or the other, the one where the next hundred-thousandth of the values takes more
 /// bins, until the error rises.
+///
+/// An error is a cube of widths, which of values beyond some 1e12 is more than f32 holds: PyTorch's search then ends at
+/// any range. Its decisions are those of a histogram of another width, so that ours is made again from 0 to 1.
 pub(super) fn best_range(histogram: &Histogram) -> (f32, f32) {
-    let bins = histogram.counts.len();
-    let width = (histogram.max - histogram.min) / bins as f32;
+    let Histogram { min, max, counts } = histogram;
+    let bins = counts.len();
+    let (start, end) = best_bins(counts, (f64::from(*max) - f64::from(*min)) / bins as f64)
+        .or_else(|| best_bins(counts, 1.0 / bins as f64))
+        .unwrap_or((0, bins - 1));
+    let width = (max - min) / bins as f32;
+    if width.is_finite() {
+        return (min + width * start as f32, min + width * (end + 1) as f32);
+    }
+    let at = |bin: usize| f64::from(*min) + (f64::from(*max) - f64::from(*min)) * bin as f64 / bins as f64;
+    (at(start) as f32, at(end + 1) as f32)
+}
+
+/// The first and last bin of the range, if bins have this width; `None` if an error is not finite.
+fn best_bins(counts: &[f32], width: f64) -> Option<(usize, usize)> {
+    let bins = counts.len();
     let mut sum = 0.0;
-    let cumulative: Vec<f32> = histogram
-        .counts
+    let cumulative: Vec<f32> = counts
         .iter()
         .map(|&count| {
             sum += f64::from(count);
@@ -25,7 +41,7 @@ pub(super) fn best_range(histogram: &Histogram) -> (f32, f32) {
         })
         .collect();
     let total = f64::from(sum as f32);
-    let mut errors = Errors::new(histogram);
+    let mut errors = Errors::new(counts, width);
 
     let (mut alpha, mut beta) = (0.0, 1.0);
     let (mut start, mut end) = (0, bins - 1);
@@ -52,13 +68,16 @@ pub(super) fn best_range(histogram: &Histogram) -> (f32, f32) {
             continue;
         }
         let error = errors.of(candidate.0, candidate.1);
+        if !error.is_finite() {
+            return None;
+        }
         if error > best {
             break;
         }
         best = error;
         (start, end) = candidate;
     }
-    (histogram.min + width * start as f32, histogram.min + width * (end + 1) as f32)
+    Some((start, end))
 }
 
 /// The error of quantizing to a range of bins.
@@ -72,11 +91,9 @@ struct Errors {
 }
 
 impl Errors {
-    fn new(histogram: &Histogram) -> Self {
-        let bins = histogram.counts.len();
-        let width = (f64::from(histogram.max) - f64::from(histogram.min)) / bins as f64;
-        let density = histogram.counts.iter().map(|count| count / width as f32).collect();
-        Self { width, density, contributions: vec![0.0; bins] }
+    fn new(counts: &[f32], width: f64) -> Self {
+        let density = counts.iter().map(|count| count / width as f32).collect();
+        Self { width, density, contributions: vec![0.0; counts.len()] }
     }
 
     /// Squared error when bins `start..=end` are divided into 256 levels and the rest is clamped, the values of
@@ -156,6 +173,32 @@ mod tests {
         let (min, max) = best_range(&Histogram { min: 0.0, max: 2048.0, counts });
         assert_eq!(min, 0.0);
         assert!(max < 1101.0, "{max}");
+    }
+
+    #[test]
+    fn the_range_is_that_of_the_same_values_in_other_units() {
+        let mut counts = vec![0.0; 2048];
+        counts[..1000].fill(1e5);
+        counts[1100] = 1.0;
+        counts[2047] = 1e-3;
+        let range = |unit: f32| {
+            let (min, max) = best_range(&Histogram { min: 0.0, max: 2048.0 * unit, counts: counts.clone() });
+            (min / unit, max / unit)
+        };
+        let expected = range(1.0);
+        for exponent in [20, 40, 60, 100, 116] {
+            assert_eq!(range(2_f32.powi(exponent)), expected, "2^{exponent}");
+        }
+        // PyTorch's own bits stay as they are where its errors are finite, as small as they may be.
+        assert_eq!(range(2_f32.powi(-20)), expected);
+    }
+
+    #[test]
+    fn a_range_wider_than_f32_is_searched_too() {
+        let mut counts = vec![0.0; 2048];
+        counts[900..1100].fill(1e5);
+        let (min, max) = best_range(&Histogram { min: f32::MIN, max: f32::MAX, counts });
+        assert!(min.is_finite() && max.is_finite() && max - min < f32::MAX, "{min} {max}");
     }
 
     #[test]
