@@ -68,7 +68,8 @@ impl Made {
 
 #[test]
 fn a_constant_that_the_graph_makes_is_no_fault_of_the_data() {
-    for backend in Backend::ALL {
+    // Qnnpack adds no values whose scales are that far apart.
+    for backend in Backend::ALL.into_iter().filter(|&backend| backend != Backend::Qnnpack) {
         let mut prepared = Made::new().prepare(&QConfigMapping::for_backend(backend)).unwrap();
         let report = calibrate(&mut prepared, [noise(&[16, 4], 0), noise(&[16, 4], 1)]);
         // PyTorch's other backends show the observer the product with 0 too.

@@ -78,7 +78,7 @@ fn what_holds_runs() -> qcore::Result<()> {
         ["classifier.weight", "fc.weight", "head.weight", "tail.weight"]
     );
     let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native))?;
-    prepared.calibrate([&x])?;
+    prepared.calibrate([Tensor::from_vec(&[2, 1], vec![-1.0, 1.0])?])?;
     prepared.convert()?.forward(&x)?;
     Ok(())
 }
