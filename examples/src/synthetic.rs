@@ -34,7 +34,12 @@ pub fn fill(model: &mut impl Module) -> Result<()> {
 
 /// Pictures `[N, 3, size, size]` of noise, normalised; `name` chooses which.
 pub fn pictures(name: &str, count: usize, size: usize) -> qcore::Result<Tensor> {
-    uniform(name, &[count, 3, size, size], (-2.0, 2.0))
+    rectangles(name, count, [size, size])
+}
+
+/// The same of any height and width.
+pub fn rectangles(name: &str, count: usize, [height, width]: [usize; 2]) -> qcore::Result<Tensor> {
+    uniform(name, &[count, 3, height, width], (-2.0, 2.0))
 }
 
 /// Values spread evenly over `low..high`.

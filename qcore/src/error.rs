@@ -19,6 +19,15 @@ pub enum Error {
         source: Box<Error>,
     },
 
+    /// An error while calibrating; `batch` counts from 0.
+    #[error("in batch {batch}: {source}")]
+    InBatch {
+        /// Index of the batch among those of the call.
+        batch: usize,
+        /// The error itself.
+        source: Box<Error>,
+    },
+
     /// A tensor's shape does not fit an operation.
     #[error("{operation} expected {expected}, found shape {found:?}")]
     Shape {
@@ -122,6 +131,17 @@ pub enum Error {
         message: String,
     },
 
+    /// More memory than one call may take, see [`set_memory_limit`](crate::set_memory_limit).
+    #[error("{what} needs {bytes} bytes of memory, the limit is {limit} (`qcore::set_memory_limit`)")]
+    Memory {
+        /// Who asked, e.g. `an output of shape [1, 64, 131073, 131073]`.
+        what: String,
+        /// How many bytes; `usize::MAX` if there are more.
+        bytes: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+
     /// A quantization configuration that no kernel runs.
     #[error("unsupported: {0}")]
     Unsupported(String),
@@ -198,6 +218,14 @@ impl Error {
 
     pub(crate) fn parameter(operation: &'static str, message: impl Into<String>) -> Self {
         Self::Parameter { operation, message: message.into() }
+    }
+
+    /// A kernel's error as one of `operation`.
+    pub(crate) fn kernel(operation: &'static str, error: qkernels::Error) -> Self {
+        match error {
+            qkernels::Error::Memory { what, bytes, limit } => Self::Memory { what, bytes, limit },
+            other => Self::parameter(operation, other.to_string()),
+        }
     }
 }
 

@@ -13,9 +13,11 @@
 //! # Ok::<(), qcore::Error>(())
 //! ```
 
+use qkernels::memory;
+
 use crate::ops::{self, Extent, Lowering, Op};
 use crate::program::evaluate_float;
-use crate::{Result, Size, Tensor};
+use crate::{Error, Result, Size, Tensor};
 
 fn run(operation: Result<impl Op>, inputs: &[&Tensor]) -> Result<Tensor> {
     let inputs = inputs.iter().copied().cloned().collect();
@@ -238,9 +240,7 @@ pub fn transpose(x: &Tensor, dim0: isize, dim1: isize) -> Result<Tensor> {
 /// When `chunks` is 0, or the tensor does not have the axis.
 pub fn chunk(x: &Tensor, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
     let size = x.size(dim)?.div_ceil(chunks.max(1)).max(1);
-    (0..x.size(dim)?.div_ceil(size).max(1))
-        .map(|index| run(ops::chunk(chunks, Some(dim), index), &[x]))
-        .collect()
+    pieces(x, x.size(dim)?.div_ceil(size).max(1), |index| ops::chunk(chunks, Some(dim), index))
 }
 
 /// Pieces of length `split_size` along axis `dim`; the last may be shorter.
@@ -249,7 +249,18 @@ pub fn chunk(x: &Tensor, chunks: usize, dim: isize) -> Result<Vec<Tensor>> {
 /// When `split_size` is 0, or the tensor does not have the axis.
 pub fn split(x: &Tensor, split_size: usize, dim: isize) -> Result<Vec<Tensor>> {
     let count = x.size(dim)?.div_ceil(split_size.max(1)).max(1);
-    (0..count).map(|index| run(ops::split(split_size, Some(dim), index), &[x])).collect()
+    pieces(x, count, |index| ops::split(split_size, Some(dim), index))
+}
+
+/// All pieces of `x`: those of an empty tensor may be more than there is memory for.
+fn pieces<O: Op>(x: &Tensor, count: usize, piece: impl Fn(usize) -> Result<O>) -> Result<Vec<Tensor>> {
+    let mut pieces = Vec::new();
+    memory::reserve(format_args!("{count} pieces of a tensor"), &mut pieces, count)
+        .map_err(|error| Error::kernel("pieces", error))?;
+    for index in 0..count {
+        pieces.push(run(piece(index), &[x])?);
+    }
+    Ok(pieces)
 }
 
 /// The mean over `dims`, which stay with extent 1 if `keepdim`; no axes mean all.

@@ -70,6 +70,7 @@ pub use network::{
 pub use observer::Observer;
 pub use ops::{Precision, Size};
 pub use program::{MemoryReport, NonFinite, Profile, StepProfile, evaluate};
+pub use qkernels::memory::{memory_limit, set_memory_limit};
 pub use qkernels::threads::{num_threads, set_num_threads};
 pub use quantize::observer;
 pub use quantize::{

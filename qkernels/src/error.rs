@@ -1,4 +1,4 @@
-//! The one error type: a slice of the wrong length, an impossible geometry, a parameter out of range.
+//! The one error type: a slice of the wrong length, an impossible geometry, a parameter out of range, no memory.
 
 use std::fmt;
 
@@ -24,6 +24,15 @@ pub enum Error {
         index: usize,
         /// NaN or an infinity.
         value: f32,
+    },
+    /// More memory than one call may take: [`set_memory_limit`](crate::memory::set_memory_limit).
+    Memory {
+        /// Who asked.
+        what: String,
+        /// How many bytes.
+        bytes: usize,
+        /// How many there may be.
+        limit: usize,
     },
 }
 
@@ -54,6 +63,9 @@ impl fmt::Display for Error {
             }
             Self::Geometry(message) | Self::Parameter(message) => f.write_str(message),
             Self::NotFinite { index, value } => write!(f, "{value} at index {index}"),
+            Self::Memory { what, bytes, limit } => {
+                write!(f, "{what} needs {bytes} bytes of memory, the limit is {limit}")
+            }
         }
     }
 }

@@ -7,16 +7,15 @@ pub(crate) fn check<T>(what: &'static str, slice: &[T], expected: usize) -> Resu
     if slice.len() == expected { Ok(()) } else { Err(Error::Length { what, expected, actual: slice.len() }) }
 }
 
-/// The product of `factors`, or an error naming the tensor that would be too large to address.
+/// The product of `factors`, or an error naming the tensor that would be too large to address. It is to be addressable
+/// without the empty axes too, so that no part of the product overflows.
 pub(crate) fn product(what: &'static str, factors: &[usize]) -> Result<usize> {
-    if factors.contains(&0) {
-        return Ok(0);
-    }
-    factors
-        .iter()
+    let mut extents = factors.iter().filter(|&&factor| factor > 0);
+    let product = extents
         .try_fold(1_usize, |product, &factor| product.checked_mul(factor))
         .filter(|&product| isize::try_from(product).is_ok())
-        .ok_or_else(|| Error::geometry(format!("{what} of shape {factors:?} is too large to address")))
+        .ok_or_else(|| Error::geometry(format!("{what} of shape {factors:?} is too large to address")))?;
+    Ok(if factors.contains(&0) { 0 } else { product })
 }
 
 /// The part of `slice` that holds `rows` rows of `width` elements, which begin `stride` elements apart; `what` names

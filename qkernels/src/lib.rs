@@ -40,6 +40,7 @@ pub mod geometry;
 pub mod isa;
 pub mod linear;
 pub mod mapped_file;
+pub mod memory;
 pub mod peak;
 pub mod pool;
 pub mod qparams;

@@ -46,7 +46,7 @@ impl StridedCopy {
             .ok_or_else(|| Error::geometry("an input that is too large to address"))?;
         let mut axes = Vec::with_capacity(extents.len());
         let mut to = len;
-        for (&extent, &from) in extents.iter().zip(strides).filter(|&(&extent, _)| extent > 1) {
+        for (&extent, &from) in extents.iter().zip(strides).filter(|&(&extent, _)| extent > 1 && len > 0) {
             to /= extent;
             axes.push(Axis { extent, from, to: Step::new(to, row) });
         }

@@ -175,9 +175,19 @@ impl<M: Module> Converted<M> {
     /// How much memory the activations of a run on inputs like `input` take.
     ///
     /// # Errors
-    /// When the input does not fit a layer.
+    /// When the input does not fit a layer, or one value alone is larger than a call may be.
     pub fn memory(&self, input: &M::Input) -> Result<MemoryReport> {
         input.with_all(|input| self.network.memory(input))
+    }
+
+    /// Sets how many shapes of inputs are remembered, 64 if not set; see [`Network::set_remembered_shapes`].
+    pub fn set_remembered_shapes(&self, shapes: usize) {
+        self.network.set_remembered_shapes(shapes);
+    }
+
+    /// Frees the memory of past runs, which is kept for the next ones; see [`Network::release_memory`].
+    pub fn release_memory(&self) {
+        self.network.release_memory();
     }
 
     /// Runs the model once and tells where the time went.

@@ -141,9 +141,9 @@ impl Network {
     /// How much memory the activations of a run on such inputs take.
     ///
     /// # Errors
-    /// As [`Network::forward`].
+    /// As [`Network::forward`]; of memory, when one value alone is larger than a call may be.
     pub fn memory(&self, inputs: &[&Tensor]) -> Result<MemoryReport> {
-        self.programs.with(self, inputs, |program| Ok(program.memory()))
+        Ok(self.programs.get(self, inputs)?.memory())
     }
 
     /// Runs the network once and tells where the time went.
@@ -151,7 +151,24 @@ impl Network {
     /// # Errors
     /// As [`Network::forward`].
     pub fn profile(&self, inputs: &[&Tensor]) -> Result<Profile> {
-        self.programs.with(self, inputs, |program| program.profile(inputs))
+        self.programs.profile(self, inputs)
+    }
+
+    /// Sets how many shapes of inputs are remembered, 64 if not set: for one that is not, the next run plans its memory
+    /// anew, and the shape that was not used for longest is forgotten for it. With 0 every run plans.
+    pub fn set_remembered_shapes(&self, shapes: usize) {
+        self.programs.set_shapes(shapes);
+    }
+
+    /// Frees the memory of past runs, which is kept for the next ones: as much as the largest remembered shape takes,
+    /// for each run that there has been at the same time. Dropping the network frees it too.
+    pub fn release_memory(&self) {
+        self.programs.release_memory();
+    }
+
+    /// Bytes that [`Network::release_memory`] would free now.
+    pub fn held_memory(&self) -> usize {
+        self.programs.held_bytes()
     }
 
     /// Runs on `inputs`; `take` gets the outputs one by one where the program left them.
@@ -164,7 +181,7 @@ impl Network {
             // A dynamic layer's scale would be NaN or infinite, and with it all of its output.
             self.check_finite(inputs)?;
         }
-        let result = self.programs.with(self, inputs, |program| program.run(inputs, take));
+        let result = self.programs.run(self, inputs, take);
         result.or_else(|error| {
             let is_not_finite = match &error {
                 Error::InLayer { source, .. } => matches!(**source, Error::NotFinite { .. }),

@@ -9,7 +9,7 @@ use qkernels::quantize::ChannelExtents;
 use serde::{Deserialize, Serialize};
 
 use super::init::{empty, fitting};
-use super::inputs::{check_qparams, exactly, is_relu_fused, with_eight_bit};
+use super::inputs::{check_qparams, exactly, is_relu_fused, missing_batch, with_eight_bit};
 use super::plain::plain_op;
 use super::weights::is_zero;
 use super::{
@@ -67,10 +67,10 @@ impl<const D: usize> From<BatchNorm<D>> for BatchNormConfig {
     }
 }
 
-/// Zeros and ones; empty for more features than a layer can have, for which [`Op::lower`] then gives an error.
+/// Zeros and ones; empty for more features than there is memory for, and [`Op::lower`] then gives an error.
 fn constants(num_features: usize) -> (Tensor, Tensor) {
-    let length = if num_features > 1 << 32 { 0 } else { num_features };
-    (Tensor::zeros(&[length]), Tensor::zeros(&[length]).map(|_| 1.0))
+    let zeros = || Tensor::try_zeros(&[num_features]).unwrap_or_else(|_| empty());
+    (zeros(), zeros().map(|_| 1.0))
 }
 
 impl<const D: usize> BatchNorm<D> {
@@ -195,7 +195,8 @@ pub(super) fn extents(
             2 => format!("[N, {channels}, H, W]"),
             _ => format!("[N, {channels}, D, H, W]"),
         };
-        return Err(Error::shape(name, spatial, shape));
+        let hint = missing_batch(dimensions > 1 && shape.len() == dimensions + 1 && shape[0] == channels);
+        return Err(Error::shape(name, spatial + hint, shape));
     }
     let inner: usize = match x.buffer() {
         MemoryFormat::ChannelsLast if shape.len() > 2 => 1,

@@ -1,10 +1,9 @@
 //! The weights that a new layer starts with: PyTorch's distribution from a generator that always gives the same.
 
-use crate::{Error, Result, Tensor};
+use qkernels::memory;
 
-/// No layer is larger; beyond it a constructor would have to fail, so it leaves the weight empty and
-/// [`Op::lower`](super::Op::lower) says what is wrong.
-const MAX_VALUES: usize = 1 << 32;
+use super::inputs::{element_count, kernel_error};
+use crate::{Error, Result, Tensor};
 
 /// `SplitMix64`: 64 well-mixed bits from a counter.
 #[derive(Debug)]
@@ -35,27 +34,22 @@ impl Generator {
         bits ^ (bits >> 31)
     }
 
-    /// Values between `-bound` and `bound`.
+    /// Values between `-bound` and `bound`; [`empty`] if there is no memory for them, and [`fitting`] then says so.
     ///
     /// For weights and biases PyTorch's `kaiming_uniform(a = sqrt(5))` comes to `bound = 1 / sqrt(fan_in)`.
     pub(super) fn uniform(&mut self, shape: &[usize], fan_in: usize) -> Tensor {
-        let count = shape.iter().try_fold(1_usize, |count, &extent| count.checked_mul(extent));
-        let Some(count) = count.filter(|&count| count <= MAX_VALUES) else {
-            return Tensor::zeros(&[0]);
-        };
+        let Ok(mut tensor) = Tensor::try_zeros(shape) else { return empty() };
         let bound = 1.0 / (fan_in.max(1) as f32).sqrt();
-        let values = (0..count)
-            .map(|_| {
-                // The 24 highest bits: every result is an exact f32 in [0, 1).
-                let unit = (self.next() >> 40) as f32 / (1_u32 << 24) as f32;
-                (2.0 * unit - 1.0) * bound
-            })
-            .collect();
-        Tensor::from_vec(shape, values).unwrap_or_else(|_| Tensor::zeros(&[0]))
+        for value in tensor.as_slice_mut().unwrap_or_default() {
+            // The 24 highest bits: every result is an exact f32 in [0, 1).
+            let unit = (self.next() >> 40) as f32 / (1_u32 << 24) as f32;
+            *value = (2.0 * unit - 1.0) * bound;
+        }
+        tensor
     }
 }
 
-/// The placeholder of a tensor that is not loaded yet.
+/// The placeholder of a tensor that is not loaded yet, or that there is no memory for.
 pub(super) fn empty() -> Tensor {
     Tensor::zeros(&[0])
 }
@@ -64,6 +58,11 @@ pub(super) fn empty() -> Tensor {
 pub(super) fn fitting(layer: &'static str, what: &str, tensor: Tensor, shape: &[usize]) -> Result<Tensor> {
     if tensor.shape() == shape {
         return Ok(tensor);
+    }
+    if tensor.shape() == [0] {
+        let bytes = element_count(shape).unwrap_or(usize::MAX).saturating_mul(size_of::<f32>());
+        memory::check_free(format_args!("a {what} of a {layer}, of shape {shape:?},"), bytes)
+            .map_err(kernel_error(layer))?;
     }
     Err(Error::shape(layer, format!("a {what} of shape {shape:?}"), tensor.shape()))
 }

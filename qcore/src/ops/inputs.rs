@@ -90,17 +90,23 @@ pub(super) fn is_relu_fused(operation: &'static str, lowering: &Lowering<'_>) ->
 
 /// The four extents of `[N, C, H, W]`.
 pub(super) fn image_extents(operation: &'static str, shape: &[usize]) -> Result<[usize; 4]> {
-    let extents =
-        <[usize; 4]>::try_from(shape).map_err(|_| Error::shape(operation, "[N, C, H, W]", shape))?;
+    let extents = <[usize; 4]>::try_from(shape).map_err(|_| {
+        Error::shape(operation, format!("[N, C, H, W]{}", missing_batch(shape.len() == 3)), shape)
+    })?;
     if extents[1..].contains(&0) {
         return Err(Error::shape(operation, "[N, C, H, W] with channels and pixels", shape));
     }
     Ok(extents)
 }
 
+/// What to say behind the expected shape, if an input has all axes but that of the batch.
+pub(super) fn missing_batch(is_missing: bool) -> &'static str {
+    if is_missing { " (the batch axis is missing, add one: `x.unsqueeze(0)?`)" } else { "" }
+}
+
 /// The number of elements of a shape, if they can be addressed. As in ndarray, that is so without the empty axes too,
 /// so that no product of extents overflows.
-pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
+pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
     let mut extents = shape.iter().filter(|&&extent| extent > 0);
     let count = extents.try_fold(1_usize, |count, &extent| count.checked_mul(extent))?;
     isize::try_from(count).ok()?;
@@ -109,7 +115,7 @@ pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
 
 /// A kernel's error as one of `operation`.
 pub(super) fn kernel_error(operation: &'static str) -> impl Fn(qkernels::Error) -> Error + Copy {
-    move |error| Error::parameter(operation, error.to_string())
+    move |error| Error::kernel(operation, error)
 }
 
 /// A kernel's error as one of `operation`, which saw an input of this shape.
@@ -117,5 +123,10 @@ pub(super) fn kernel_error_on<'a>(
     operation: &'static str,
     shape: &'a [usize],
 ) -> impl Fn(qkernels::Error) -> Error + Copy + 'a {
-    move |error| Error::parameter(operation, format!("{error} (input shape {shape:?})"))
+    move |error| match Error::kernel(operation, error) {
+        Error::Parameter { operation, message } => {
+            Error::parameter(operation, format!("{message} (input shape {shape:?})"))
+        }
+        other => other,
+    }
 }

@@ -142,12 +142,9 @@ impl Features {
         }
     }
 
-    fn check(self, shape: &[usize]) -> Result<()> {
-        let expected = [self.outputs, self.inputs];
-        if shape == expected {
-            return Ok(());
-        }
-        Err(Error::shape(NAME, format!("a weight of shape {expected:?}"), shape))
+    /// `[outputs, inputs]`.
+    fn weight_shape(self) -> [usize; 2] {
+        [self.outputs, self.inputs]
     }
 
     /// The plan of a kernel that reads rows one after the other, for an input in any memory format.
@@ -206,7 +203,10 @@ impl Op for Linear {
         let apart = batch_norm.map(|batch_norm| Apart::new(batch_norm, lowering.activation)).transpose()?;
         let (weight, bias) = weights.unwrap_or((&self.weight, self.bias.as_ref()));
         let (info, integers) = WeightInfo::quantized(NAME, weight, bias, lowering)?;
-        features.check(&info.shape)?;
+        if info.shape != features.weight_shape() {
+            let expected = format!("a weight of shape {:?}", features.weight_shape());
+            return Err(Error::shape(NAME, expected, &info.shape));
+        }
         let (outputs, inputs, zero_points) = (features.outputs, features.inputs, &info.qparams.zero_point);
         let packed = match integers {
             WeightIntegers::Packed(packed) => PackedLinear::from_packed(packed, zero_points, outputs, inputs),

@@ -107,6 +107,7 @@ pub use spec::{Format, TensorSpec};
 pub use tanh::{Tanh, tanh};
 pub use threshold::{Threshold, threshold};
 
+pub(crate) use inputs::element_count;
 pub(crate) use spec::per_tensor;
 
 /// One operation. Its tensors are those that [`Parameters`] visits.

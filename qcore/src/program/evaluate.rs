@@ -1,15 +1,24 @@
 //! One operation on tensors: a program of one step.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use qkernels::elements;
+use qkernels::{elements, memory};
 
 use super::buffer_pool::BufferPool;
 use super::record::Recorder;
+use super::workspace::Workspace;
 use super::{InputKey, ProgramOutput};
 use crate::ops::{Executable, Format, Output, Planned, PlannedKernel, TensorSpec};
 use crate::tensor::{AnyTensor, MemoryFormat};
 use crate::{Error, Result, Tensor};
+
+/// The most bytes of a workspace that a thread keeps for its next operation.
+const MAX_KEPT: usize = 32 << 20;
+
+thread_local! {
+    static WORKSPACE: Cell<Workspace> = Cell::default();
+}
 
 /// Runs a lowered operation on tensors, floats or integers, each in its own memory format.
 ///
@@ -17,22 +26,27 @@ use crate::{Error, Result, Tensor};
 /// When an input does not fit the operation.
 pub fn evaluate(executable: &dyn Executable, inputs: &[AnyTensor]) -> Result<Vec<AnyTensor>> {
     let mut recorder = Recorder::default();
-    let values = inputs.iter().enumerate().map(|(index, input)| match input {
-        AnyTensor::Float(tensor) => recorder.input(index, &tensor.clone().without_gaps(), None),
-        AnyTensor::Quantized(tensor) => recorder.integer_input(index, &tensor.clone().without_gaps()),
+    inputs.iter().try_for_each(AnyTensor::check_copy)?;
+    let tensors: Vec<AnyTensor> = inputs.iter().map(|input| input.clone().without_gaps()).collect();
+    let values = tensors.iter().enumerate().map(|(index, input)| match input {
+        AnyTensor::Float(tensor) => recorder.input(index, tensor, None),
+        AnyTensor::Quantized(tensor) => recorder.integer_input(index, tensor),
     });
     let values: Vec<usize> = values.collect();
     let is_integer = inputs.iter().any(|input| matches!(input, AnyTensor::Quantized(_)));
     let results = recorder.call(&Arc::from(""), executable, is_integer, &values, values.len())?;
     let program = recorder.finish(Vec::<InputKey>::new(), &results)?;
-    let tensors: Vec<AnyTensor> = inputs.iter().map(|input| input.clone().without_gaps()).collect();
     let bytes: Vec<&[u8]> = tensors.iter().map(AnyTensor::bytes).collect();
     let mut outputs = Vec::with_capacity(results.len());
     let mut take = |_, output: ProgramOutput<'_>| {
         outputs.push(output.to_any()?);
         Ok(())
     };
-    program.run_steps(&bytes, &mut take, None)?;
+    let mut workspace = WORKSPACE.take();
+    program.run_steps(&mut workspace, &bytes, &mut take, None)?;
+    if workspace.len() <= MAX_KEPT {
+        WORKSPACE.set(workspace);
+    }
     Ok(outputs)
 }
 
@@ -75,17 +89,28 @@ fn is_plain(planned: &PlannedKernel) -> bool {
 
 fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>) -> Result<Tensor> {
     let Some(output) = planned.outputs.first() else { return Err(no_result()) };
+    let scratch = if output.is_empty() { 0 } else { planned.scratch };
+    let what = format_args!("an output of shape {:?}", output.shape());
+    memory::check_free(what, output.byte_len().saturating_add(scratch)).map_err(failed)?;
+    inputs.iter().try_for_each(Tensor::check_copy)?;
     let inputs: Vec<Tensor> = inputs.into_iter().map(Tensor::contiguous).collect();
     let bytes: Vec<&[u8]> =
         inputs.iter().map(|input| elements::bytes(input.as_slice().unwrap_or_default())).collect();
     let mut pool = BufferPool::of_thread();
     let mut values = pool.take(output.len());
     let target = Output { bytes: elements::bytes_mut(&mut values), pixel_stride: output.pixel_stride() };
-    let result = planned.kernel.run(&bytes, &mut [target], pool.scratch(planned.scratch));
+    let result = match output.is_empty() {
+        true => Ok(()),
+        false => planned.kernel.run(&bytes, &mut [target], pool.scratch(scratch)),
+    };
     inputs.into_iter().for_each(|input| pool.keep(input));
     pool.return_to_thread();
-    result.map_err(|error| Error::parameter("a kernel", error.to_string()))?;
+    result.map_err(failed)?;
     Tensor::from_vec(output.shape(), values)
+}
+
+fn failed(error: qkernels::Error) -> Error {
+    Error::kernel("a kernel", error)
 }
 
 fn no_result() -> Error {

@@ -24,8 +24,10 @@ mod workspace;
 
 use std::time::Instant;
 
+use qkernels::memory;
+
 use crate::tensor::MemoryFormat;
-use crate::{Result, Tensor};
+use crate::{Error, Result, Tensor};
 
 pub(crate) use cache::Programs;
 pub use evaluate::evaluate;
@@ -46,6 +48,8 @@ pub(crate) struct Program {
     steps: Vec<Step>,
     outputs: Vec<Source>,
     placement: Placement,
+    /// Of the workspace and of all outputs in float.
+    bytes_of_run: usize,
 }
 
 /// The inputs that a program was made for.
@@ -75,22 +79,27 @@ impl Program {
         fusion::fuse_posts(&mut steps, buffers, &outputs);
         fusion::write_parts_in_place(&mut steps, buffers, &outputs);
         let placement = Placement::new(&steps, &outputs, buffers);
-        Self { inputs, steps, outputs, placement }
+        let floats = outputs.iter().map(|output| output.spec.len().saturating_mul(size_of::<f32>()));
+        let bytes_of_run = floats.fold(placement.len(), usize::saturating_add);
+        Self { inputs, steps, outputs, placement, bytes_of_run }
     }
 
     /// Runs on inputs of the shapes that this was made for; `take` gets the outputs, one after the other.
-    pub(crate) fn run(
+    fn run(
         &self,
+        workspace: &mut Workspace,
         inputs: &[&Tensor],
         take: &mut dyn FnMut(usize, ProgramOutput<'_>) -> Result<()>,
     ) -> Result<()> {
-        self.with_input_bytes(inputs, |inputs| self.run_steps(inputs, take, None))
+        self.with_input_bytes(inputs, |inputs| self.run_steps(workspace, inputs, take, None))
     }
 
     /// [`Program::run`] with a look at the clock around every step.
-    pub(crate) fn profile(&self, inputs: &[&Tensor]) -> Result<Profile> {
+    fn profile(&self, workspace: &mut Workspace, inputs: &[&Tensor]) -> Result<Profile> {
         let mut times = vec![0; self.steps.len()];
-        self.with_input_bytes(inputs, |inputs| self.run_steps(inputs, &mut |_, _| Ok(()), Some(&mut times)))?;
+        self.with_input_bytes(inputs, |inputs| {
+            self.run_steps(workspace, inputs, &mut |_, _| Ok(()), Some(&mut times))
+        })?;
         Ok(Profile { steps: self.steps.iter().zip(times).map(|(step, time)| step.profile(time)).collect() })
     }
 
@@ -98,11 +107,17 @@ impl Program {
         self.placement.report()
     }
 
+    /// Bytes of the workspace in which it runs.
+    fn workspace_len(&self) -> usize {
+        self.placement.len()
+    }
+
     /// Calls `run` with the bytes of the inputs in memory order. An input with gaps is copied.
     fn with_input_bytes<T>(&self, inputs: &[&Tensor], run: impl FnOnce(&[&[u8]]) -> Result<T>) -> Result<T> {
         /// As many inputs as are handed on without an allocation.
         const MAX: usize = 8;
         if inputs.len() > MAX || inputs.iter().any(|input| input.as_memory_slice().is_none()) {
+            inputs.iter().try_for_each(|input| input.check_copy())?;
             let inputs: Vec<Tensor> = inputs.iter().map(|&input| input.clone().without_gaps()).collect();
             let bytes: Vec<&[u8]> = inputs.iter().map(bytes_of).collect();
             return run(&bytes);
@@ -116,11 +131,13 @@ impl Program {
 
     fn run_steps(
         &self,
+        workspace: &mut Workspace,
         inputs: &[&[u8]],
         take: &mut dyn FnMut(usize, ProgramOutput<'_>) -> Result<()>,
         mut nanoseconds: Option<&mut [u64]>,
     ) -> Result<()> {
-        let mut workspace = Workspace::take();
+        memory::check_held("a run with its outputs", self.bytes_of_run)
+            .map_err(|error| Error::kernel("a run", error))?;
         let bytes = workspace.bytes(self.placement.len())?;
         for (index, step) in self.steps.iter().enumerate() {
             let start = nanoseconds.is_some().then(Instant::now);
@@ -133,7 +150,6 @@ impl Program {
             let bytes = self.placement.read(bytes, inputs, output);
             take(index, ProgramOutput::new(bytes, &output.spec))?;
         }
-        workspace.give_back();
         Ok(())
     }
 }

@@ -3,6 +3,7 @@
 use ndarray::{Array, ArrayD, IxDyn};
 use qkernels::QuantizedInteger;
 use qkernels::elements;
+use qkernels::memory;
 use qkernels::quantize::{dequantize_nhwc_to_nchw, dequantize_per_tensor};
 
 use crate::ops::{Format, TensorSpec};
@@ -23,9 +24,13 @@ impl<'a> ProgramOutput<'a> {
 
     /// The output in float, in row-major order.
     pub(crate) fn to_tensor(self) -> Result<Tensor> {
-        let mut values = vec![0.0; self.spec.len()];
+        let mut values = self.buffer(self.spec.len())?;
         self.write(&mut values)?;
         Tensor::from_vec(self.spec.shape(), values)
+    }
+
+    fn buffer<T: elements::Element>(self, len: usize) -> Result<Vec<T>> {
+        memory::zeroed(format_args!("an output of shape {:?}", self.spec.shape()), len).map_err(failed)
     }
 
     /// The output in float, in the memory of `tensor` if its shape fits and nobody shares it.
@@ -92,7 +97,9 @@ impl<'a> ProgramOutput<'a> {
     }
 
     fn in_pytorch_order<T: elements::Element>(self) -> Result<ArrayD<T>> {
-        let values = elements::view::<T>(self.bytes).map_err(failed)?.to_vec();
+        let found = elements::view::<T>(self.bytes).map_err(failed)?;
+        let mut values = self.buffer(found.len())?;
+        values.copy_from_slice(found);
         let array = in_order(values, &self.spec.layout())?;
         match self.spec.memory_format() {
             MemoryFormat::Contiguous => Ok(array.as_standard_layout().into_owned()),
@@ -125,5 +132,5 @@ fn in_axes<T>(array: ArrayD<T>, order: &[usize]) -> ArrayD<T> {
 }
 
 fn failed(error: qkernels::Error) -> Error {
-    Error::parameter("an output", error.to_string())
+    Error::kernel("an output", error)
 }

@@ -147,7 +147,7 @@ impl Recorder {
             }
             Planned::Kernel(planned) => self.kernel(path, &inputs, planned),
             Planned::Parts(parts, spec) => {
-                let (spec, buffer) = (spec.without_gaps(), self.buffers.add(spec.byte_len())?);
+                let (spec, buffer) = (spec.without_gaps(), self.buffers.add_value(&spec)?);
                 for (Part { kernel, offset, pixel_stride, input }, view) in parts.into_iter().zip(&inputs) {
                     let source = self.source(view, input)?;
                     let offset = offset * spec.format().element_size();
@@ -171,13 +171,16 @@ impl Recorder {
         let outputs: Vec<Target> = planned
             .outputs
             .into_iter()
-            .map(|spec| Ok(Target::whole(self.buffers.add(spec.byte_len())?, spec.without_gaps())))
+            .map(|spec| Ok(Target::whole(self.buffers.add_value(&spec)?, spec.without_gaps())))
             .collect::<Result<_>>()?;
         let views = outputs
             .iter()
             .map(|target| View::of(Source::whole(target.buffer, target.spec.clone())))
             .collect();
-        let scratch = (planned.scratch > 0).then(|| self.buffers.add(planned.scratch)).transpose()?;
+        let is_empty = outputs.iter().all(|target| target.spec.is_empty());
+        let scratch = (planned.scratch > 0 && !is_empty)
+            .then(|| self.buffers.add(format_args!("the scratch of {path}"), planned.scratch))
+            .transpose()?;
         self.push(path, planned.kernel, inputs, outputs, scratch);
         Ok(views)
     }
@@ -215,7 +218,7 @@ impl Recorder {
     /// Copies a view to a buffer of its own, of layout `target` and spec `spec`.
     fn copy(&mut self, view: &View, target: &Layout, spec: TensorSpec) -> Result<Source> {
         let (path, kernel, source) = view.copy_to(target, spec.pixel_stride())?;
-        let buffer = self.buffers.add(spec.byte_len())?;
+        let buffer = self.buffers.add_value(&spec)?;
         self.push(&path, kernel, vec![source], vec![Target::whole(buffer, spec.clone())], None);
         Ok(Source::whole(buffer, spec))
     }
@@ -262,10 +265,11 @@ impl Recorder {
         let view = self.view(id, !is_integer)?;
         let (from, kernel) = convert::kernel(view.spec(), &spec, self.non_finite)?;
         let source = self.source(&view, from)?;
-        let buffer = self.buffers.add(spec.byte_len())?;
+        let buffer = self.buffers.add_value(&spec)?;
         let path = if is_integer { "quantize" } else { "dequantize" };
         self.push(&Arc::from(path), kernel, vec![source], vec![Target::whole(buffer, spec.clone())], None);
-        if let (Some(step), Some(call)) = (self.steps.last_mut(), &self.values[id].call) {
+        let step = self.steps.last_mut().filter(|_| !spec.is_empty());
+        if let (Some(step), Some(call)) = (step, &self.values[id].call) {
             step.blamed = Arc::clone(call);
         }
         let view = View::of(Source::whole(buffer, spec));
@@ -281,6 +285,7 @@ impl Recorder {
         self.source(&view, buffer)
     }
 
+    /// Adds a step, unless there is nothing to write: then extents of the inputs say nothing about the work.
     fn push(
         &mut self,
         path: &Arc<str>,
@@ -289,6 +294,9 @@ impl Recorder {
         outputs: Vec<Target>,
         scratch: Option<BufferId>,
     ) {
+        if outputs.iter().all(|target| target.spec.is_empty()) {
+            return;
+        }
         let (path, blamed) = (Arc::clone(path), Arc::clone(path));
         self.steps.push(Step { path, blamed, kernel, inputs, outputs, scratch });
     }

@@ -1,11 +1,14 @@
 //! `Step`: a kernel on buffers.
 
+use std::fmt::Display;
 use std::ops::Range;
 use std::sync::Arc;
 
+use qkernels::memory;
+
 use super::placement::Placement;
 use super::profile::StepProfile;
-use crate::ops::{Format, Kernel, Output, TensorSpec};
+use crate::ops::{Format, Kernel, Output, TensorSpec, element_count};
 use crate::{Error, Result};
 
 /// Index of a buffer.
@@ -35,13 +38,24 @@ impl Buffers {
     /// A buffer in the workspace.
     ///
     /// # Errors
-    /// When they take more than can be addressed.
-    pub(super) fn add(&mut self, bytes: usize) -> Result<BufferId> {
+    /// When it is larger than one call's memory may be, or all of them are more than can be addressed.
+    pub(super) fn add(&mut self, what: impl Display, bytes: usize) -> Result<BufferId> {
+        memory::check(what, bytes).map_err(|error| Error::kernel("a buffer", error))?;
         let total = self.total.checked_add(bytes).filter(|&total| isize::try_from(total).is_ok());
         self.total = total
             .ok_or_else(|| Error::Unsupported("values that take more memory than can be addressed".into()))?;
         self.list.push(Buffer { bytes, input: None });
         Ok(self.list.len() - 1)
+    }
+
+    /// A buffer in the workspace for values of this shape and format.
+    ///
+    /// # Errors
+    /// As [`Buffers::add`], and when an empty value has strides that cannot be addressed.
+    pub(super) fn add_value(&mut self, spec: &TensorSpec) -> Result<BufferId> {
+        let what = format_args!("a value of shape {:?}", spec.shape());
+        let is_addressable = element_count(spec.shape()).is_some();
+        self.add(what, if is_addressable { spec.byte_len() } else { usize::MAX })
     }
 
     /// The memory of an input.
@@ -150,7 +164,7 @@ impl Step {
                 Error::NotFinite { what: "a value that becomes an integer".into(), value, index }
                     .in_layer(&self.blamed)
             }
-            error => Error::parameter("a kernel", error.to_string()).in_layer(&self.blamed),
+            error => Error::kernel("a kernel", error).in_layer(&self.blamed),
         };
         self.kernel.run(sources, written, scratch).map_err(failed)
     }

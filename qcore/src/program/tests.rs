@@ -7,6 +7,7 @@ use qkernels::elementwise::{self, BinaryQParams};
 use qkernels::pool::{MeanExtents, MeanRule};
 
 use super::record::Recorder;
+use super::workspace::Workspace;
 use super::{InputKey, Program, ProgramOutput};
 use crate::observer::MinMaxObserver;
 use crate::ops::{self, Format, Lowering, Op, Precision};
@@ -202,7 +203,7 @@ fn assert_as_arrays(input: &Tensor, calls: impl FnOnce(&mut Chain)) {
         assert_eq!(output.to_tensor()?.into_array(), expected, "{calls:?}: {program:?}");
         Ok(())
     };
-    program.run(&[input], take).unwrap();
+    program.run(&mut Workspace::default(), &[input], take).unwrap();
 }
 
 #[test]

@@ -68,8 +68,8 @@ impl View {
         let order = target.order();
         let in_order = |extents: &[usize]| order.iter().map(|&axis| extents[axis]).collect::<Vec<_>>();
         let (extents, strides) = (in_order(self.layout.shape()), in_order(self.layout.strides()));
-        let failed = |error: qkernels::Error| Error::parameter("a copy", error.to_string());
-        let copy = StridedCopy::new(&extents, &strides, 0, row).map_err(failed)?;
+        let copy =
+            StridedCopy::new(&extents, &strides, 0, row).map_err(|error| Error::kernel("a copy", error))?;
         let element_size = self.spec.format().element_size();
         let path = if self.calls.is_empty() { "copy".into() } else { self.calls.join(" + ").into() };
         let source = Source { buffer: self.buffer, range: self.byte_range(), spec: self.spec.clone() };

@@ -79,8 +79,8 @@ impl<M: Module> Prepared<M> {
     /// `Result` of it.
     ///
     /// # Errors
-    /// When there is no batch, an input does not fit a layer, or a value is NaN or infinite. The observers
-    /// are then as they were before the call.
+    /// When there is no batch, an input does not fit a layer, or a value is NaN or infinite; the error says in which
+    /// batch. The observers are then as they were before the call.
     pub fn calibrate<B: IntoInput<M::Input>>(
         &mut self,
         batches: impl IntoIterator<Item = B>,
@@ -103,7 +103,9 @@ impl<M: Module> Prepared<M> {
         let progress = Progress::new(options.progress, batches.size_hint().1);
         let mut count = 0;
         for batch in batches {
-            observe(&self.plan, &tensors(batch.into_input()?), &mut observations)?;
+            let observed =
+                batch.into_input().and_then(|input| observe(&self.plan, &tensors(input), &mut observations));
+            observed.map_err(|error| Error::InBatch { batch: count, source: Box::new(error) })?;
             count += 1;
             progress.advance();
         }

@@ -1,6 +1,7 @@
 //! `AnyTensor`: a tensor of floats or of integers.
 
-use crate::{QTensor, Tensor};
+use super::check_copy;
+use crate::{QTensor, Result, Tensor};
 
 /// A tensor of floats or of integers.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +26,15 @@ impl AnyTensor {
         match self {
             Self::Float(tensor) => tensor.clone(),
             Self::Quantized(tensor) => tensor.dequantize(),
+        }
+    }
+
+    /// `Ok` if the tensor is in row-major order, or can be copied to it.
+    pub(crate) fn check_copy(&self) -> Result<()> {
+        match self {
+            Self::Float(tensor) => tensor.check_copy(),
+            Self::Quantized(tensor) if tensor.has_gaps() => check_copy::<i32>(tensor.shape()),
+            Self::Quantized(_) => Ok(()),
         }
     }
 

@@ -39,12 +39,13 @@ fn channels_last(rank: usize) -> impl DoubleEndedIterator<Item = usize> {
 }
 
 impl Layout {
-    /// Without gaps; `order` has the axes from the outermost to the innermost.
+    /// Without gaps; `order` has the axes from the outermost to the innermost. Strides that cannot be addressed
+    /// saturate: whoever makes a buffer of them gets an error.
     fn dense(shape: &[usize], order: impl DoubleEndedIterator<Item = usize>) -> Self {
-        let (mut strides, mut stride) = (vec![0; shape.len()], 1);
+        let (mut strides, mut stride) = (vec![0; shape.len()], 1_usize);
         for axis in order.rev() {
             strides[axis] = stride;
-            stride *= shape[axis];
+            stride = stride.saturating_mul(shape[axis]);
         }
         Self { shape: shape.to_vec(), strides, start: 0 }
     }
@@ -97,7 +98,7 @@ impl Layout {
         let is_like_channels_last = self.shape.len() == 4
             && channels_last(4).rev().filter(|&axis| self.shape[axis] > 1).all(|axis| {
                 let is_outside = self.strides[axis] >= least;
-                least = self.strides[axis] * self.shape[axis];
+                least = self.strides[axis].saturating_mul(self.shape[axis]);
                 is_outside
             });
         if is_like_channels_last { MemoryFormat::ChannelsLast } else { MemoryFormat::Contiguous }

@@ -8,8 +8,10 @@ mod qparams;
 mod qtensor;
 mod rearrangement;
 
-use ndarray::{ArcArray, Array, ArrayD, ArrayView, ArrayViewD, Dimension, IxDyn};
+use ndarray::{ArcArray, Array, ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn};
+use qkernels::memory;
 
+use crate::ops::element_count;
 use crate::{Error, Result};
 
 pub use any_tensor::AnyTensor;
@@ -44,17 +46,43 @@ impl Tensor {
     /// A tensor of the given shape from values in row-major order.
     ///
     /// # Errors
-    /// When the number of values is not the product of the shape.
+    /// When the number of values is not the product of the shape; the error says both numbers.
     pub fn from_vec(shape: &[usize], values: Vec<f32>) -> Result<Self> {
         let found = values.len();
-        ArrayD::from_shape_vec(IxDyn(shape), values)
-            .map(Self::from)
-            .map_err(|_| Error::shape("Tensor::from_vec", format!("{found} values' worth of shape"), shape))
+        ArrayD::from_shape_vec(IxDyn(shape), values).map(Self::from).map_err(|_| {
+            let message = match element_count(shape) {
+                Some(expected) => format!("shape {shape:?} has {expected} values, found {found}"),
+                None => format!("shape {shape:?} has more values than can be addressed, found {found}"),
+            };
+            Error::parameter("Tensor::from_vec", message)
+        })
     }
 
     /// A tensor of zeros.
+    ///
+    /// # Panics
+    /// When there is no memory for it. For a shape from outside of the program there is [`Tensor::try_zeros`].
     pub fn zeros(shape: &[usize]) -> Self {
-        Self::from(ArrayD::zeros(IxDyn(shape)))
+        Self::try_zeros(shape).unwrap_or_else(|error| panic!("Tensor::zeros: {error}"))
+    }
+
+    /// A tensor of zeros.
+    ///
+    /// ```
+    /// use qcore::{Error, Tensor};
+    /// assert_eq!(Tensor::try_zeros(&[2, 3])?.shape(), [2, 3]);
+    /// assert!(matches!(Tensor::try_zeros(&[1 << 40, 1 << 20]), Err(Error::Memory { .. })));
+    /// # Ok::<(), Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no memory for it, or one call may not take so much
+    /// ([`set_memory_limit`](crate::set_memory_limit)).
+    pub fn try_zeros(shape: &[usize]) -> Result<Self> {
+        let what = format_args!("a tensor of shape {shape:?}");
+        let len = element_count(shape).unwrap_or(usize::MAX);
+        let values = memory::zeroed(what, len).map_err(|error| Error::kernel("Tensor::try_zeros", error))?;
+        Self::from_vec(shape, values)
     }
 
     /// The extents, outermost first.
@@ -84,6 +112,31 @@ impl Tensor {
     pub fn size(&self, dim: isize) -> Result<usize> {
         let axis = resolve_axis("size", dim, self.shape())?;
         Ok(self.shape()[axis])
+    }
+
+    /// The tensor with an axis of extent 1 before axis `dim`, as in PyTorch: `unsqueeze(0)` makes a batch of one image.
+    /// Negative counts from the end, and -1 is behind the last axis. No value is copied.
+    ///
+    /// ```
+    /// use qcore::Tensor;
+    /// let image = Tensor::zeros(&[3, 8, 8]);
+    /// assert_eq!(image.unsqueeze(0)?.shape(), [1, 3, 8, 8]);
+    /// # Ok::<(), qcore::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When the tensor has fewer axes.
+    pub fn unsqueeze(self, dim: isize) -> Result<Self> {
+        let places = self.rank() as isize + 1;
+        let axis = if dim < 0 { dim.saturating_add(places) } else { dim };
+        if !(0..places).contains(&axis) {
+            return Err(Error::shape(
+                "unsqueeze",
+                format!("a tensor with a place for axis {dim}"),
+                self.shape(),
+            ));
+        }
+        Ok(Self { data: self.data.insert_axis(Axis(axis as usize)) })
     }
 
     /// The values, shared as they are.
@@ -147,6 +200,14 @@ impl Tensor {
         Self { data: self.data.as_standard_layout().into_owned().into_shared() }
     }
 
+    /// `Ok` if the tensor is in row-major order, or can be copied to it.
+    pub(crate) fn check_copy(&self) -> Result<()> {
+        if self.data.is_standard_layout() {
+            return Ok(());
+        }
+        check_copy::<f32>(self.shape())
+    }
+
     /// Applies `f` to every value, in place when nobody shares the data.
     #[must_use]
     pub fn map(mut self, f: impl Fn(f32) -> f32 + Sync) -> Self {
@@ -163,10 +224,17 @@ impl Tensor {
     }
 }
 
+/// `Ok` if there is memory for a copy of a tensor of `T`.
+pub(crate) fn check_copy<T>(shape: &[usize]) -> Result<()> {
+    let bytes = element_count(shape).unwrap_or(usize::MAX).saturating_mul(size_of::<T>());
+    let what = format_args!("a copy of a tensor of shape {shape:?}");
+    memory::check_free(what, bytes).map_err(|error| Error::kernel("a copy", error))
+}
+
 /// Axis `dim` of `shape`, negative from the end.
 pub(crate) fn resolve_axis(operation: &'static str, dim: isize, shape: &[usize]) -> Result<usize> {
     let rank = shape.len() as isize;
-    let axis = if dim < 0 { dim + rank } else { dim };
+    let axis = if dim < 0 { dim.saturating_add(rank) } else { dim };
     if (0..rank).contains(&axis) {
         Ok(axis as usize)
     } else {

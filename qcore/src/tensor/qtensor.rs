@@ -10,7 +10,7 @@ use qkernels::quantize::{
     quantize_per_channel_float_qparams, quantize_per_tensor,
 };
 
-use super::{DType, FloatQParams, IntRepr, MemoryFormat, QParams, Tensor, resolve_axis};
+use super::{DType, FloatQParams, IntRepr, MemoryFormat, QParams, Tensor, check_copy, resolve_axis};
 use crate::{Error, Result};
 
 /// A quantized tensor: integers, and how they stand for real numbers.
@@ -44,6 +44,7 @@ impl QTensor {
     pub fn quantize(x: &Tensor, qparams: &QParams) -> Result<Self> {
         qparams.validate()?;
         check_channels("QTensor::quantize", qparams.scale.len(), qparams.axis, x.shape())?;
+        check_copy::<i32>(x.shape())?;
         let integers = match qparams.dtype {
             DType::QUInt8 => IntRepr::QUInt8(quantized(x, qparams)?.into_shared()),
             DType::QInt8 => IntRepr::QInt8(quantized(x, qparams)?.into_shared()),
@@ -127,6 +128,11 @@ impl QTensor {
         }
     }
 
+    /// Whether the integers are in none of the memory formats.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.memory_bytes().is_empty() && !self.is_empty()
+    }
+
     /// The same integers in one of the memory formats.
     pub(crate) fn without_gaps(self) -> Self {
         fn row_major<T: Clone>(
@@ -134,7 +140,7 @@ impl QTensor {
         ) -> ndarray::ArcArray<T, ndarray::IxDyn> {
             integers.as_standard_layout().into_owned().into_shared()
         }
-        if !self.memory_bytes().is_empty() || self.is_empty() {
+        if !self.has_gaps() {
             return self;
         }
         let integers = match &self.integers {
@@ -328,7 +334,7 @@ fn in_row_major_order<I: Copy, O: Copy>(
 }
 
 fn failed(error: qkernels::Error) -> Error {
-    Error::parameter("quantize", error.to_string())
+    Error::kernel("quantize", error)
 }
 
 #[cfg(test)]

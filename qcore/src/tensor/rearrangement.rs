@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use ndarray::{ArcArray, Axis, IxDyn, Slice};
 
+use super::check_copy;
 use crate::{Error, Result};
 
 /// A change of an array's axes that only moves its values.
@@ -56,7 +57,10 @@ impl Rearrangement {
             Self::Reshape(shape) => {
                 let row_major = match values.is_standard_layout() {
                     true => values,
-                    false => values.as_standard_layout().into_owned().into_shared(),
+                    false => {
+                        check_copy::<T>(values.shape())?;
+                        values.as_standard_layout().into_owned().into_shared()
+                    }
                 };
                 let found = row_major.shape().to_vec();
                 row_major
@@ -64,7 +68,10 @@ impl Rearrangement {
                     .map_err(|_| Error::shape(operation, format!("as many values as {shape:?} has"), &found))
             }
             Self::Broadcast(shape) => match values.broadcast(IxDyn(shape)) {
-                Some(repeated) => Ok(repeated.to_shared()),
+                Some(repeated) => {
+                    check_copy::<T>(shape)?;
+                    Ok(repeated.to_shared())
+                }
                 None => Err(Error::shape(
                     operation,
                     format!("a shape that broadcasts to {shape:?}"),

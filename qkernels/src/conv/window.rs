@@ -99,7 +99,12 @@ impl<'a> WindowRows<'a> {
         if !inside.is_empty() {
             let pixel = first_pixel + (inside.start * stride + offset - padding);
             let first = pixel * geometry.in_channels + group * channels;
-            table.point(run, row(inside.start)..row(inside.end), first, stride * geometry.in_channels);
+            table.point(
+                run,
+                row(inside.start)..row(inside.end),
+                first,
+                stride.saturating_mul(geometry.in_channels),
+            );
         }
         for x in (x..inside.start).chain(inside.end..x + rows.len()) {
             // The taps that are in the image.

@@ -12,7 +12,7 @@ use crate::output_rows::OutputRows;
 /// The sizes follow from the lengths and `rows`. PyTorch: `torch.nn.functional.linear`.
 ///
 /// # Errors
-/// If the lengths do not fit together or a size is zero.
+/// If the lengths do not fit together or there are no features.
 pub fn linear(
     rows: usize,
     input: &[f32],
@@ -20,8 +20,12 @@ pub fn linear(
     epilogue: &Epilogue,
     output: &mut [f32],
 ) -> Result<()> {
-    if rows == 0 || input.is_empty() || output.is_empty() {
-        return Err(Error::geometry("a linear layer needs rows and features"));
+    if rows == 0 {
+        length::check("input", input, 0)?;
+        return length::check("output", output, 0);
+    }
+    if input.is_empty() || output.is_empty() {
+        return Err(Error::geometry("a linear layer needs features"));
     }
     let (in_features, out_features) = (input.len() / rows, output.len() / rows);
     length::check("input", input, length::product("input", &[rows, in_features])?)?;

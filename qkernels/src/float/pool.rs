@@ -36,11 +36,23 @@ pub fn max_pool2d(geometry: &Pool2dGeometry, input: &[f32], output: &mut [f32]) 
             scratch.seen.resize(geometry.output_width(), 0.0);
             for (y, output) in output.chunks_exact_mut(geometry.output_width()).enumerate() {
                 scratch.column_maxima.fill(f32::NEG_INFINITY);
-                for input_y in (0..geometry.kernel[0]).filter_map(|tap| geometry.source(0, y, tap)) {
+                let (first, count) = geometry.taps(0, y);
+                for input_y in (0..count).map(|tap| first + tap * geometry.dilation[0]) {
                     let row = &plane[input_y * geometry.width..][..geometry.width];
                     take_larger(&mut scratch.column_maxima, row);
                 }
                 output.fill(f32::NEG_INFINITY);
+                if geometry.kernel[1] > geometry.width {
+                    // Most taps see nothing.
+                    for (x, output) in output.iter_mut().enumerate() {
+                        let (first, count) = geometry.taps(1, x);
+                        let seen = scratch.column_maxima[first.min(geometry.width)..].iter();
+                        seen.step_by(geometry.dilation[1]).take(count).for_each(|&value| {
+                            take_larger(std::slice::from_mut(output), &[value]);
+                        });
+                    }
+                    continue;
+                }
                 for tap in 0..geometry.kernel[1] {
                     let shift = tap * geometry.dilation[1];
                     let [stride, padding] = [geometry.stride[1], geometry.padding[1]];
@@ -142,9 +154,14 @@ fn average(
                 for (x, output) in output.iter_mut().enumerate() {
                     let x = window(1, x);
                     let sum: f32 = rows.chunks_exact(width).flat_map(|row| &row[x.start..x.end]).sum();
-                    let divisor =
-                        if count_include_pad { y.padded_len * x.padded_len } else { y.len() * x.len() };
-                    *output = sum / divisor as f32;
+                    let [rows, columns] = match count_include_pad {
+                        true => [y.padded_len, x.padded_len],
+                        false => [y.len(), x.len()],
+                    };
+                    // Windows may be far larger than the image.
+                    let exact = rows.checked_mul(columns).map(|count| count as f32);
+                    let divisor = exact.unwrap_or(rows as f32 * columns as f32);
+                    *output = sum / divisor;
                 }
             }
         },

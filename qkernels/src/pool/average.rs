@@ -140,6 +140,9 @@ fn average<T: EightBit>(
 ) -> Result<()> {
     let Images { batch, input: [height, width], output: [rows, columns], channels } = *images;
     pool.qparams.check::<T>()?;
+    if batch == 0 {
+        return Ok(());
+    }
     check_window_size(images, &window)?;
     let output = length::strided("output", output, batch * rows * columns, channels, pixel_stride)?;
     let isa = isa();

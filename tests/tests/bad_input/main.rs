@@ -2,6 +2,7 @@
 //! Nothing panics, and the state before the error stays as it was.
 
 mod configuration;
+mod empty;
 mod entries;
 mod layers;
 mod merging;
@@ -36,9 +37,17 @@ fn converted() -> Converted<Network> {
 /// The layer of an error, and its message.
 #[track_caller]
 fn location<T>(result: Result<T>) -> (String, Error) {
-    match result.map(drop).expect_err("this is a mistake") {
+    match outside_of_batch(result.map(drop).expect_err("this is a mistake")) {
         Error::InLayer { layer, source } => (layer, *source),
         other => panic!("the error does not say where: {other}"),
+    }
+}
+
+/// The error without the batch in which it came.
+fn outside_of_batch(error: Error) -> Error {
+    match error {
+        Error::InBatch { source, .. } => *source,
+        other => other,
     }
 }
 

@@ -4,7 +4,7 @@ use qkernels::geometry::{Conv2dGeometry, Conv2dParameters};
 
 use super::Conv;
 use crate::ops::Size;
-use crate::ops::inputs::kernel_error_on;
+use crate::ops::inputs::{kernel_error_on, missing_batch};
 use crate::{Error, Result};
 
 /// The parameters of a convolution as kernels take them: in two dimensions, with a height of 1 for one dimension.
@@ -65,8 +65,9 @@ impl ConvParameters {
     }
 
     fn misfit(&self, shape: &[usize]) -> Error {
-        let spatial = if self.dimensions == 1 { "L" } else { "H, W" };
-        Error::shape(self.name, format!("[N, {}, {spatial}]", self.conv2d.in_channels), shape)
+        let (spatial, channels) = (if self.dimensions == 1 { "L" } else { "H, W" }, self.conv2d.in_channels);
+        let hint = missing_batch(shape.len() == self.dimensions + 1 && shape[0] == channels);
+        Error::shape(self.name, format!("[N, {channels}, {spatial}]{hint}"), shape)
     }
 
     pub(super) fn output_shape(&self, geometry: &Conv2dGeometry) -> Vec<usize> {

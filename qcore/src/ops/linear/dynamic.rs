@@ -70,11 +70,12 @@ impl Executable for DynamicLinear {
         }
         let (rows, shape) = self.features.rows(x.shape())?;
         let (inner, values) = match &self.shared.apart {
-            Some(apart) => (apart.inner(&shape)?, rows * self.features.outputs),
+            Some(apart) => (apart.inner(&shape)?, rows.saturating_mul(self.features.outputs)),
             None => (0, 0),
         };
         let multipliers = self.shared.scales.len();
-        let scratch = size_of::<f32>() * (multipliers + values) + x.len();
+        let floats = multipliers.saturating_add(values).saturating_mul(size_of::<f32>());
+        let scratch = floats.saturating_add(x.len());
         self.features.plan(x, Format::F32, scratch, |rows| {
             Box::new(DynamicLinearKernel {
                 rows,

@@ -8,6 +8,7 @@ use qkernels::float::Epilogue;
 use super::behind::Apart;
 use super::{Features, NAME};
 use crate::network::TensorWriter;
+use crate::ops::init::fitting;
 use crate::ops::inputs::{exactly, kernel_error};
 use crate::ops::kernel::input;
 use crate::ops::weights::{check_bias, save_float};
@@ -32,7 +33,7 @@ impl FloatLinear {
         bias: Option<Tensor>,
         activation: Option<Activation>,
     ) -> Result<Self> {
-        features.check(weight.shape())?;
+        let weight = fitting(NAME, "weight", weight, &features.weight_shape())?;
         check_bias(NAME, bias.as_ref(), features.outputs)?;
         let bias = bias.map(Tensor::contiguous);
         let epilogue = Epilogue::bias(features.outputs, bias.as_ref().and_then(Tensor::as_slice))
@@ -55,8 +56,8 @@ impl Executable for FloatLinear {
         match &self.apart {
             Some((linear, apart)) if x.shape().len() != 2 => {
                 let (rows, shape) = self.features.rows(x.shape())?;
-                let (inner, values) = (apart.inner(&shape)?, rows * self.features.outputs);
-                self.features.plan(x, Format::F32, size_of::<f32>() * values, |rows| {
+                let (inner, values) = (apart.inner(&shape)?, rows.saturating_mul(self.features.outputs));
+                self.features.plan(x, Format::F32, values.saturating_mul(size_of::<f32>()), |rows| {
                     let (linear, apart) = (linear.kernel(rows), Arc::clone(apart));
                     Box::new(FloatLinearApartKernel { linear, apart, inner })
                 })
@@ -121,7 +122,7 @@ impl Kernel for FloatLinearKernel {
 
     fn cost(&self) -> KernelCost {
         KernelCost {
-            multiply_accumulates: (self.rows * self.weight.len()) as u64,
+            multiply_accumulates: (self.rows as u64).saturating_mul(self.weight.len() as u64),
             weight_bytes: (size_of::<f32>() * self.weight.len()) as u64,
             kernel: String::new(),
         }

@@ -117,11 +117,11 @@ impl Executable for StaticLinearApart {
         let [x] = exactly(NAME, inputs)?;
         check_qparams(NAME, &self.input, x)?;
         let (rows, shape) = self.features.rows(x.shape())?;
-        let (inner, values) = (self.apart.inner(&shape)?, rows * self.features.outputs);
+        let (inner, values) = (self.apart.inner(&shape)?, rows.saturating_mul(self.features.outputs));
         let Format::Quantized(output) = &self.output else {
             return Err(Error::Unsupported(format!("{NAME} on integers with a float output")));
         };
-        self.features.plan(x, self.output.clone(), 2 * size_of::<f32>() * values, |rows| {
+        self.features.plan(x, self.output.clone(), values.saturating_mul(2 * size_of::<f32>()), |rows| {
             Box::new(StaticLinearApartKernel {
                 rows,
                 packed: Arc::clone(&self.packed),
@@ -182,7 +182,9 @@ impl Kernel for StaticLinearApartKernel {
 
 pub(super) fn packed_cost(rows: usize, packed: &PackedLinear) -> KernelCost {
     KernelCost {
-        multiply_accumulates: rows as u64 * packed.in_features() as u64 * packed.out_features() as u64,
+        multiply_accumulates: [packed.in_features(), packed.out_features()]
+            .iter()
+            .fold(rows as u64, |product, &features| product.saturating_mul(features as u64)),
         weight_bytes: packed.byte_len() as u64,
         kernel: packed.kernel(),
     }

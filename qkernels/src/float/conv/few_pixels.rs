@@ -7,6 +7,9 @@ use crate::float::dots::for_each_dot;
 use crate::geometry::Conv2dGeometry;
 use crate::output_rows::OutputRows;
 
+/// Floats of the windows that are gathered at a time, unless one image has more.
+const MAX_WINDOWS: usize = 1 << 22;
+
 thread_local! {
     static WINDOWS: Cell<Vec<f32>> = Cell::default();
 }
@@ -26,16 +29,37 @@ pub(super) fn convolve(
     output: &mut [f32],
 ) {
     let pixels = geometry.output_height() * geometry.output_width();
+    let depth = geometry.in_channels / geometry.groups * tap_count(geometry, taps);
+    // Windows of filters that are larger than the images take far more room than these.
+    let images = (MAX_WINDOWS / (pixels * depth)).clamp(1, geometry.batch);
+    let (image, output_image) = (input.len() / geometry.batch, output.len() / geometry.batch);
+    let mut windows = WINDOWS.take();
+    for (input, output) in input.chunks(images * image).zip(output.chunks_mut(images * output_image)) {
+        convolve_images(geometry, taps, weight, epilogue, input, output, &mut windows);
+    }
+    WINDOWS.set(windows);
+}
+
+/// Some of the images.
+fn convolve_images(
+    geometry: &Conv2dGeometry,
+    taps: Option<&[usize]>,
+    weight: &[f32],
+    epilogue: &Epilogue,
+    input: &[f32],
+    output: &mut [f32],
+    windows: &mut Vec<f32>,
+) {
+    let pixels = geometry.output_height() * geometry.output_width();
     let out_channels = geometry.out_channels / geometry.groups;
     let depth = geometry.in_channels / geometry.groups * tap_count(geometry, taps);
     let output = OutputRows::new(output, pixels, pixels);
-    let mut windows = WINDOWS.take();
     for group in 0..geometry.groups {
-        gather(geometry, taps, input, group, &mut windows);
+        gather(geometry, taps, input, group, windows);
         let channels = group * out_channels..(group + 1) * out_channels;
         let weight = &weight[channels.start * depth..channels.end * depth];
         let finish = epilogue.of(channels.clone());
-        for_each_dot(weight, &windows, depth, |row, column, sum| {
+        for_each_dot(weight, windows, depth, |row, column, sum| {
             let (image, pixel) = (column / pixels, column % pixels);
             let plane = image * geometry.out_channels + channels.start + row;
             // SAFETY: each dot product is computed once.
@@ -43,7 +67,6 @@ pub(super) fn convolve(
             output.row_mut(0)[0] = finish.apply(row, sum);
         });
     }
-    WINDOWS.set(windows);
 }
 
 fn tap_count(geometry: &Conv2dGeometry, taps: Option<&[usize]>) -> usize {
@@ -64,8 +87,8 @@ fn gather(
     let taps_per_channel = tap_count(geometry, taps);
     let window_len = channels * taps_per_channel;
     windows.clear();
-    windows.resize(geometry.batch * pixels * window_len, 0.0);
     let images = input.chunks_exact(geometry.in_channels * plane_len);
+    windows.resize(images.len() * pixels * window_len, 0.0);
     for (planes, windows) in images.zip(windows.chunks_exact_mut(pixels * window_len)) {
         let planes = &planes[group * channels * plane_len..][..channels * plane_len];
         for (pixel, window) in windows.chunks_exact_mut(window_len).enumerate() {
