@@ -2,6 +2,7 @@
 
 mod convolution;
 mod elementwise;
+mod empty;
 mod errors;
 mod float;
 mod linear;

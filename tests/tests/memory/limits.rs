@@ -68,7 +68,7 @@ fn functions_ask_before_they_take() {
         let row = noise(&[1 << 10, 1], 0);
         refusal(Linear::new(1, 64).forward(row.clone()));
         refusal(functional::add(&row, &Tensor::zeros(&[1, 64])));
-        refusal(functional::cat(&vec![&row; 20], 1));
+        refusal(functional::cat(&[&row; 20], 1));
         refusal(functional::mean(&noise(&[2, 1 << 15], 0), &[0], false));
         let transposed = functional::transpose(&noise(&[64, 1 << 10], 0), 0, 1).unwrap();
         refusal(functional::reshape(&transposed, &[-1]));

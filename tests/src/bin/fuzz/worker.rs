@@ -95,7 +95,7 @@ pub(crate) fn many(cli: &Cli, target: Target, path: &Path) -> ExitCode {
         write(progress);
         match attempt(cases.as_mut(), cli.seed, progress.case) {
             Ok(Outcome::Accepted) => progress.accepted += 1,
-            Ok(Outcome::Refused) => {}
+            Ok(Outcome::Refused(_)) => {}
             Err(panic) => {
                 panics += 1;
                 println!("case {} panics: {panic}", progress.case);

@@ -191,11 +191,11 @@ impl Cases for FileCases {
             }
             Kind::Calibration => match serde_json::from_slice(&bytes) {
                 Ok(state) => self.calibration(&state).into(),
-                Err(_) => Outcome::Refused,
+                Err(error) => Outcome::Refused(error.to_string()),
             },
             Kind::Mapping => match serde_json::from_slice(&bytes) {
                 Ok(document) => mapping(&document).and_then(|mapping| mapped(&mapping)).into(),
-                Err(_) => Outcome::Refused,
+                Err(error) => Outcome::Refused(error.to_string()),
             },
         }
     }

@@ -6,6 +6,8 @@ mod forward;
 mod kernels;
 mod models;
 
+use std::fmt::Display;
+
 use clap::ValueEnum;
 
 /// Something that takes input from outside.
@@ -29,17 +31,20 @@ pub(crate) enum Target {
 }
 
 /// How a case ended, if it did not panic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// With a result.
     Accepted,
-    /// With an error.
-    Refused,
+    /// With this error.
+    Refused(String),
 }
 
-impl<T, E> From<Result<T, E>> for Outcome {
+impl<T, E: Display> From<Result<T, E>> for Outcome {
     fn from(result: Result<T, E>) -> Self {
-        if result.is_ok() { Self::Accepted } else { Self::Refused }
+        match result {
+            Ok(_) => Self::Accepted,
+            Err(error) => Self::Refused(error.to_string()),
+        }
     }
 }
 
