@@ -38,7 +38,8 @@ impl StridedCopy {
             return Err(Error::geometry(message));
         }
         let row = row.max(1);
-        let reach = extents.iter().zip(strides).try_fold(start, |reach, (&extent, &stride)| {
+        let mut axes_with_values = extents.iter().zip(strides).filter(|_| len > 0);
+        let reach = axes_with_values.try_fold(start, |reach, (&extent, &stride)| {
             reach.checked_add(extent.saturating_sub(1).checked_mul(stride)?)
         });
         let input_len = reach

@@ -49,6 +49,8 @@ macro_rules! models {
 }
 models! {
     Hard: |x| hardswish(x);
+    Sigmoid: |x| sigmoid(x);
+    Gelu: |x| gelu(x);
     Six: |x| relu6(x);
     Clamped: |x| x.clamp(-1.0, 1.0);
     Scaled: |x| x * 2.0 + 0.5;
@@ -177,6 +179,8 @@ fn a_dynamic_linear_layer_runs_on_nothing() {
 #[test]
 fn elementwise_operations_run_on_nothing() {
     check(&Hard::default());
+    check(&Sigmoid::default());
+    check(&Gelu::default());
     check(&Six::default());
     check(&Clamped::default());
     check(&Scaled::default());

@@ -248,7 +248,7 @@ const MAPPING: &str = r#"{
     "types": [["Linear", "dynamic"], ["add", null], ["Conv2d", "qnnpack"], ["mean", "static"]],
     "regexes": [["a.*", "static"], ["(conv|all)", "x86"]],
     "modules": [["fc", null], ["dynamic", "dynamic"]],
-    "orders": [["", "mul", 0, "static"]],
+    "orders": [["", "mul_scalar", 0, "static"]],
     "histogram": {"bins": 2048, "quant_min": 0, "quant_max": 255, "eps": 0.0001}
 }"#;
 
