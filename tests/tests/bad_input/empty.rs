@@ -55,7 +55,7 @@ models! {
     Clamped: |x| x.clamp(-1.0, 1.0);
     Scaled: |x| x * 2.0 + 0.5;
     Sum: |x| x + relu(x);
-    Difference: |x| x - relu(x);
+    Difference: |x| x * 2.0 - relu6(x);
     Product: |x| x * relu(x);
     Broadcast: |x| x * adaptive_avg_pool2d(x, 1);
     Joined: |x| cat([x, relu(x)], 1);
