@@ -1,7 +1,8 @@
 //! The one error type of the library: expected and found, and in which layer.
 
-use std::fmt;
 use std::path::PathBuf;
+
+use crate::model::StateDictMismatch;
 
 /// Result with [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -145,40 +146,6 @@ pub enum Error {
     /// A quantization configuration that no kernel runs.
     #[error("unsupported: {0}")]
     Unsupported(String),
-}
-
-/// Keys of a state dict that do not fit a model.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct StateDictMismatch {
-    /// Keys that the model needs and the file does not have.
-    pub missing: Vec<String>,
-    /// Keys that the file has and the model does not know.
-    pub unexpected: Vec<String>,
-    /// Keys with another shape: (key, expected by the model, found in the file).
-    pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
-}
-
-impl StateDictMismatch {
-    /// Whether the state dict fits.
-    pub fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.unexpected.is_empty() && self.misshapen.is_empty()
-    }
-}
-
-impl fmt::Display for StateDictMismatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the state dict does not fit the model")?;
-        if !self.missing.is_empty() {
-            write!(f, "\n  missing: {}", self.missing.join(", "))?;
-        }
-        if !self.unexpected.is_empty() {
-            write!(f, "\n  unexpected: {}", self.unexpected.join(", "))?;
-        }
-        for (key, expected, found) in &self.misshapen {
-            write!(f, "\n  {key}: expected shape {expected:?}, found {found:?}")?;
-        }
-        Ok(())
-    }
 }
 
 fn unknown_names(names: &[(String, Option<String>)]) -> String {

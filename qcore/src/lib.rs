@@ -55,14 +55,15 @@ mod tensor;
 pub use qkernels;
 pub use qmacros::quantizable;
 
-pub use error::{Error, Result, StateDictMismatch};
+pub use error::{Error, Result};
+pub use file::{LoadOptions, write_file};
 pub use inspect::{
     Domain, Equivalence, Graph, GraphCarried, GraphMember, GraphMerged, GraphNode, GraphNodeKind, GraphValue,
     StubAction, equivalence,
 };
 pub use model::{
-    Converted, EdgeSummary, IntoInput, Layer, ModelSummary, Module, Parameters, Prepared, Sequential,
-    StateDict, Values, join,
+    Converted, EdgeSummary, IntoInput, Layer, LoadStateDictOptions, ModelSummary, Module, Parameters,
+    Prepared, Sequential, StateDict, StateDictMismatch, StateTensor, Values, join,
 };
 pub use network::{
     Call, Loaders, Member, Network, Node, NodeMember, Site, StoredTensors, TensorWriter, Tracer, Value,

@@ -2,11 +2,11 @@
 
 use crate::epilogue::{Epilogue, KeepSums, Requantize};
 use crate::error::{Error, Result};
+use crate::file_bytes::SharedBytes;
 use crate::gemm::{self, Dequantize, InputRows, PackedMatrix, Storage, check_zero_point_count};
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
-use crate::mapped_file::MappedBytes;
 use crate::output_rows::OutputRows;
 use crate::panel::Runs;
 use crate::requantize::Requantization;
@@ -57,7 +57,7 @@ impl PackedLinear {
     /// # Errors
     /// As for [`new`](Self::new); if there are too many or too few bytes, or such as `packed` does not give.
     pub fn from_packed(
-        bytes: MappedBytes,
+        bytes: SharedBytes,
         zero_points: &[i32],
         out_features: usize,
         in_features: usize,

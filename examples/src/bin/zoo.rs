@@ -15,8 +15,6 @@ use examples::with_architecture;
 use indicatif::ProgressIterator;
 use qcore::prelude::*;
 use qcore::{Converted, Network, QParams, StateDict};
-use safetensors::Dtype;
-use safetensors::tensor::{TensorView, serialize_to_file};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -163,7 +161,7 @@ fn quantize_model<M: Module<Input = Tensor, Output = Tensor>>(
     int8.save(&arguments.out)?;
     println!("{}: {}", arguments.out.display(), file_size(&arguments.out)?);
     if let Some(path) = &arguments.qparams {
-        std::fs::write(path, qparams_json(&int8)?).with_context(|| format!("writing {}", path.display()))?;
+        qcore::write_file(path, qparams_json(&int8)?)?;
     }
     Ok(())
 }
@@ -234,13 +232,9 @@ fn run(arguments: &Run) -> Result<()> {
     let model = open_model(&arguments.model)?;
     let pictures = Pictures::open(&arguments.input, &arguments.pixels.normalization())?;
     let (logits, num_classes) = predict(&model, &pictures, arguments.batch_size)?;
-    let bytes: Vec<u8> = logits
-        .iter()
-        .flat_map(|batch| batch.view().iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())
-        .collect();
-    let view = TensorView::new(Dtype::F32, vec![pictures.len(), num_classes], &bytes)?;
-    serialize_to_file([("y", view)], None, &arguments.out)
-        .with_context(|| format!("writing {}", arguments.out.display()))?;
+    let values = logits.iter().flat_map(|batch| batch.view().iter().copied().collect::<Vec<_>>()).collect();
+    let y = Tensor::from_vec(&[pictures.len(), num_classes], values)?;
+    StateDict::from_iter([("y", y)]).save(&arguments.out)?;
     println!("{}: y [{}, {num_classes}]", arguments.out.display(), pictures.len());
     Ok(())
 }

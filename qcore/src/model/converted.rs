@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::prepared::outputs;
 use super::{IntoInput, Module, Values, tensors};
-use crate::network::{Header, Loaders, Network, header_of};
+use crate::file::LoadOptions;
+use crate::network::{Loaders, Network, summary};
 use crate::program::{MemoryReport, NonFinite, Profile, ProgramOutput};
 use crate::{Backend, Error, QParams, QTensor, Result};
 
@@ -69,24 +70,9 @@ impl ModelSummary {
     /// Reads the summary from a file of [`Converted::save`].
     ///
     /// # Errors
-    /// When the file is missing or is not that of a converted model.
+    /// When the file is missing, is damaged where it describes the network, or is not that of a converted model.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        header_of(path.as_ref()).map(|header| Self::of_header(&header))
-    }
-
-    fn of_header(header: &Header) -> Self {
-        let edges: Vec<EdgeSummary> = header
-            .nodes
-            .iter()
-            .flat_map(|node| node.outputs.iter().map(move |&output| (node, output)))
-            .map(|(node, output)| EdgeSummary {
-                path: node.path.clone(),
-                operation: node.operation().to_owned(),
-                precision: node.call.as_ref().map_or("float", |call| &call.precision).to_owned(),
-                qparams: header.qparams.get(output).cloned().flatten(),
-            })
-            .collect();
-        Self::new(&header.model, header.backend, header.metadata.clone(), edges)
+        summary(path.as_ref(), LoadOptions::default().header_limit)
     }
 
     fn of_network(network: &Network) -> Self {
@@ -104,7 +90,7 @@ impl ModelSummary {
         Self::new(&network.model, network.backend, network.metadata.clone(), edges)
     }
 
-    fn new(
+    pub(crate) fn new(
         model: &str,
         backend: Backend,
         metadata: BTreeMap<String, String>,
@@ -215,7 +201,8 @@ impl<M: Module> Converted<M> {
         self.summary.metadata.insert(key, value);
     }
 
-    /// Writes the model to one safetensors file, atomically: the file is complete or not there.
+    /// Writes the model to one safetensors file, atomically: the file is complete or not there. Symbolic links are
+    /// followed, owner and permissions of an existing file kept ([`write_file`](crate::write_file)).
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -223,16 +210,26 @@ impl<M: Module> Converted<M> {
         self.network.save(path)
     }
 
-    /// Reads a model from a file of [`Converted::save`]: no float weights, no constructor.
+    /// Reads a model from a file of [`Converted::save`]: no float weights, no constructor. The file may change
+    /// afterwards.
     ///
     /// # Errors
-    /// When the file is not there, truncated, corrupt, of another version, of another model, or of another version of
+    /// When the file is not there, truncated, damaged, of another version, of another model, or of another version of
     /// this model's body; then the error says where the two part.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
+        Self::load_with(path, LoadOptions::default())
+    }
+
+    /// [`Converted::load`] with the weights in memory of their own or in a map of the file, which then must not change:
+    /// see [`LoadOptions::mapped`].
+    ///
+    /// # Errors
+    /// As [`Converted::load`].
+    pub fn load_with(path: impl AsRef<Path>, options: LoadOptions) -> Result<Self> {
         let path = path.as_ref();
         let mut loaders = Loaders::new();
         M::loaders(&mut loaders);
-        let network = Network::load_with(path, &loaders)?;
+        let network = Network::load_with(path, &loaders, options)?;
         check_model::<M>(&network).map_err(|message| Error::file(path, message))?;
         Ok(Self::new(network))
     }
@@ -258,18 +255,18 @@ fn check_model<M: Module>(network: &Network) -> Result<(), String> {
             "is of another version of `{name}`, whose number of {what} is {found}, not {expected}"
         ));
     }
-    let (found, expected) = (&network.signature, M::GRAPH.signature());
-    if *found == expected {
+    let expected = M::GRAPH.signature();
+    let found: Vec<&str> = network.signature.lines().collect();
+    if found == expected {
         return Ok(());
     }
     let differs = found.iter().zip(&expected).position(|(found, expected)| found != expected);
     let line = differs.unwrap_or(found.len().min(expected.len()));
-    let text =
-        |lines: &[String]| lines.get(line).map_or("nothing more".to_owned(), |line| format!("`{line}`"));
+    let text = |line: Option<&str>| line.map_or("nothing more".to_owned(), |line| format!("`{line}`"));
     Err(format!(
         "is of another version of `{}`: where the file has {}, the model has {}",
         M::NAME,
-        text(found),
-        text(&expected)
+        text(found.get(line).copied()),
+        text(expected.get(line).map(String::as_str))
     ))
 }

@@ -12,11 +12,11 @@ mod values;
 
 pub use converted::{Converted, EdgeSummary, ModelSummary};
 pub use layer::{IsLayer, Layer};
-pub use module::Module;
+pub use module::{LoadStateDictOptions, Module};
 pub use parameters::{Parameters, join};
 pub use prepared::Prepared;
 pub use sequential::Sequential;
-pub use state_dict::StateDict;
+pub use state_dict::{StateDict, StateDictMismatch, StateTensor};
 pub use unbuildable::Unbuildable;
 pub use values::{IntoInput, Values};
 

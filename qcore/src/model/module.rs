@@ -1,6 +1,6 @@
 //! `Module`: a model or a layer whose body can be traced, and its methods.
 
-use super::{Parameters, Prepared, StateDict, Values, check_parameters};
+use super::{Parameters, Prepared, StateDict, StateDictMismatch, Values, check_parameters};
 use crate::inspect::Graph;
 use crate::network::{Loaders, Trace, Tracer, Value};
 use crate::quantize::{Observations, check_entries, decide};
@@ -77,15 +77,67 @@ pub trait Module: Parameters + Sized + 'static {
     /// ignored.
     ///
     /// # Errors
-    /// When a key is missing, unexpected or of another shape (all are named), a tensor's type is not a float type, or a
-    /// value is NaN, infinite or a negative variance. The model is then as it was.
+    /// When a key is missing, unexpected or of another shape (the error names those that are most alike, or the prefix
+    /// that is too much), a tensor's type is not a float type, or a value is NaN, infinite or a negative variance. The
+    /// model is then as it was.
     fn load_state_dict(&mut self, state_dict: &StateDict) -> Result<()> {
-        state_dict.load_into(self)
+        self.load_state_dict_with(state_dict, LoadStateDictOptions::default()).map(drop)
+    }
+
+    /// [`Module::load_state_dict`] with settings; gives the keys that were missing and unexpected, which only without
+    /// `strict` are any.
+    ///
+    /// ```
+    /// use qcore::prelude::*;
+    /// use qcore::LoadStateDictOptions;
+    ///
+    /// #[quantizable]
+    /// struct Net {
+    ///     fc: Linear,
+    /// }
+    ///
+    /// #[quantizable]
+    /// impl Net {
+    ///     fn forward(&self, x: Tensor) -> Tensor {
+    ///         self.fc(x)
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> qcore::Result<()> {
+    /// let checkpoint = StateDict::from_iter([("fc.bias", Tensor::zeros(&[3]))]);
+    /// let mut model = Net { fc: Linear::new(4, 3) };
+    /// let keys = model.load_state_dict_with(&checkpoint, LoadStateDictOptions { strict: false })?;
+    /// assert_eq!(keys.missing, ["fc.weight"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Module::load_state_dict`], but without `strict` neither for missing nor for unexpected keys.
+    fn load_state_dict_with(
+        &mut self,
+        state_dict: &StateDict,
+        options: LoadStateDictOptions,
+    ) -> Result<StateDictMismatch> {
+        state_dict.load_into(self, options.strict)
     }
 
     /// The weights and statistics, by PyTorch's key names.
     fn state_dict(&self) -> StateDict {
         StateDict::of(self)
+    }
+}
+
+/// Settings of [`Module::load_state_dict_with`].
+#[derive(Clone, Copy, Debug)]
+pub struct LoadStateDictOptions {
+    /// Whether the keys must be exactly those of the model; true if not set, as in PyTorch.
+    pub strict: bool,
+}
+
+impl Default for LoadStateDictOptions {
+    fn default() -> Self {
+        Self { strict: true }
     }
 }
 
@@ -95,7 +147,7 @@ fn record<M: Module>(model: &M, mapping: &QConfigMapping) -> Result<Trace> {
     let names = M::GRAPH.inputs;
     let input = M::Input::build(|index| Ok(tracer.input(names.get(index).unwrap_or(&"input"))))?;
     let outputs = M::Output::into_vec(model.trace(&mut tracer, input)?);
-    tracer.finish(M::NAME, M::GRAPH.signature(), &outputs)
+    tracer.finish(M::NAME, &M::GRAPH.signature(), &outputs)
 }
 
 fn too_few() -> Error {

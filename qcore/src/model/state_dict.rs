@@ -1,127 +1,248 @@
-//! `StateDict`: float weights by PyTorch's key names, from and to safetensors.
+//! `StateDict`: weights by PyTorch's key names, from and to safetensors.
 
+mod mismatch;
+mod tensor;
+
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
-use half::{bf16, f16};
 use safetensors::Dtype;
-use safetensors::tensor::{TensorView, serialize};
 
 use super::{Parameters, check_parameter};
-use crate::file::{TensorFile, write_atomically};
-use crate::{Error, Result, StateDictMismatch, Tensor};
+use crate::file::{HEADER_LIMIT, TensorEntry, TensorFile, TensorInfo, replace_with, write_header};
+use crate::network::FORMAT;
+use crate::{Error, Result, Tensor};
 
-/// The tensors of a checkpoint.
+pub use mismatch::StateDictMismatch;
+pub use tensor::StateTensor;
+
+/// The tensors of a checkpoint, by key.
+///
+/// Those of a file are read when they are asked for. `load_state_dict` wants the keys of the model; a checkpoint of
+/// `DataParallel`, `torch.compile` or Lightning has a prefix before each.
 ///
 /// ```no_run
 /// # fn main() -> qcore::Result<()> {
-/// let state_dict = qcore::StateDict::open("resnet18.safetensors")?;
+/// let state_dict = qcore::StateDict::open("resnet18.safetensors")?.strip_prefix("module.")?;
 /// for (key, shape) in state_dict.shapes() {
 ///     println!("{key} {shape:?}");
 /// }
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+///
+/// One is made of tensors, too:
+///
+/// ```
+/// use qcore::{StateDict, Tensor};
+///
+/// let mut state_dict = StateDict::from_iter([("fc.weight", Tensor::zeros(&[2, 3]))]);
+/// state_dict.insert("bn.num_batches_tracked", 100);
+/// assert_eq!(state_dict.keys().collect::<Vec<_>>(), ["bn.num_batches_tracked", "fc.weight"]);
+/// ```
+#[derive(Clone, Debug, Default)]
 pub struct StateDict {
-    source: Source,
+    entries: BTreeMap<String, Entry>,
 }
 
-#[derive(Debug)]
-enum Source {
-    File(TensorFile),
-    Memory(BTreeMap<String, Tensor>),
+#[derive(Clone, Debug)]
+enum Entry {
+    /// The tensor of a file, by its index there.
+    File(Arc<TensorFile>, u32),
+    Memory(Box<StateTensor>),
 }
 
 /// PyTorch's counter of training batches; of no use in inference.
 const IGNORED_SUFFIX: &str = "num_batches_tracked";
+/// Who writes files as these are: PyTorch's name in `__metadata__`, which its libraries look for.
+const PYTORCH: &str = "pt";
 
 impl StateDict {
-    /// Maps a safetensors file into memory; tensors are read when they are loaded.
+    /// One without tensors.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Opens a safetensors file. Its tensors are read when they are asked for; the file stays open, and a read after
+    /// somebody has written to it is an error.
     ///
     /// # Errors
-    /// When the file cannot be read or is not a complete safetensors file.
+    /// When the file cannot be read or is not a complete safetensors file of a checkpoint; the error says what else it
+    /// is. When its header takes more than 16 MB.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        TensorFile::open(path.as_ref()).map(|file| Self { source: Source::File(file) })
+        Self::open_with(path, HEADER_LIMIT)
+    }
+
+    /// [`StateDict::open`] for a header of at most `header_limit` bytes.
+    ///
+    /// # Errors
+    /// As [`StateDict::open`].
+    pub fn open_with(path: impl AsRef<Path>, header_limit: usize) -> Result<Self> {
+        let path = path.as_ref();
+        let file = TensorFile::open(path, header_limit, |_| {})?;
+        if file.header().format.as_deref() == Some(FORMAT) {
+            let message =
+                "holds a converted model, not a checkpoint: `Converted::load` or `Network::load` reads it";
+            return Err(Error::file(path, message));
+        }
+        let file = Arc::new(file);
+        let infos = file.header().tensors().iter().zip(0..);
+        let entries =
+            infos.map(|(info, index)| (info.name.to_string(), Entry::File(Arc::clone(&file), index)));
+        Ok(Self { entries: entries.collect() })
     }
 
     /// The parameters of a model.
     pub(crate) fn of(model: &impl Parameters) -> Self {
-        let mut tensors = BTreeMap::new();
-        model.parameters("", &mut |key, tensor| {
-            tensors.insert(key, tensor.clone());
-        });
-        Self { source: Source::Memory(tensors) }
+        let mut state_dict = Self::new();
+        model.parameters("", &mut |key, tensor| state_dict.insert(key, tensor.clone()));
+        state_dict
     }
 
     /// Each key with its shape, in order of the keys.
     pub fn shapes(&self) -> BTreeMap<String, Vec<usize>> {
-        match &self.source {
-            Source::File(file) => {
-                file.metadata().tensors().into_iter().map(|(key, info)| (key, info.shape.clone())).collect()
-            }
-            Source::Memory(tensors) => {
-                tensors.iter().map(|(key, tensor)| (key.clone(), tensor.shape().to_vec())).collect()
-            }
-        }
+        self.entries.iter().map(|(key, entry)| (key.clone(), entry.shape().to_vec())).collect()
+    }
+
+    /// The keys, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// How many tensors there are.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no tensor.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
     }
 
     /// The tensor of a key, as f32 (also from f16, bf16 and f64); `None` if there is no such key.
     ///
     /// # Errors
-    /// When the file is corrupt or the tensor holds integers.
+    /// When the file cannot be read or has changed, or the tensor holds integers.
     pub fn get(&self, key: &str) -> Result<Option<Tensor>> {
-        match &self.source {
-            Source::Memory(tensors) => Ok(tensors.get(key).cloned()),
-            Source::File(file) => file.tensor(key)?.map(|view| to_f32(file.path(), key, &view)).transpose(),
-        }
-    }
-
-    /// Writes the tensors to a safetensors file, atomically.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let mut bytes: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-        for (key, shape) in self.shapes() {
-            if let Some(tensor) = self.get(&key)? {
-                bytes.push((
-                    key,
-                    shape,
-                    tensor.view().iter().flat_map(|value| value.to_le_bytes()).collect(),
-                ));
+        let Some(entry) = self.entries.get(key) else { return Ok(None) };
+        match entry.tensor()? {
+            StateTensor::Float(tensor) => Ok(Some(tensor)),
+            StateTensor::Integer(_) => {
+                Err(entry.error(&format!("tensor `{key}`: {:?} is not a float type", entry.dtype())))
             }
         }
-        let views = bytes
-            .iter()
-            .map(|(key, shape, bytes)| Ok((key, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-            .and_then(|views| serialize(views, None));
-        let serialized = views.map_err(|error| Error::file(path, error.to_string()))?;
-        write_atomically(path, &serialized)
     }
 
-    /// All or nothing: everything is checked and read before the first tensor of the model changes.
-    pub(crate) fn load_into(&self, model: &mut impl Parameters) -> Result<()> {
-        let available = self.shapes();
+    /// The tensor of a key, floats or integers; `None` if there is no such key.
+    ///
+    /// # Errors
+    /// When the file cannot be read or has changed, or the tensor is of a type that this library does not know.
+    pub fn tensor(&self, key: &str) -> Result<Option<StateTensor>> {
+        self.entries.get(key).map(Entry::tensor).transpose()
+    }
+
+    /// Each key with its tensor, in order of the keys; those of a file are read one by one.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Result<StateTensor>)> {
+        self.entries.iter().map(|(key, entry)| (key.as_str(), entry.tensor()))
+    }
+
+    /// Puts a tensor in, in place of the one of this key if there is one.
+    pub fn insert(&mut self, key: impl Into<String>, tensor: impl Into<StateTensor>) {
+        self.entries.insert(key.into(), Entry::Memory(Box::new(tensor.into())));
+    }
+
+    /// Takes a tensor out; tells whether there was one of this key.
+    pub fn remove(&mut self, key: &str) -> bool {
+        self.entries.remove(key).is_some()
+    }
+
+    /// Adds the tensors of another, as for a checkpoint in several files.
+    ///
+    /// # Errors
+    /// When a key is in both; then nothing has changed.
+    pub fn append(&mut self, mut other: Self) -> Result<()> {
+        if let Some(key) = other.entries.keys().find(|key| self.entries.contains_key(*key)) {
+            return Err(Error::parameter("StateDict::append", format!("both have the key `{key}`")));
+        }
+        self.entries.append(&mut other.entries);
+        Ok(())
+    }
+
+    /// The same tensors under other keys.
+    ///
+    /// ```
+    /// # use qcore::{StateDict, Tensor};
+    /// let compiled = StateDict::from_iter([("block._orig_mod.fc.bias", Tensor::zeros(&[2]))]);
+    /// let state_dict = compiled.map_keys(|key| key.replace("_orig_mod.", ""))?;
+    /// assert!(state_dict.get("block.fc.bias")?.is_some());
+    /// # Ok::<(), qcore::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When two keys become the same one.
+    pub fn map_keys<K: Into<String>>(self, mut key: impl FnMut(&str) -> K) -> Result<Self> {
+        let mut entries = BTreeMap::new();
+        for (old, entry) in self.entries {
+            let new = key(&old).into();
+            if entries.contains_key(&new) {
+                let message = format!("`{old}` and another key both become `{new}`");
+                return Err(Error::parameter("StateDict::map_keys", message));
+            }
+            entries.insert(new, entry);
+        }
+        Ok(Self { entries })
+    }
+
+    /// The same tensors without `prefix` before their keys; keys without it stay as they are.
+    ///
+    /// # Errors
+    /// When two keys become the same one.
+    pub fn strip_prefix(self, prefix: &str) -> Result<Self> {
+        self.map_keys(|key| key.strip_prefix(prefix).unwrap_or(key).to_owned())
+    }
+
+    /// Writes the tensors to a safetensors file, as [`write_file`](crate::write_file) does: those of a file in the type
+    /// that they have there, others as f32 and i64.
+    ///
+    /// # Errors
+    /// When the file cannot be written, or one that tensors come from cannot be read or has changed.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let mut entries: Vec<(&String, &Entry)> = self.entries.iter().collect();
+        // The widest first, so that every number lies aligned.
+        entries.sort_by_key(|(_, entry)| Reverse(entry.dtype().bitsize()));
+        let infos = entries.iter();
+        let infos =
+            infos.map(|(key, entry)| TensorEntry { name: key, dtype: entry.dtype(), shape: entry.shape() });
+        let header = write_header(&[("format", PYTORCH)], &infos.collect::<Vec<_>>(), size_of::<u64>())
+            .map_err(|error| Error::file(path, error.to_string()))?;
+        replace_with(path, |file| {
+            let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(|error| Error::io(path, error));
+            write(&header)?;
+            entries.iter().try_for_each(|(_, entry)| write(&entry.bytes()?))
+        })
+    }
+
+    /// All or nothing: everything is checked and read before the first tensor of the model changes. What does not fit
+    /// is an error, but what is missing and unexpected only if `strict`.
+    pub(super) fn load_into(&self, model: &mut impl Parameters, strict: bool) -> Result<StateDictMismatch> {
         let mut mismatch = StateDictMismatch::default();
         let mut known = BTreeSet::new();
         model.parameters("", &mut |key, tensor| {
-            match available.get(&key) {
+            match self.entries.get(&key) {
                 None => mismatch.missing.push(key.clone()),
-                Some(found) if found != tensor.shape() => {
-                    mismatch.misshapen.push((key.clone(), tensor.shape().to_vec(), found.clone()));
+                Some(entry) if entry.shape() != tensor.shape() => {
+                    mismatch.misshapen.push((key.clone(), tensor.shape().to_vec(), entry.shape().to_vec()));
                 }
                 Some(_) => {}
             }
             known.insert(key);
         });
-        mismatch.unexpected = available
-            .into_keys()
-            .filter(|key| !known.contains(key) && !key.ends_with(IGNORED_SUFFIX))
-            .collect();
-        if !mismatch.is_empty() {
+        let unexpected = self.keys().filter(|key| !known.contains(*key) && !key.ends_with(IGNORED_SUFFIX));
+        mismatch.unexpected = unexpected.map(str::to_owned).collect();
+        if (strict && !mismatch.is_empty()) || !mismatch.misshapen.is_empty() {
             return Err(Error::StateDict(mismatch));
         }
         let mut loaded = BTreeMap::new();
@@ -132,32 +253,70 @@ impl StateDict {
             }
         }
         model.parameters_mut("", &mut |key, tensor| {
-            if let Some(value) = loaded.get(&key) {
-                *tensor = value.clone();
+            if let Some(value) = loaded.remove(&key) {
+                *tensor = value;
             }
         });
-        Ok(())
+        Ok(mismatch)
     }
 }
 
-fn to_f32(path: &Path, key: &str, view: &TensorView<'_>) -> Result<Tensor> {
-    let data = view.data();
-    let values: Vec<f32> = match view.dtype() {
-        Dtype::F32 => read(data, f32::from_le_bytes),
-        Dtype::F64 => read(data, |bytes| f64::from_le_bytes(bytes) as f32),
-        Dtype::F16 => read(data, |bytes| f16::from_le_bytes(bytes).to_f32()),
-        Dtype::BF16 => read(data, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-        other => {
-            return Err(Error::file(
-                PathBuf::from(path),
-                format!("tensor `{key}`: {other:?} is not a float type"),
-            ));
-        }
-    };
-    Tensor::from_vec(view.shape(), values)
+impl<K: Into<String>, T: Into<StateTensor>> FromIterator<(K, T)> for StateDict {
+    fn from_iter<I: IntoIterator<Item = (K, T)>>(tensors: I) -> Self {
+        let mut state_dict = Self::new();
+        state_dict.extend(tensors);
+        state_dict
+    }
 }
 
-/// The values of little-endian bytes, which may begin at any address.
-fn read<const N: usize, T>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks::<N>().0.iter().map(|chunk| value(*chunk)).collect()
+impl<K: Into<String>, T: Into<StateTensor>> Extend<(K, T)> for StateDict {
+    fn extend<I: IntoIterator<Item = (K, T)>>(&mut self, tensors: I) {
+        tensors.into_iter().for_each(|(key, tensor)| self.insert(key, tensor));
+    }
+}
+
+impl Entry {
+    fn shape(&self) -> &[usize] {
+        match self {
+            Self::File(file, index) => &info(file, *index).shape,
+            Self::Memory(tensor) => tensor.shape(),
+        }
+    }
+
+    fn dtype(&self) -> Dtype {
+        match self {
+            Self::File(file, index) => info(file, *index).dtype,
+            Self::Memory(tensor) => tensor.dtype(),
+        }
+    }
+
+    /// The elements in row-major order, little-endian.
+    fn bytes(&self) -> Result<Vec<u8>> {
+        match self {
+            Self::File(file, index) => file.read(info(file, *index)),
+            Self::Memory(tensor) => Ok(tensor.to_le_bytes()),
+        }
+    }
+
+    fn tensor(&self) -> Result<StateTensor> {
+        match self {
+            Self::Memory(tensor) => Ok((**tensor).clone()),
+            Self::File(file, index) => {
+                let TensorInfo { name, dtype, shape, .. } = info(file, *index);
+                StateTensor::from_le_bytes(*dtype, shape, &self.bytes()?)
+                    .map_err(|message| self.error(&format!("tensor `{name}`: {message}")))
+            }
+        }
+    }
+
+    fn error(&self, message: &str) -> Error {
+        match self {
+            Self::File(file, _) => Error::file(file.path(), message),
+            Self::Memory(_) => Error::parameter("StateDict", message),
+        }
+    }
+}
+
+fn info(file: &TensorFile, index: u32) -> &TensorInfo {
+    &file.header().tensors()[index as usize]
 }

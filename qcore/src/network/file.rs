@@ -1,433 +1,283 @@
-//! The file of a converted network: one safetensors file, whose metadata holds the nodes as JSON and whose tensors are
-//! the weights.
+//! The file of a converted network: one safetensors file.
 //!
-//! Weights that the kernels use where they are, in a map of the file, are stored as the kernels read them: as 64-bit
-//! words, because safetensors puts the widest type first, and the header is filled up so that the first one, and
-//! with it each, begins at a multiple of 64 bytes. Every tensor has a checksum.
+//! `__metadata__` has `"format": "qcore"` and the version of the format. Two of its tensors are about the others:
+//! `__graph__` is the network as JSON, and `__checksums__` has the [`checksum`] of the header (with its length in
+//! front), then those of all other tensors in the order in which they lie. No bit of the file is without one.
+//!
+//! The tensors of a node are its path and a name: `fc.weight`, `fc.weight_scale`, `fc.bias`. Weights that the kernels
+//! use where they are in memory are stored as the kernels read them, as 64-bit words; they come first, so that each
+//! begins at a multiple of 64 bytes.
 
+mod checksum;
+mod records;
+mod tensors;
+
+use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use qkernels::mapped_file::MappedBytes;
+use qkernels::file_bytes::{FileBytes, SharedBytes};
 use safetensors::Dtype;
-use safetensors::tensor::{TensorView, serialize};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
+use self::checksum::checksum;
+use self::records::{
+    MAX_NODES, MemberRecord, NodeRecord, ReadGraph, ValueRecord, WrittenGraph, for_each_node, limited,
+};
+use self::tensors::FileTensor;
 use super::node::{Call, Node, NodeMember, lower};
 use super::{Loaders, Network, NetworkValue, ValueId, verify};
-use crate::file::{TensorFile, write_atomically};
-use crate::model::join;
+use crate::file::{LoadOptions, TensorEntry, TensorFile, replace_with, write_header};
+use crate::model::{EdgeSummary, ModelSummary};
 use crate::observer::MinMaxObserver;
 use crate::ops::{Format, Lowering, Precision};
 use crate::program::Programs;
-use crate::{Backend, DType, Error, QParams, QTensor, Result, Tensor};
+use crate::{Error, Result};
 
+pub use self::tensors::{StoredTensors, TensorWriter};
+
+/// The format of these files, in `__metadata__`.
+pub(crate) const FORMAT: &str = "qcore";
 /// Of the files that are written and read.
-const VERSION: u32 = 1;
-/// The metadata key of the header.
-const HEADER: &str = "qcore";
-/// Where packed weights begin: at a cache line, and a vector of any instruction set.
+const VERSION: &str = "1";
+/// The network as JSON.
+const GRAPH: &str = "__graph__";
+/// The checksums of the header and of all other tensors.
+const CHECKSUMS: &str = "__checksums__";
+/// Where the tensors begin, and with them the packed weights: a cache line, and a vector of any instruction set.
 const ALIGNMENT: usize = 64;
 
-/// The header of a file: the network without its tensors.
-#[derive(Serialize, Deserialize)]
-pub(crate) struct Header {
-    version: u32,
-    pub(crate) model: String,
-    pub(crate) signature: Vec<String>,
-    pub(crate) backend: Backend,
-    pub(crate) metadata: BTreeMap<String, String>,
-    pub(crate) nodes: Vec<NodeRecord>,
-    /// Of each value.
-    pub(crate) qparams: Vec<Option<QParams>>,
-    pub(crate) outputs: Vec<ValueId>,
-    /// Of each tensor.
-    checksums: BTreeMap<String, u64>,
-    /// Spaces, so that the tensors after the header are aligned.
-    #[serde(default)]
-    filling: String,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct NodeRecord {
-    pub(crate) path: String,
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    pub(crate) inputs: Vec<ValueId>,
-    pub(crate) outputs: Vec<ValueId>,
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub(crate) call: Option<CallRecord>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct CallRecord {
-    pub(crate) precision: String,
-    pub(crate) members: Vec<MemberRecord>,
-    /// The records of the weights, by name.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    weights: BTreeMap<String, serde_json::Value>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(crate) struct MemberRecord {
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    path: Option<String>,
-    pub(crate) op: String,
-    #[serde(skip_serializing_if = "serde_json::Value::is_null", default)]
-    config: serde_json::Value,
-}
-
-impl NodeRecord {
-    /// PyTorch's name of the operation; `input` for a parameter of `forward`.
-    pub(crate) fn operation(&self) -> &str {
-        let Some(call) = &self.call else { return "input" };
-        let Some((first, followers)) = call.members.split_first() else { return "" };
-        let row = |name: &str| qcatalogue::operation(name);
-        let is_activation = |member: &MemberRecord| {
-            row(&member.op).is_some_and(|row| matches!(row.role, qcatalogue::Role::Activation(_)))
-        };
-        let fused = followers.iter().any(is_activation).then(|| row(&first.op)?.with_relu).flatten();
-        fused.unwrap_or(&first.op)
-    }
-}
-
-/// Guards against a disk's or a copy's flipped bits, not against intent: four chains of multiplications by an odd
-/// number, so that no change of a single word can be missed.
-fn checksum(bytes: &[u8]) -> u64 {
-    const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut chains = [1_u64, 2, 3, 4];
-    let (blocks, rest) = bytes.as_chunks::<32>();
-    for block in blocks {
-        for (chain, word) in chains.iter_mut().zip(block.as_chunks::<8>().0) {
-            *chain = (*chain ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR);
-        }
-    }
-    let last =
-        rest.iter().fold(bytes.len() as u64, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(FACTOR));
-    chains.into_iter().fold(last, |sum, chain| (sum ^ chain).wrapping_mul(FACTOR).rotate_left(29))
-}
-
-struct FileTensor {
-    name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    bytes: Vec<u8>,
-}
-
-/// Takes the weights of one lowered operation for a file.
-#[derive(Debug)]
-pub struct TensorWriter<'a> {
-    path: &'a str,
-    records: BTreeMap<String, serde_json::Value>,
-    tensors: &'a mut Vec<FileTensor>,
-}
-
-impl std::fmt::Debug for FileTensor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {:?} {:?}", self.name, self.dtype, self.shape)
-    }
-}
-
-impl TensorWriter<'_> {
-    /// The metadata of a weight.
-    ///
-    /// # Errors
-    /// When `value` has no JSON form.
-    pub fn put_record(&mut self, name: &str, value: &impl Serialize) -> Result<()> {
-        let value = serde_json::to_value(value).map_err(|error| {
-            Error::Unsupported(format!("the record `{name}` of `{}` cannot be written: {error}", self.path))
-        })?;
-        self.records.insert(name.to_owned(), value);
-        Ok(())
-    }
-
-    /// A float tensor.
-    pub fn put(&mut self, name: &str, tensor: &Tensor) {
-        let bytes = tensor.view().iter().flat_map(|value| value.to_le_bytes()).collect();
-        self.push(name, Dtype::F32, tensor.shape(), bytes);
-    }
-
-    /// The integers of a quantized tensor, and a record of its scales and zero points.
-    ///
-    /// # Errors
-    /// When the scales have no JSON form.
-    pub fn put_quantized(&mut self, name: &str, tensor: &QTensor) -> Result<()> {
-        let (dtype, bytes) = tensor.to_le_bytes();
-        self.put_record(name, tensor.qparams())?;
-        self.push(name, dtype_of(dtype), tensor.shape(), bytes);
-        Ok(())
-    }
-
-    /// The bytes of a packed weight, whole 64-bit words.
-    pub(crate) fn put_packed<'p>(&mut self, name: &str, parts: impl Iterator<Item = &'p [u8]>) {
-        let bytes: Vec<u8> = parts.flatten().copied().collect();
-        let words = bytes.len() / size_of::<u64>();
-        self.push(name, Dtype::U64, &[words], bytes);
-    }
-
-    fn push(&mut self, name: &str, dtype: Dtype, shape: &[usize], bytes: Vec<u8>) {
-        self.tensors.push(FileTensor { name: join(self.path, name), dtype, shape: shape.to_vec(), bytes });
-    }
-}
-
-fn dtype_of(dtype: DType) -> Dtype {
-    match dtype {
-        DType::QInt8 => Dtype::I8,
-        DType::QInt32 => Dtype::I32,
-        _ => Dtype::U8,
-    }
-}
-
-/// The weights of one operation in a file.
-#[derive(Debug)]
-pub struct StoredTensors<'a> {
-    path: &'a str,
-    records: &'a BTreeMap<String, serde_json::Value>,
-    file: &'a CheckedFile,
-}
-
-impl StoredTensors<'_> {
-    /// The record that [`TensorWriter::put_record`] wrote.
-    ///
-    /// # Errors
-    /// When it is not there or of another form.
-    pub fn record<T: DeserializeOwned>(&self, name: &str) -> Result<T> {
-        let record = self.records.get(name).ok_or_else(|| self.error(name, "has no record"))?;
-        T::deserialize(record).map_err(|error| self.error(name, &error.to_string()))
-    }
-
-    /// The tensor that [`TensorWriter::put`] wrote.
-    ///
-    /// # Errors
-    /// When it is not there or of another type.
-    pub fn get(&self, name: &str) -> Result<Tensor> {
-        let view = self.file.view(&join(self.path, name), Dtype::F32)?;
-        let values = view.data().as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
-        Tensor::from_vec(view.shape(), values)
-    }
-
-    /// [`StoredTensors::get`], if `is_there`.
-    ///
-    /// # Errors
-    /// As [`StoredTensors::get`].
-    pub fn get_if(&self, is_there: bool, name: &str) -> Result<Option<Tensor>> {
-        is_there.then(|| self.get(name)).transpose()
-    }
-
-    /// The tensor that [`TensorWriter::put_quantized`] wrote.
-    ///
-    /// # Errors
-    /// When it is not there, or its scales do not fit it.
-    pub fn get_quantized(&self, name: &str) -> Result<QTensor> {
-        let qparams: QParams = self.record(name)?;
-        qparams.validate().map_err(|error| self.error(name, &error.to_string()))?;
-        let view = self.file.view(&join(self.path, name), dtype_of(qparams.dtype))?;
-        QTensor::from_le_bytes(view.data(), view.shape(), qparams)
-            .map_err(|error| self.error(name, &error.to_string()))
-    }
-
-    /// The bytes of a packed weight, where they are in the file; `None` if it is stored in another form.
-    pub(crate) fn get_packed(&self, name: &str) -> Result<Option<MappedBytes>> {
-        let name = &join(self.path, name);
-        let Some(bytes) = self.file.file.mapped(name, Dtype::U64)? else { return Ok(None) };
-        match *self.file.view(name, Dtype::U64)?.shape() {
-            [_] => Ok(Some(bytes)),
-            ref shape => {
-                let message = format!("tensor `{name}` is of shape {shape:?}, a packed weight has one axis");
-                Err(Error::file(self.file.file.path(), message))
-            }
-        }
-    }
-
-    /// An error about one of the weights.
-    pub(crate) fn error(&self, name: &str, message: &str) -> Error {
-        Error::file(self.file.file.path(), format!("tensor `{}`: {message}", join(self.path, name)))
-    }
-}
-
-/// A file whose tensors are compared with their checksums when they are read.
+/// A file whose header, and whose tensors when they are read, are compared with their checksums.
 #[derive(Debug)]
 struct CheckedFile {
     file: TensorFile,
-    checksums: BTreeMap<String, u64>,
-    /// The tensors that were read.
-    read: RefCell<BTreeSet<String>>,
+    /// All of it, or tensors are read one by one.
+    bytes: Option<Arc<FileBytes>>,
+    /// Of each tensor.
+    checksums: Vec<u64>,
+    /// Whether it was read, of each tensor.
+    read: RefCell<Vec<bool>>,
 }
 
 impl CheckedFile {
-    fn view(&self, name: &str, dtype: Dtype) -> Result<TensorView<'_>> {
-        let error = |message: &str| Error::file(self.file.path(), format!("{message} `{name}`"));
-        let view = self.file.tensor(name)?.ok_or_else(|| error("has no tensor"))?;
-        if view.dtype() != dtype {
-            let message = format!("tensor `{name}` is {:?}, expected {dtype:?}", view.dtype());
-            return Err(Error::file(self.file.path(), message));
+    /// # Errors
+    /// When the file is not there, is not that of a converted model, is of another version, or its header is damaged.
+    fn open(path: &Path, header_limit: usize) -> Result<Self> {
+        let mut found = 0;
+        let file = TensorFile::open(path, header_limit, |header| found = checksum(header))?;
+        let fail = |message: String| Err(Error::file(path, message));
+        let header = file.header();
+        if header.format.as_deref() != Some(FORMAT) {
+            return fail("holds no converted model (a checkpoint is read by `StateDict::open`)".into());
         }
-        if self.checksums.get(name) != Some(&checksum(view.data())) {
-            return Err(error("is damaged: another checksum than it was written with has the tensor"));
+        match header.version.as_deref() {
+            Some(VERSION) => {}
+            Some(other) => {
+                return fail(format!("is of format version {other}, this library reads version {VERSION}"));
+            }
+            None => return fail("has no format version".into()),
         }
-        self.read.borrow_mut().insert(name.to_owned());
-        Ok(view)
+        let tensors = header.tensors();
+        let mut order: Vec<usize> = (0..tensors.len()).collect();
+        order.sort_unstable_by_key(|&index| (tensors[index].begin, tensors[index].end));
+        let Some(own) = header.find(CHECKSUMS) else { return fail(format!("has no tensor `{CHECKSUMS}`")) };
+        let bytes = file.read(&tensors[own])?;
+        let (words, _) = bytes.as_chunks::<{ size_of::<u64>() }>();
+        if bytes.len() != size_of::<u64>() * tensors.len() || words.is_empty() {
+            return fail(format!("has {} checksums of {} tensors", words.len(), tensors.len()));
+        }
+        let mut words = words.iter().map(|word| u64::from_le_bytes(*word));
+        if words.next() != Some(found) {
+            return fail("is damaged: another checksum than it was written with has the header".into());
+        }
+        let mut checksums = vec![0; tensors.len()];
+        for (index, checksum) in order.into_iter().filter(|&index| index != own).zip(words) {
+            checksums[index] = checksum;
+        }
+        let mut read = vec![false; tensors.len()];
+        read[own] = true;
+        Ok(Self { file, bytes: None, checksums, read: RefCell::new(read) })
+    }
+
+    /// With all of it in memory, or mapped.
+    fn with_bytes(mut self, mapped: bool) -> Result<Self> {
+        self.bytes = Some(Arc::new(self.file.file().bytes(mapped)?));
+        Ok(self)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.file.header().find(name).is_some()
+    }
+
+    fn dtype(&self, name: &str) -> Option<Dtype> {
+        self.file.header().find(name).map(|index| self.file.header().tensors()[index].dtype)
+    }
+
+    /// The shape and the bytes of a tensor, which may begin at any address.
+    fn view(&self, name: &str, dtype: Dtype) -> Result<(&[usize], Cow<'_, [u8]>)> {
+        let Some(index) = self.file.header().find(name) else {
+            return Err(self.error(&format!("has no tensor `{name}`")));
+        };
+        let info = &self.file.header().tensors()[index];
+        if info.dtype != dtype {
+            return Err(self.error(&format!("tensor `{name}` is {:?}, expected {dtype:?}", info.dtype)));
+        }
+        let bytes = match &self.bytes {
+            Some(bytes) => {
+                let range = self.file.range(info);
+                Cow::Borrowed(bytes.get(range.start as usize..range.end as usize).unwrap_or_default())
+            }
+            None => Cow::Owned(self.file.read(info)?),
+        };
+        if self.checksums[index] != checksum(&bytes) {
+            let message =
+                format!("is damaged: another checksum than it was written with has the tensor `{name}`");
+            return Err(self.error(&message));
+        }
+        self.read.borrow_mut()[index] = true;
+        Ok((&info.shape, bytes))
+    }
+
+    /// The bytes of a tensor, where they are in memory.
+    fn shared(&self, name: &str) -> Result<SharedBytes> {
+        let info = self.file.header().find(name).map(|index| &self.file.header().tensors()[index]);
+        let shared = info.zip(self.bytes.as_ref()).and_then(|(info, bytes)| {
+            let range = self.file.range(info);
+            SharedBytes::new(Arc::clone(bytes), range.start as usize..range.end as usize)
+        });
+        shared.ok_or_else(|| self.error(&format!("has no tensor `{name}`")))
     }
 
     fn refuse_unread(&self) -> Result<()> {
         let read = self.read.borrow();
-        match self.file.metadata().offset_keys().into_iter().find(|name| !read.contains(name)) {
+        match self.file.header().tensors().iter().zip(&*read).find(|(_, read)| !**read) {
             None => Ok(()),
-            Some(name) => Err(Error::file(self.file.path(), format!("no operation has the tensor `{name}`"))),
+            Some((info, _)) => Err(self.error(&format!("no operation has the tensor `{}`", info.name))),
         }
+    }
+
+    /// The same error, said to be about the file.
+    fn named(&self, error: Error, node: &str) -> Error {
+        match error {
+            named @ (Error::File { .. } | Error::Io { .. }) => named,
+            other if node.is_empty() => self.error(&other.to_string()),
+            other => self.error(&format!("node `{node}`: {other}")),
+        }
+    }
+
+    fn broken(&self, error: &serde_json::Error) -> Error {
+        self.error(&format!("its description of the network is broken: {error}"))
+    }
+
+    fn error(&self, message: &str) -> Error {
+        Error::file(self.file.path(), message)
     }
 }
 
-/// Writes a network.
-pub(super) fn save(network: &Network, path: &Path) -> Result<()> {
-    let mut tensors = Vec::new();
-    let nodes = network.nodes.iter().map(|node| record(node, &mut tensors)).collect::<Result<_>>()?;
-    let mut header = Header {
-        version: VERSION,
-        model: network.model.clone(),
-        signature: network.signature.clone(),
-        backend: network.backend,
-        metadata: network.metadata.clone(),
-        nodes,
-        qparams: network.values.iter().map(|value| value.qparams.as_deref().cloned()).collect(),
-        outputs: network.outputs.clone(),
-        checksums: tensors.iter().map(|tensor| (tensor.name.clone(), checksum(&tensor.bytes))).collect(),
-        filling: String::new(),
-    };
-    let failed = |message: String| Error::file(path, message);
-    let views = tensors
-        .iter()
-        .map(|tensor| Ok((&tensor.name, TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes)?)))
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|error| failed(error.to_string()))?;
-    let serialized = |header: &Header| {
-        let header = serde_json::to_string(header).map_err(|error| failed(error.to_string()))?;
-        let views = views.iter().map(|(name, view)| (name, view));
-        serialize(views, Some(HashMap::from([(HEADER.to_owned(), header)])))
-            .map_err(|error| failed(error.to_string()))
-    };
-    let bytes = serialized(&header)?;
-    // The length of safetensors' header, a multiple of 8, comes first.
-    let data_start = bytes.first_chunk().map_or(0, |len| 8 + u64::from_le_bytes(*len) as usize);
-    match data_start.next_multiple_of(ALIGNMENT) - data_start {
-        0 => write_atomically(path, &bytes),
-        missing => {
-            header.filling = " ".repeat(missing);
-            write_atomically(path, &serialized(&header)?)
+/// The description of the network as text.
+fn graph_text(file: &CheckedFile, limit: usize) -> Result<Cow<'_, [u8]>> {
+    let (_, text) = file.view(GRAPH, Dtype::U8)?;
+    match text.len() {
+        len if len > limit => {
+            let message =
+                format!("describes its network in {len} bytes, at most {limit} are read (`header_limit`)");
+            Err(file.error(&message))
         }
+        _ => Ok(text),
     }
 }
 
-fn record(node: &Node, tensors: &mut Vec<FileTensor>) -> Result<NodeRecord> {
-    let call = node.call.as_ref().map(|call| {
-        let members = call.members.iter().map(|member| {
-            let op = member.op.name().to_owned();
-            Ok(MemberRecord { path: member.path.clone(), op, config: member.op.config()? })
-        });
-        let members = members.collect::<Result<_>>()?;
-        let mut writer = TensorWriter { path: &node.path, records: BTreeMap::new(), tensors };
-        call.executable.save(&mut writer)?;
-        Ok::<_, Error>(CallRecord {
-            precision: call.precision.name().to_owned(),
-            members,
-            weights: writer.records,
-        })
-    });
-    let call = call.transpose().map_err(|error| error.in_layer(&node.path))?;
-    Ok(NodeRecord {
-        path: node.path.clone(),
-        inputs: node.inputs.clone(),
-        outputs: node.outputs.clone(),
-        call,
-    })
+/// Visits the nodes one by one, each checked against those before it, with its path, the value that its first output
+/// is, and scale and zero point of each output.
+fn visit_nodes(
+    graph: &ReadGraph<'_>,
+    file: &CheckedFile,
+    visit: &mut dyn FnMut(NodeRecord, ValueId, Vec<Option<crate::QParams>>) -> Result<()>,
+) -> Result<Vec<ValueId>> {
+    let mut verified = verify::Graph::default();
+    let mut visit = |record: NodeRecord| {
+        let path = record.path().to_owned();
+        let visit = || {
+            let first =
+                verified.node(&path, !record.members.is_empty(), &record.inputs, record.outputs.len())?;
+            let qparams =
+                record.outputs.iter().map(|output| output.as_ref().map(ValueRecord::qparams).transpose());
+            let qparams = qparams.collect::<Result<Vec<_>>>()?;
+            visit(record, first, qparams)
+        };
+        visit().map_err(|error| file.named(error, &path))
+    };
+    for_each_node(graph.nodes, &mut visit).map_err(|error| file.broken(&error))??;
+    let outputs: Vec<ValueId> = limited(graph.outputs).map_err(|error| file.broken(&error))?;
+    verified.outputs(&outputs).map_err(|error| file.named(error, ""))?;
+    Ok(outputs)
 }
 
-/// The header of a file of a converted model.
+/// The summary of a model in a file.
 ///
 /// # Errors
-/// When the file is missing, is not that of a converted model, or is of another version.
-pub(crate) fn header_of(path: &Path) -> Result<Header> {
-    header(&TensorFile::open(path)?)
-}
-
-fn header(file: &TensorFile) -> Result<Header> {
-    let metadata = file.metadata().metadata().as_ref();
-    let Some(header) = metadata.and_then(|metadata| metadata.get(HEADER)) else {
-        let message = "holds no converted model (a checkpoint is read by `StateDict::open`)";
-        return Err(Error::file(file.path(), message));
-    };
-    // The version first: the rest may look different in another one.
-    #[derive(Deserialize)]
-    struct Version {
-        version: u32,
-    }
-    let broken =
-        |error: serde_json::Error| Error::file(file.path(), format!("its header is broken: {error}"));
-    let Version { version } = serde_json::from_str(header).map_err(broken)?;
-    if version != VERSION {
-        let message = format!("is of format version {version}, this library reads version {VERSION}");
-        return Err(Error::file(file.path(), message));
-    }
-    let header: Header = serde_json::from_str(header).map_err(broken)?;
-    verify::header(&header).map_err(|error| Error::file(file.path(), error.to_string()))?;
-    Ok(header)
+/// When the file is not there, damaged, not that of a converted model, or of another version.
+pub(crate) fn summary(path: &Path, header_limit: usize) -> Result<ModelSummary> {
+    let file = CheckedFile::open(path, header_limit)?;
+    let text = graph_text(&file, header_limit)?;
+    let graph: ReadGraph<'_> = serde_json::from_slice(&text).map_err(|error| file.broken(&error))?;
+    let mut edges = Vec::new();
+    visit_nodes(&graph, &file, &mut |record, _, qparams| {
+        let precision = record.precision()?.name();
+        edges.extend(qparams.into_iter().map(|qparams| EdgeSummary {
+            path: record.path().to_owned(),
+            operation: record.operation().to_owned(),
+            precision: precision.to_owned(),
+            qparams,
+        }));
+        Ok(())
+    })?;
+    Ok(ModelSummary::new(&graph.model, graph.backend, graph.metadata, edges))
 }
 
 /// Reads a network.
-pub(super) fn load(path: &Path, loaders: &Loaders) -> Result<Network> {
-    let file = TensorFile::open(path)?;
-    let header = header(&file)?;
-    let file = CheckedFile { file, checksums: header.checksums, read: RefCell::default() };
-    let values: Vec<NetworkValue> = header
-        .nodes
-        .iter()
-        .enumerate()
-        .flat_map(|(node, record)| record.outputs.iter().map(move |_| node))
-        .zip(header.qparams)
-        .map(|(node, qparams)| NetworkValue { node, qparams: qparams.map(Arc::new) })
-        .collect();
-    let nodes = header
-        .nodes
-        .into_iter()
-        .map(|record| {
-            let NodeRecord { path, inputs, outputs, call } = record;
-            let mut node = Node { path, inputs, outputs, call: None };
-            if let Some(record) = call {
-                let call = load_call(&record, &node, &values, header.backend, loaders, &file);
-                node.call = Some(call.map_err(|error| named(error, &file, &node.path))?);
-            }
-            Ok(node)
-        })
-        .collect::<Result<_>>()?;
+pub(super) fn load(path: &Path, loaders: &Loaders, options: LoadOptions) -> Result<Network> {
+    let file = CheckedFile::open(path, options.header_limit)?.with_bytes(options.mapped)?;
+    let text = graph_text(&file, options.header_limit)?;
+    let graph: ReadGraph<'_> = serde_json::from_slice(&text).map_err(|error| file.broken(&error))?;
+    let (mut nodes, mut values) = (Vec::new(), Vec::new());
+    let outputs = visit_nodes(&graph, &file, &mut |record, first, qparams| {
+        let index = nodes.len();
+        let made =
+            qparams.into_iter().map(|qparams| NetworkValue { node: index, qparams: qparams.map(Arc::new) });
+        values.extend(made);
+        let outputs = (first..values.len()).collect();
+        let path = record.path().to_owned();
+        let mut node = Node { path, inputs: record.inputs.clone(), outputs, call: None };
+        if !record.members.is_empty() {
+            node.call = Some(load_call(&record, &node, &values, graph.backend, loaders, &file)?);
+        }
+        nodes.push(node);
+        Ok(())
+    })?;
     file.refuse_unread()?;
+    let (model, signature, backend) = (graph.model.into_owned(), graph.signature.into_owned(), graph.backend);
+    let metadata = graph.metadata;
+    drop(text);
     Ok(Network {
-        model: header.model,
-        signature: header.signature,
-        backend: header.backend,
-        metadata: header.metadata,
+        model,
+        signature,
+        backend,
+        metadata,
         nodes,
         values,
-        outputs: header.outputs,
+        outputs,
+        mapped: options.mapped.then(|| Arc::new(file.file.into_file())),
         non_finite: Default::default(),
         programs: Programs::default(),
     })
 }
 
-/// The same error, said to be about the file.
-fn named(error: Error, file: &CheckedFile, node: &str) -> Error {
-    match error {
-        named @ Error::File { .. } => named,
-        other => Error::file(file.file.path(), format!("node `{node}`: {other}")),
-    }
-}
-
 fn load_call(
-    record: &CallRecord,
+    record: &NodeRecord,
     node: &Node,
     values: &[NetworkValue],
-    backend: Backend,
+    backend: crate::Backend,
     loaders: &Loaders,
     file: &CheckedFile,
 ) -> Result<Call> {
@@ -436,16 +286,84 @@ fn load_call(
         Ok(NodeMember { path: member.path.clone(), op })
     });
     let members: Vec<NodeMember> = members.collect::<Result<_>>()?;
-    let precision = Precision::of_name(&record.precision)
-        .ok_or_else(|| Error::Unsupported(format!("the precision `{}`", record.precision)))?;
+    let precision = record.precision()?;
     verify::call(&members, precision, node, values)?;
-    let stored = StoredTensors { path: &node.path, records: &record.weights, file };
+    let stored = StoredTensors::new(&node.path, &record.records, file);
     let formats = |ids: &[ValueId]| formats(ids, values, &members, precision);
     let (inputs, outputs) = (formats(node.data_inputs_of(&members)), formats(&node.outputs));
     let observer = Box::new(MinMaxObserver::new());
     let lowering = Lowering::new(precision, backend, &inputs, &outputs, observer).with_stored(&stored);
     let executable = lower(&members, lowering)?;
+    stored.refuse_unread()?;
     Ok(Call { members, precision, executable })
+}
+
+/// Writes a network.
+pub(super) fn save(network: &Network, path: &Path) -> Result<()> {
+    let broken = |error: serde_json::Error| Error::file(path, error.to_string());
+    if network.nodes.len() > MAX_NODES {
+        let message = format!("a network of {} nodes; a file holds {MAX_NODES}", network.nodes.len());
+        return Err(Error::Unsupported(message));
+    }
+    let mut tensors = Vec::new();
+    let nodes = network.nodes.iter().map(|node| record(node, &network.values, &mut tensors));
+    let graph = WrittenGraph {
+        model: Cow::Borrowed(&network.model),
+        backend: network.backend,
+        signature: Cow::Borrowed(&network.signature),
+        metadata: network.metadata.clone(),
+        nodes: nodes.collect::<Result<_>>()?,
+        outputs: &network.outputs,
+    };
+    let text = serde_json::to_vec(&graph).map_err(broken)?;
+    tensors.push(FileTensor { name: GRAPH.into(), dtype: Dtype::U8, shape: vec![text.len()], bytes: text });
+    let shape = vec![tensors.len() + 1];
+    tensors.push(FileTensor { name: CHECKSUMS.into(), dtype: Dtype::U64, shape, bytes: Vec::new() });
+    // Packed weights first, each whole cache lines; then the widest, so that every number lies aligned.
+    tensors.sort_by(|left, right| {
+        let key = |tensor: &FileTensor| (std::cmp::Reverse(tensor.dtype.bitsize()), tensor.name == CHECKSUMS);
+        key(left).cmp(&key(right)).then_with(|| left.name.cmp(&right.name))
+    });
+    if let Some(pair) = tensors.windows(2).find(|pair| pair[0].name == pair[1].name) {
+        return Err(Error::Unsupported(format!("two tensors of the name `{}`", pair[0].name)));
+    }
+    let entries: Vec<TensorEntry<'_>> = tensors
+        .iter()
+        .map(|FileTensor { name, dtype, shape, .. }| TensorEntry { name, dtype: *dtype, shape })
+        .collect();
+    let header =
+        write_header(&[("format", FORMAT), ("version", VERSION)], &entries, ALIGNMENT).map_err(broken)?;
+    let others = tensors.iter().filter(|tensor| tensor.name != CHECKSUMS);
+    let checksums = std::iter::once(checksum(&header)).chain(others.map(|tensor| checksum(&tensor.bytes)));
+    let checksums: Vec<u8> = checksums.flat_map(u64::to_le_bytes).collect();
+    replace_with(path, |file| {
+        let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(|error| Error::io(path, error));
+        write(&header)?;
+        for tensor in &tensors {
+            write(if tensor.name == CHECKSUMS { &checksums } else { &tensor.bytes })?;
+        }
+        Ok(())
+    })
+}
+
+fn record(node: &Node, values: &[NetworkValue], tensors: &mut Vec<FileTensor>) -> Result<NodeRecord> {
+    let outputs = node
+        .outputs
+        .iter()
+        .map(|&output| values[output].qparams.as_deref().map(ValueRecord::new).transpose());
+    let outputs = outputs.collect::<Result<_>>()?;
+    let (path, inputs) = (&node.path, node.inputs.clone());
+    let Some(call) = &node.call else {
+        return Ok(NodeRecord::new(path, inputs, outputs, Precision::Float, Vec::new(), Default::default()));
+    };
+    let members = call.members.iter().map(|member| {
+        let op = member.op.name().to_owned();
+        Ok(MemberRecord { path: member.path.clone(), op, config: member.op.config()? })
+    });
+    let members = members.collect::<Result<_>>()?;
+    let mut writer = TensorWriter::new(path, tensors);
+    call.executable.save(&mut writer).map_err(|error| error.in_layer(path))?;
+    Ok(NodeRecord::new(path, inputs, outputs, call.precision, members, writer.into_records()))
 }
 
 /// The formats of the values that an operation reads or writes in this precision.
@@ -463,21 +381,4 @@ pub(crate) fn formats(
             _ => Format::F32,
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::checksum;
-
-    #[test]
-    fn every_flipped_bit_changes_the_checksum() {
-        let bytes: Vec<u8> = (0..77).collect();
-        let expected = checksum(&bytes);
-        for bit in 0..8 * bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[bit / 8] ^= 1 << (bit % 8);
-            assert_ne!(checksum(&damaged), expected, "bit {bit}");
-        }
-        assert_ne!(checksum(&[]), checksum(&[0]));
-    }
 }

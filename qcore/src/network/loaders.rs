@@ -38,7 +38,18 @@ impl Loaders {
             let message = format!("the operation `{name}`, which nothing here can load");
             return Err(Error::Unsupported(message));
         };
-        load(config).map_err(|error| Error::Unsupported(format!("the parameters of `{name}`: {error}")))
+        let of_operation = |error: &dyn std::fmt::Display| {
+            Error::Unsupported(format!("the parameters of `{name}`: {error}"))
+        };
+        let op = load(config).map_err(|error| of_operation(&error))?;
+        // Operations of another crate decide themselves what they read.
+        if !self.own.contains_key(name) {
+            let read = op.config()?;
+            if read != *config {
+                return Err(of_operation(&format_args!("{config}, of which {read} is known")));
+            }
+        }
+        Ok(op)
     }
 
     /// The operation without its tensors, as a file would give it; as it is, if it cannot be loaded.

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::file::{LoadOptions, RegularFile};
 use crate::ops::Precision;
 use crate::program::{MemoryReport, NonFinite, Profile, ProgramOutput, Programs};
 use crate::{Backend, Error, QParams, QTensor, Result, Tensor};
@@ -22,8 +23,7 @@ pub use loaders::Loaders;
 pub use node::{Call, Node, NodeMember};
 pub use tracer::{Member, Site, Tracer, Value};
 
-pub(crate) use file::formats;
-pub(crate) use file::{Header, header_of};
+pub(crate) use file::{FORMAT, formats, summary};
 pub(crate) use node::lower;
 pub(crate) use tracer::{RecordedMember, Settings, Trace};
 
@@ -41,8 +41,8 @@ pub(crate) type ValueId = usize;
 pub struct Network {
     /// The name of the model's type.
     pub(crate) model: String,
-    /// The signature of its body; [`Graph::signature`](crate::Graph::signature).
-    pub(crate) signature: Vec<String>,
+    /// The lines of the signature of its body; [`Graph::signature`](crate::Graph::signature).
+    pub(crate) signature: String,
     pub(crate) backend: Backend,
     /// The user's metadata.
     pub(crate) metadata: BTreeMap<String, String>,
@@ -51,6 +51,8 @@ pub struct Network {
     pub(crate) values: Vec<NetworkValue>,
     pub(crate) outputs: Vec<ValueId>,
     pub(crate) non_finite: NonFinite,
+    /// The file whose map the weights lie in.
+    pub(crate) mapped: Option<Arc<RegularFile>>,
     pub(crate) programs: Programs,
 }
 
@@ -76,24 +78,25 @@ impl Network {
     /// ```
     ///
     /// # Errors
-    /// When the file is not there, truncated, corrupt, of another version, or holds an operation that is not known.
+    /// When the file is not there, truncated, damaged, of another version, or holds an operation that is not known.
     pub fn load(path: impl AsRef<Path>) -> Result<Self> {
-        Self::load_with(path, &Loaders::new())
+        Self::load_with(path, &Loaders::new(), LoadOptions::default())
     }
 
-    /// [`Network::load`] with the operations that `loaders` knows.
+    /// [`Network::load`] with the operations that `loaders` knows, into memory of its own or mapped.
     ///
     /// # Errors
     /// As [`Network::load`].
-    pub fn load_with(path: impl AsRef<Path>, loaders: &Loaders) -> Result<Self> {
-        file::load(path.as_ref(), loaders)
+    pub fn load_with(path: impl AsRef<Path>, loaders: &Loaders, options: LoadOptions) -> Result<Self> {
+        file::load(path.as_ref(), loaders, options)
     }
 
-    /// Writes the network to one safetensors file, atomically: the file is complete or not there.
+    /// Writes the network to one safetensors file, as [`write_file`](crate::write_file) does.
     ///
     /// # Errors
-    /// When the file cannot be written.
+    /// When the file cannot be written, or a map that the weights lie in has changed.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
+        self.check_file()?;
         file::save(self, path.as_ref())
     }
 
@@ -104,7 +107,7 @@ impl Network {
     /// # Errors
     /// When there are more or fewer inputs than [`Network::input_count`], or one does not fit a layer; the error names
     /// the layer. When a value that becomes an integer is NaN or infinite, unless [`Network::set_non_finite`] says
-    /// otherwise.
+    /// otherwise. When the network lies in a map of a file ([`LoadOptions::mapped`]) that has changed.
     pub fn forward(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let mut outputs = Vec::with_capacity(self.outputs.len());
         let inputs: Vec<&Tensor> = inputs.iter().collect();
@@ -151,6 +154,7 @@ impl Network {
     /// # Errors
     /// As [`Network::forward`].
     pub fn profile(&self, inputs: &[&Tensor]) -> Result<Profile> {
+        self.check_file()?;
         self.programs.profile(self, inputs)
     }
 
@@ -177,6 +181,7 @@ impl Network {
         inputs: &[&Tensor],
         take: &mut dyn FnMut(usize, ProgramOutput<'_>) -> Result<()>,
     ) -> Result<()> {
+        self.check_file()?;
         if self.non_finite == NonFinite::Refuse && self.is_dynamic() {
             // A dynamic layer's scale would be NaN or infinite, and with it all of its output.
             self.check_finite(inputs)?;
@@ -208,6 +213,11 @@ impl Network {
         Ok(())
     }
 
+    /// An error if the weights lie in a map of a file that somebody has written to.
+    fn check_file(&self) -> Result<()> {
+        self.mapped.as_ref().map_or(Ok(()), |file| file.check_unchanged())
+    }
+
     /// Each quantized weight with the path of its layer.
     pub fn visit_weights(&self, visit: &mut dyn FnMut(&str, &QTensor)) {
         for node in &self.nodes {
@@ -237,6 +247,7 @@ impl Network {
             values,
             outputs: self.outputs.clone(),
             non_finite: self.non_finite,
+            mapped: self.mapped.clone(),
             programs: Programs::default(),
         }
     }

@@ -199,7 +199,7 @@ impl<'a> Tracer<'a> {
     ///
     /// # Errors
     /// When the walk computed.
-    pub(crate) fn finish(self, model: &str, signature: Vec<String>, outputs: &[Value]) -> Result<Trace> {
+    pub(crate) fn finish(self, model: &str, signature: &[String], outputs: &[Value]) -> Result<Trace> {
         let Walk::Record(recording) = self.0 else {
             return Err(Error::Unsupported("the network of a run".into()));
         };
@@ -208,13 +208,14 @@ impl<'a> Tracer<'a> {
             *recording;
         let network = Network {
             model: model.to_owned(),
-            signature,
+            signature: signature.join("\n"),
             backend: mapping.backend(),
             metadata: Default::default(),
             nodes,
             values,
             outputs,
             non_finite: Default::default(),
+            mapped: None,
             programs: Programs::default(),
         };
         Ok(Trace { network, settings, positions, known_paths, members, deciding })

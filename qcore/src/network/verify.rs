@@ -1,49 +1,59 @@
 //! Checks that a file describes a network.
 
-use super::file::Header;
 use super::node::{Node, NodeMember};
 use super::{NetworkValue, ValueId};
 use crate::ops::{OutputRule, Precision};
 use crate::{Error, Result};
 
-/// Checks the graph: values are made once, in order, before they are read.
-pub(super) fn header(header: &Header) -> Result<()> {
-    let mut made: ValueId = 0;
-    let mut is_behind_inputs = false;
-    for node in &header.nodes {
-        let fail = |message: String| Err(Error::Unsupported(format!("node `{}` {message}", node.path)));
-        is_behind_inputs |= node.call.is_some();
-        if node.call.is_none() && (is_behind_inputs || !node.inputs.is_empty() || node.outputs.len() != 1) {
-            return fail("is no parameter of `forward`, and calls nothing".into());
+/// A graph whose nodes are checked one by one: values are made once, in order, before they are read.
+#[derive(Default)]
+pub(super) struct Graph {
+    /// How many values the nodes so far make.
+    values: usize,
+    has_inputs: bool,
+    has_calls: bool,
+}
+
+impl Graph {
+    /// Checks the next node; gives the value that its first output is.
+    pub(super) fn node(
+        &mut self,
+        path: &str,
+        is_call: bool,
+        inputs: &[ValueId],
+        outputs: usize,
+    ) -> Result<ValueId> {
+        let fail = |message: &str| Err(Error::Unsupported(message.to_owned()));
+        if path.is_empty() {
+            return fail("a node without a path");
         }
-        if let Some(input) = node.inputs.iter().find(|&&input| input >= made) {
-            return fail(format!("reads the value {input}, which is not made before it"));
+        if !is_call && (self.has_calls || !inputs.is_empty() || outputs != 1) {
+            return fail("is no parameter of `forward`, and calls nothing");
         }
-        if node.outputs.is_empty() || !node.outputs.iter().copied().eq(made..made + node.outputs.len()) {
-            return fail(format!("makes the values {:?}, the next is {made}", node.outputs));
+        let first = self.values;
+        if let Some(input) = inputs.iter().find(|&&input| input >= first) {
+            return fail(&format!("reads the value {input}, which is not made before it"));
         }
-        if node.call.as_ref().is_some_and(|call| call.members.is_empty()) {
-            return fail("calls nothing".into());
+        if outputs == 0 {
+            return fail("makes no value");
         }
-        made += node.outputs.len();
+        self.has_inputs |= !is_call;
+        self.has_calls |= is_call;
+        self.values += outputs;
+        Ok(first)
     }
-    if header.nodes.first().is_none_or(|node| node.call.is_some()) {
-        return Err(Error::Unsupported("a model without inputs".into()));
-    }
-    if header.qparams.len() != made {
-        let found = header.qparams.len();
-        return Err(Error::Unsupported(format!("scales of {found} values, there are {made}")));
-    }
-    if header.outputs.is_empty() || header.outputs.iter().any(|&output| output >= made) {
-        return Err(Error::Unsupported(format!("the outputs {:?} of {made} values", header.outputs)));
-    }
-    for qparams in header.qparams.iter().flatten() {
-        qparams.validate()?;
-        if qparams.is_per_channel() {
-            return Err(Error::Unsupported("a value with a scale for each channel".into()));
+
+    /// Checks the outputs of a graph of these nodes.
+    pub(super) fn outputs(&self, outputs: &[ValueId]) -> Result<()> {
+        if !self.has_inputs {
+            return Err(Error::Unsupported("a model without inputs".into()));
         }
+        let values = self.values;
+        if outputs.is_empty() || outputs.iter().any(|&output| output >= values) {
+            return Err(Error::Unsupported(format!("the outputs {outputs:?} of {values} values")));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Checks a call: its members run as one in this precision, and read and write values that they support.

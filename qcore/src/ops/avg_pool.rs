@@ -5,6 +5,7 @@ use std::sync::Arc;
 use qkernels::pool::{AveragePool2d, TieRule};
 use serde::{Deserialize, Serialize};
 
+use super::defaults;
 use super::inputs::{exactly, float_or_static, with_eight_bit};
 use super::kernel::strided;
 use super::plain::{no_parameters, plain_op};
@@ -20,6 +21,7 @@ use crate::{Backend, DType, Result};
 pub struct AvgPool<const D: usize> {
     #[serde(flatten)]
     window: Window<D>,
+    #[serde(default = "defaults::yes", skip_serializing_if = "defaults::is_yes")]
     count_include_pad: bool,
 }
 

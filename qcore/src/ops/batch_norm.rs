@@ -8,6 +8,7 @@ use qkernels::elementwise;
 use qkernels::quantize::ChannelExtents;
 use serde::{Deserialize, Serialize};
 
+use super::defaults;
 use super::init::{empty, fitting};
 use super::inputs::{check_qparams, exactly, is_relu_fused, missing_batch, with_eight_bit};
 use super::plain::plain_op;
@@ -44,9 +45,28 @@ pub type BatchNorm2d = BatchNorm<2>;
 #[derive(Clone, Serialize, Deserialize)]
 struct BatchNormConfig {
     num_features: usize,
+    #[serde(default = "default_eps", skip_serializing_if = "is_default_eps")]
     eps: f64,
+    #[serde(default = "default_momentum", skip_serializing_if = "is_default_momentum")]
     momentum: f64,
+    #[serde(default = "defaults::yes", skip_serializing_if = "defaults::is_yes")]
     affine: bool,
+}
+
+fn default_eps() -> f64 {
+    1e-5
+}
+
+fn is_default_eps(eps: &f64) -> bool {
+    *eps == default_eps()
+}
+
+fn default_momentum() -> f64 {
+    0.1
+}
+
+fn is_default_momentum(momentum: &f64) -> bool {
+    *momentum == default_momentum()
 }
 
 impl<const D: usize> From<BatchNormConfig> for BatchNorm<D> {
@@ -88,9 +108,9 @@ impl<const D: usize> BatchNorm<D> {
             bias: Some(zeros.clone()),
             running_mean: zeros,
             running_var: ones,
-            eps: 1e-5,
+            eps: default_eps(),
         };
-        Self { num_features, momentum: 0.1, parameters }
+        Self { num_features, momentum: default_momentum(), parameters }
     }
 
     /// The number that is added to the variance.

@@ -22,7 +22,7 @@ fn chunk_of(
     let Some(start) = index.checked_mul(size).filter(|&start| start < extent.max(1)) else {
         let count = extent.max(1).div_ceil(size);
         let message =
-            format!("axis {axis} of extent {extent} gives {count} pieces, piece {index} is not there");
+            format!("axis {axis} of extent {extent} gives {count} chunks, chunk {index} is not there");
         return Err(Error::parameter(operation, message));
     };
     Ok(Rearrangement::Slice { axis, range: start..start.saturating_add(size).min(extent) })
@@ -34,8 +34,8 @@ fn chunk_of(
 pub struct Chunk {
     chunks: usize,
     dim: isize,
-    /// Which of the chunks; `piece` in files.
-    #[serde(rename = "piece")]
+    /// Which of the chunks; `chunk` in files.
+    #[serde(rename = "chunk")]
     index: usize,
 }
 
@@ -87,8 +87,8 @@ impl Op for Chunk {
 pub struct Split {
     split_size: usize,
     dim: isize,
-    /// Which of the chunks; `piece` in files.
-    #[serde(rename = "piece")]
+    /// Which of the chunks; `chunk` in files.
+    #[serde(rename = "chunk")]
     index: usize,
 }
 
@@ -147,14 +147,14 @@ mod tests {
         assert_values(&chunk(0).unwrap(), &[0.0, 1.0]);
         assert_values(&chunk(2).unwrap(), &[4.0]);
         let message = chunk(3).unwrap_err().to_string();
-        assert_eq!(message, "chunk: axis 0 of extent 5 gives 3 pieces, piece 3 is not there");
+        assert_eq!(message, "chunk: axis 0 of extent 5 gives 3 chunks, chunk 3 is not there");
         let split = |size, index| float(&split(size, None, index).unwrap(), &[&counting(&[3, 1])]);
         assert_values(&split(2, 1).unwrap(), &[2.0]);
         assert!(split(2, usize::MAX).is_err());
         assert!(super::chunk(0, None, 0).is_err());
         assert!(super::split(0, None, 0).is_err());
-        assert!(refuses::<Chunk>(json!({"chunks": 0, "dim": 0, "piece": 0})));
-        assert!(refuses::<Split>(json!({"split_size": 0, "dim": 0, "piece": 0})));
+        assert!(refuses::<Chunk>(json!({"chunks": 0, "dim": 0, "chunk": 0})));
+        assert!(refuses::<Split>(json!({"split_size": 0, "dim": 0, "chunk": 0})));
     }
 
     #[test]

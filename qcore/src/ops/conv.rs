@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::defaults;
 use super::init::{Generator, empty, fitting};
 use super::packed_weight::PackedWeightCache;
 use super::plain::plain_op;
@@ -48,10 +49,15 @@ struct ConvConfig<const D: usize> {
     in_channels: usize,
     out_channels: usize,
     kernel_size: Size<D>,
+    #[serde(default = "defaults::ones", skip_serializing_if = "defaults::are_ones")]
     stride: Size<D>,
+    #[serde(default = "defaults::zeros", skip_serializing_if = "defaults::are_zeros")]
     padding: Size<D>,
+    #[serde(default = "defaults::ones", skip_serializing_if = "defaults::are_ones")]
     dilation: Size<D>,
+    #[serde(default = "defaults::one", skip_serializing_if = "defaults::is_one")]
     groups: usize,
+    #[serde(default = "defaults::yes", skip_serializing_if = "defaults::is_yes")]
     bias: bool,
 }
 
@@ -233,10 +239,11 @@ impl<const D: usize> Op for Conv<D> {
                 }))
             }
             Precision::Static => {
+                let shape = self.weight_shape()?;
                 let (info, integers) =
-                    WeightInfo::quantized(Self::NAME, &self.weight, self.bias.as_ref(), lowering)?;
-                if info.shape != self.weight_shape()? {
-                    let expected = format!("a weight of shape {:?}", self.weight_shape()?);
+                    WeightInfo::quantized(Self::NAME, &self.weight, self.bias.as_ref(), &shape, lowering)?;
+                if info.shape != shape {
+                    let expected = format!("a weight of shape {shape:?}");
                     return Err(Error::shape(Self::NAME, expected, &info.shape));
                 }
                 let lowered = QuantizedConv::new(parameters, &geometry, info, integers, lowering)?;

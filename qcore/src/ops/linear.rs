@@ -10,6 +10,7 @@ use std::sync::Arc;
 use qkernels::linear::PackedLinear;
 use serde::{Deserialize, Serialize};
 
+use super::defaults;
 use super::init::{Generator, empty, fitting};
 use super::inputs::kernel_error;
 use super::plain::plain_op;
@@ -48,6 +49,7 @@ pub struct Linear {
 struct LinearConfig {
     in_features: usize,
     out_features: usize,
+    #[serde(default = "defaults::yes", skip_serializing_if = "defaults::is_yes")]
     bias: bool,
 }
 
@@ -184,7 +186,7 @@ impl Op for Linear {
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         let features = self.features()?;
-        let record = lowering.stored().and_then(Record::of_file);
+        let record = lowering.stored().map(Record::of_file).transpose()?.flatten();
         if lowering.precision == Precision::Float {
             return self.float(features, record, lowering);
         }
@@ -202,10 +204,10 @@ impl Op for Linear {
         };
         let apart = batch_norm.map(|batch_norm| Apart::new(batch_norm, lowering.activation)).transpose()?;
         let (weight, bias) = weights.unwrap_or((&self.weight, self.bias.as_ref()));
-        let (info, integers) = WeightInfo::quantized(NAME, weight, bias, lowering)?;
-        if info.shape != features.weight_shape() {
-            let expected = format!("a weight of shape {:?}", features.weight_shape());
-            return Err(Error::shape(NAME, expected, &info.shape));
+        let shape = features.weight_shape();
+        let (info, integers) = WeightInfo::quantized(NAME, weight, bias, &shape, lowering)?;
+        if info.shape != shape {
+            return Err(Error::shape(NAME, format!("a weight of shape {shape:?}"), &info.shape));
         }
         let (outputs, inputs, zero_points) = (features.outputs, features.inputs, &info.qparams.zero_point);
         let packed = match integers {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::defaults;
 use super::inputs::{exactly, float_or_static, with_eight_bit};
 use super::kernel::strided;
 use super::plain::{no_parameters, plain_op};
@@ -19,6 +20,7 @@ use crate::{Backend, Result};
 pub struct MaxPool<const D: usize> {
     #[serde(flatten)]
     window: Window<D>,
+    #[serde(default = "defaults::ones", skip_serializing_if = "defaults::are_ones")]
     dilation: Size<D>,
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use qkernels::pool::{MeanExtents, MeanRule};
 use serde::{Deserialize, Serialize};
 
+use super::defaults;
 use super::inputs::{element_count, exactly, float_or_static, with_eight_bit};
 use super::plain::{no_parameters, plain_op};
 use super::{Executable, Kernel, Lowering, Op, Planned, PlannedKernel, TensorSpec, unary};
@@ -15,6 +16,7 @@ use crate::{Backend, DType, Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mean {
     dims: Vec<isize>,
+    #[serde(default, skip_serializing_if = "defaults::is_no")]
     keepdim: bool,
 }
 

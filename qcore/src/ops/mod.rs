@@ -29,6 +29,7 @@ mod cat;
 mod chunk;
 mod clamp;
 mod conv;
+mod defaults;
 mod elementwise;
 mod elu;
 mod executable;

@@ -4,6 +4,7 @@ use qkernels::geometry::{Pool2dGeometry, Pool2dParameters};
 use qkernels::pool::TieRule;
 use serde::{Deserialize, Serialize};
 
+use super::defaults;
 use super::inputs::{image_extents, kernel_error_on};
 use super::{Kernel, Planned, PlannedKernel, Size, TensorSpec};
 use crate::tensor::MemoryFormat;
@@ -14,7 +15,9 @@ use crate::{Error, Result};
 pub(super) struct Window<const D: usize> {
     pub(super) kernel_size: Size<D>,
     pub(super) stride: Size<D>,
+    #[serde(default = "defaults::zeros", skip_serializing_if = "defaults::are_zeros")]
     pub(super) padding: Size<D>,
+    #[serde(default, skip_serializing_if = "defaults::is_no")]
     pub(super) ceil_mode: bool,
 }
 

@@ -1,5 +1,6 @@
 //! `Size`: a number for each spatial dimension, from one number for all or from one for each.
 
+use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A kernel size, stride, padding, dilation or output size in each of `D` spatial dimensions, outermost first:
@@ -48,18 +49,44 @@ impl<const D: usize> std::fmt::Display for Size<D> {
     }
 }
 
+/// One number for all dimensions where they are the same.
 impl<const D: usize> Serialize for Size<D> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.as_slice().serialize(serializer)
+        match self.0.as_slice() {
+            [first, rest @ ..] if rest.iter().all(|other| other == first) => first.serialize(serializer),
+            numbers => numbers.serialize(serializer),
+        }
     }
 }
 
 impl<'de, const D: usize> Deserialize<'de> for Size<D> {
     fn deserialize<T: Deserializer<'de>>(deserializer: T) -> Result<Self, T::Error> {
-        let numbers = Vec::<usize>::deserialize(deserializer)?;
-        let found = numbers.len();
-        let misfit = |_| serde::de::Error::custom(format!("{found} numbers for {D} dimensions"));
-        <[usize; D]>::try_from(numbers).map(Self).map_err(misfit)
+        struct Numbers<const D: usize>;
+
+        impl<'de, const D: usize> Visitor<'de> for Numbers<D> {
+            type Value = Size<D>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                write!(f, "a number or {D} of them")
+            }
+
+            fn visit_u64<E: Error>(self, number: u64) -> Result<Size<D>, E> {
+                usize::try_from(number).map(Size::from).map_err(E::custom)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Size<D>, A::Error> {
+                let mut numbers = [0; D];
+                for (index, number) in numbers.iter_mut().enumerate() {
+                    *number = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(index, &self))?;
+                }
+                match seq.next_element::<IgnoredAny>()? {
+                    None => Ok(Size(numbers)),
+                    Some(_) => Err(A::Error::invalid_length(D + 1, &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Numbers)
     }
 }
 

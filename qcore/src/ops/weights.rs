@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use ndarray::{Array, IxDyn};
-use qkernels::mapped_file::MappedBytes;
+use qkernels::file_bytes::SharedBytes;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 
 use super::inputs::{is_relu_fused, kernel_error};
@@ -45,7 +45,7 @@ pub(super) fn float_weights(
     match lowering.stored() {
         None => Ok((weight.clone(), bias.cloned())),
         // The bias may have come from a batch norm, so that the layer knows nothing of it.
-        Some(stored) => Ok((stored.get("weight")?, stored.get_if(stored.record("bias")?, "bias")?)),
+        Some(stored) => Ok((stored.get("weight")?, stored.find("bias")?)),
     }
 }
 
@@ -56,14 +56,14 @@ pub(super) fn save_float(
     bias: Option<&Tensor>,
 ) -> Result<()> {
     tensors.put("weight", weight);
-    save_bias(tensors, bias)
+    save_bias(tensors, bias);
+    Ok(())
 }
 
-fn save_bias(tensors: &mut TensorWriter<'_>, bias: Option<&Tensor>) -> Result<()> {
+fn save_bias(tensors: &mut TensorWriter<'_>, bias: Option<&Tensor>) {
     if let Some(bias) = bias {
         tensors.put("bias", bias);
     }
-    tensors.put_record("bias", &bias.is_some())
 }
 
 /// The metadata of a quantized weight, whose integers kernels have packed: `qint8`, per tensor or per
@@ -81,19 +81,20 @@ pub(super) enum WeightIntegers {
     /// In PyTorch's order.
     Plain(QTensor),
     /// As kernels read them, in the memory of the file.
-    Packed(MappedBytes),
+    Packed(SharedBytes),
 }
 
 impl WeightInfo {
-    /// The weight and bias of a layer, quantized as `lowering` says, or those of a file.
+    /// The weight, which in a layer is of this `shape`, and the bias, quantized as `lowering` says, or those of a file.
     pub(super) fn quantized(
         operation: &'static str,
         weight: &Tensor,
         bias: Option<&Tensor>,
+        shape: &[usize],
         lowering: &Lowering<'_>,
     ) -> Result<(Self, WeightIntegers)> {
         if let Some(stored) = lowering.stored() {
-            return Self::stored(stored);
+            return Self::stored(stored, shape);
         }
         if let Some((index, value)) = bias.and_then(Tensor::first_non_finite) {
             return Err(Error::NotFinite { what: "the bias".into(), value, index });
@@ -112,16 +113,14 @@ impl WeightInfo {
         Ok((Self { shape, qparams, bias: bias.cloned() }, WeightIntegers::Plain(weight)))
     }
 
-    fn stored(stored: &StoredTensors<'_>) -> Result<(Self, WeightIntegers)> {
-        let bias = stored.get_if(stored.record("bias")?, "bias")?;
-        let Some(packed) = stored.get_packed("weight")? else {
+    fn stored(stored: &StoredTensors<'_>, shape: &[usize]) -> Result<(Self, WeightIntegers)> {
+        let bias = stored.find("bias")?;
+        let Some((packed, qparams)) = stored.get_packed("weight")? else {
             let weight = stored.get_quantized("weight")?;
             let (shape, qparams) = (weight.shape().to_vec(), weight.shared_qparams());
             return Ok((Self { shape, qparams, bias }, WeightIntegers::Plain(weight)));
         };
-        let (qparams, shape): (QParams, Vec<usize>) = (stored.record("weight")?, stored.record("shape")?);
-        qparams.validate().map_err(|error| stored.error("weight", &error.to_string()))?;
-        let channels = qparams.scale.len();
+        let (shape, channels) = (shape.to_vec(), qparams.scale.len());
         if qparams.is_per_channel() && (qparams.axis != Some(0) || shape.first() != Some(&channels)) {
             return Err(stored.error("weight", &format!("its scales do not fit its shape {shape:?}")));
         }
@@ -134,16 +133,16 @@ impl WeightInfo {
         tensors: &mut TensorWriter<'_>,
         parts: impl Iterator<Item = &'a [u8]>,
     ) -> Result<()> {
-        tensors.put_record("weight", &*self.qparams)?;
-        tensors.put_record("shape", &self.shape)?;
-        tensors.put_packed("weight", parts);
-        save_bias(tensors, self.bias.as_ref())
+        tensors.put_packed("weight", &self.qparams, parts)?;
+        save_bias(tensors, self.bias.as_ref());
+        Ok(())
     }
 
     /// Writes a weight in PyTorch's order and the bias.
     pub(super) fn save_plain(&self, tensors: &mut TensorWriter<'_>, weight: &QTensor) -> Result<()> {
         tensors.put_quantized("weight", weight)?;
-        save_bias(tensors, self.bias.as_ref())
+        save_bias(tensors, self.bias.as_ref());
+        Ok(())
     }
 
     /// The weight with these integers, in row-major order.

@@ -331,13 +331,14 @@ mod tests {
         });
         let network = Network {
             model: "Test".into(),
-            signature: Vec::new(),
+            signature: String::new(),
             backend,
             metadata: Default::default(),
             nodes: nodes.collect(),
             values,
             outputs,
             non_finite: Default::default(),
+            mapped: None,
             programs: Programs::default(),
         };
         decide(network, &settings, Mode::Graph).unwrap()

@@ -65,13 +65,14 @@ impl ObservedEdge {
 
 /// Statistics of an edge, whatever its observer keeps.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct EdgeStatistics {
     grid: ValueGrid,
     batches: usize,
     /// The batch that last widened the range, counted from 1.
     last_growth: usize,
     /// Of each value that the observer serves, in their order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::observer::state::list")]
     ranges: Vec<Option<Range>>,
     /// Of each channel, along axis 1, of the first value.
     #[serde(default)]

@@ -4,10 +4,10 @@ use super::{
     Filters, PackedConv2d, check_zero_point_count, columns_of_group, packed_runs, zero_points_of_group,
 };
 use crate::error::{Error, Result};
+use crate::file_bytes::SharedBytes;
 use crate::gemm::{PackedMatrix, Storage};
 use crate::geometry::Conv2dGeometry;
 use crate::length;
-use crate::mapped_file::MappedBytes;
 
 impl PackedConv2d {
     /// The weight in the order in which the kernels read it, one slice for each group; `None` of a depthwise
@@ -27,7 +27,7 @@ impl PackedConv2d {
     /// # Errors
     /// As for [`new`](Self::new); if there are too many or too few bytes, or a byte between two runs is not 0; and
     /// for a depthwise convolution.
-    pub fn from_packed(bytes: MappedBytes, zero_points: &[i32], geometry: &Conv2dGeometry) -> Result<Self> {
+    pub fn from_packed(bytes: SharedBytes, zero_points: &[i32], geometry: &Conv2dGeometry) -> Result<Self> {
         check_zero_point_count(zero_points, geometry.out_channels)?;
         if geometry.is_depthwise() {
             return Err(Error::geometry("depthwise weights are not stored packed"));

@@ -19,7 +19,7 @@ fn batches() -> Vec<Tensor> {
     (0..6).map(|seed| noise(&[2, 3, 8, 8], seed)).collect()
 }
 
-fn states(prepared: &Prepared<Network>) -> Vec<serde_json::Value> {
+fn states(prepared: &Prepared<Network>) -> Vec<String> {
     prepared.observed_paths().map(|path| prepared.observer(path).unwrap().state().unwrap()).collect()
 }
 

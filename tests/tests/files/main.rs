@@ -1,7 +1,11 @@
 //! Checkpoints and converted models on disk: they are read back as written, and nothing in a file is trusted.
 
 mod damage;
+mod foreign;
 mod hostile;
+mod mapped;
+mod memory;
+mod mutations;
 mod other_models;
 mod parts;
 mod round_trip;

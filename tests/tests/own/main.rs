@@ -9,7 +9,7 @@ mod snake;
 use exchange::Exchange;
 use parts::Parts;
 use qcore::prelude::*;
-use qcore::{CalibrationOptions, Converted, Loaders, Network, Prepared};
+use qcore::{CalibrationOptions, Converted, LoadOptions, Loaders, Network, Prepared};
 use snake::Snake;
 use tests::tensors::{largest_difference, noise};
 
@@ -186,7 +186,7 @@ fn a_file_gives_them_back() {
         assert!(error.contains("`snake`") && error.contains("model.safetensors"), "{error}");
         let mut loaders = Loaders::new();
         Net::loaders(&mut loaders);
-        let untyped = Network::load_with(&path, &loaders).unwrap();
+        let untyped = Network::load_with(&path, &loaders, LoadOptions::default()).unwrap();
         assert_eq!(untyped.forward(&[input()]).unwrap(), [expected]);
 
         let bytes = std::fs::read(&path).unwrap();

@@ -49,7 +49,7 @@ impl Split {
 }
 
 fn state(observer: &dyn Observer) -> String {
-    observer.state().unwrap().to_string()
+    observer.state().unwrap()
 }
 
 /// The observer `fresh` after all batches in one go, and in parts that are merged.

@@ -11,7 +11,7 @@ use examples::architecture::Architecture;
 use examples::{synthetic, with_architecture};
 use layers::Layers;
 use qcore::prelude::*;
-use qcore::{CalibrationOptions, Converted, MemoryReport, StateDict};
+use qcore::{CalibrationOptions, Converted, LoadOptions, MemoryReport, StateDict};
 use qkernels::isa::{Isa, isa, set_isa};
 use qkernels::threads::set_num_threads;
 use serde_json::json;
@@ -102,6 +102,8 @@ struct Measured {
     int8: Duration,
     /// From opening the int8 file to the first output.
     load: Duration,
+    /// The same with the weights in a map of the file.
+    load_mapped: Duration,
     file_bytes: u64,
     memory: MemoryReport,
     layers: Option<Layers>,
@@ -131,10 +133,16 @@ where
     let folder = tempfile::tempdir()?;
     let path = cli.save.clone().unwrap_or_else(|| folder.path().join("int8.safetensors"));
     int8.save(&path)?;
+    let (mut load_times, mut mapped_times) = (Vec::new(), Vec::new());
+    for _ in 0..cli.rounds {
+        load_times.extend(times(|| Converted::<M>::load(&path)?.forward(&x))?);
+        mapped_times.extend(times(|| Converted::<M>::load_with(&path, LoadOptions::mapped())?.forward(&x))?);
+    }
     Ok(Measured {
         fp32: median(fp32_times),
         int8: median(int8_times),
-        load: median(times(|| Converted::<M>::load(&path)?.forward(&x))?),
+        load: median(load_times),
+        load_mapped: median(mapped_times),
         file_bytes: file_bytes(&path)?,
         memory: int8.memory(&x)?,
         layers: cli.layers.then(|| Layers::measure(cli.threads, || int8.profile(&x))).transpose()?,
@@ -180,6 +188,7 @@ fn print_json(cli: &Cli, num_classes: usize, measured: &Measured) {
         "fp32_ms": milliseconds(measured.fp32),
         "int8_ms": milliseconds(measured.int8),
         "load_ms": milliseconds(measured.load),
+        "load_mapped_ms": milliseconds(measured.load_mapped),
         "file_bytes": measured.file_bytes,
         "peak_bytes": measured.memory.peak_bytes,
         "lower_bound_bytes": measured.memory.lower_bound_bytes,
@@ -191,7 +200,7 @@ fn print_json(cli: &Cli, num_classes: usize, measured: &Measured) {
 }
 
 fn print_table(cli: &Cli, num_classes: usize, measured: &Measured) {
-    let Measured { fp32, int8, load, file_bytes, memory, layers } = measured;
+    let Measured { fp32, int8, load, load_mapped, file_bytes, memory, layers } = measured;
     println!(
         "{}, {num_classes} classes, {} x 3 x {size} x {size}, threads: {}, {}, {}",
         cli.arch,
@@ -203,7 +212,11 @@ fn print_table(cli: &Cli, num_classes: usize, measured: &Measured) {
     );
     println!("fp32   {:9.3} ms", milliseconds(*fp32));
     println!("int8   {:9.3} ms, {:.2} times as fast", milliseconds(*int8), fp32.div_duration_f64(*int8));
-    println!("load   {:9.3} ms from the file to the first answer", milliseconds(*load));
+    println!(
+        "load   {:9.3} ms from the file to the first answer, {:.3} ms mapped",
+        milliseconds(*load),
+        milliseconds(*load_mapped)
+    );
     println!("file   {:9.3} MB", *file_bytes as f64 / 1e6);
     println!(
         "memory {:9.3} MB of activations, {:.3} MB at least",

@@ -47,8 +47,8 @@ impl BatchNormParameters {
     }
 
     /// # Errors
-    /// When the shapes differ, there are no channels, `eps` is negative or not finite, or a variance has no root that one
-    /// can divide by.
+    /// When the shapes differ, there are no channels, a value is not finite, `eps` is negative or not finite, or a variance
+    /// is negative or has no root that one can divide by.
     pub(crate) fn check(&self, operation: &'static str) -> Result<()> {
         let expected = self.running_mean.shape();
         if expected.len() != 1 || expected == [0] {
@@ -64,8 +64,14 @@ impl BatchNormParameters {
         if !(self.eps.is_finite() && self.eps >= 0.0) {
             return Err(Error::parameter(operation, format!("eps {} is not a positive number", self.eps)));
         }
+        for (name, tensor) in self.tensors() {
+            if let Some((index, value)) = tensor.first_non_finite() {
+                return Err(Error::NotFinite { what: format!("{name} of a batch norm"), value, index });
+            }
+        }
         let divides = |variance: f32| (variance + self.eps as f32).sqrt().recip().is_finite();
-        match self.running_var.view().iter().enumerate().find(|(_, variance)| !divides(**variance)) {
+        let is_variance = |variance: f32| variance >= 0.0 && divides(variance);
+        match self.running_var.view().iter().enumerate().find(|(_, variance)| !is_variance(**variance)) {
             Some((index, variance)) => {
                 let message = format!(
                     "running_var[{index}] is {variance}, of which with eps {} there is no inverse root",

@@ -35,9 +35,9 @@ pub(super) enum Record {
 impl Record {
     const NAME: &str = "batch_norm";
 
-    /// The record of a layer; `None` of one without a batch norm, and of a file that has no such records.
-    pub(super) fn of_file(stored: &StoredTensors<'_>) -> Option<Self> {
-        stored.record(Self::NAME).ok()
+    /// The record of a layer; `None` of one without a batch norm.
+    pub(super) fn of_file(stored: &StoredTensors<'_>) -> Result<Option<Self>> {
+        stored.find_record(Self::NAME)
     }
 
     /// Writes the record of a layer whose weights have the batch norm in them.

@@ -298,10 +298,10 @@ mod tests {
         for part in values.chunks(777).rev() {
             merged.merge(&observed(part.to_vec())).unwrap();
         }
-        assert_eq!(merged.state().unwrap().to_string(), whole.state().unwrap().to_string());
+        assert_eq!(merged.state().unwrap(), whole.state().unwrap());
         assert_eq!(merged.calculate_qparams().unwrap(), whole.calculate_qparams().unwrap());
         let mut loaded = ExponentHistogramObserver::new();
-        loaded.load_state(merged.state().unwrap()).unwrap();
+        loaded.load_state(&merged.state().unwrap()).unwrap();
         assert_eq!(loaded, whole);
     }
 }

@@ -10,7 +10,7 @@ mod per_channel;
 mod placeholder;
 mod recording;
 mod settings;
-mod state;
+pub(in crate::quantize) mod state;
 mod value_grid;
 
 use std::any::Any;
@@ -164,11 +164,11 @@ pub trait Observer: Send + Sync + Debug {
         Err(self.refusal("cannot be merged"))
     }
 
-    /// Settings and data for a file. Every f32 survives exactly.
+    /// Settings and data for a file, as JSON. Every f32 survives exactly.
     ///
     /// # Errors
     /// When the observer has none to give (own observers that do not implement it).
-    fn state(&self) -> Result<serde_json::Value> {
+    fn state(&self) -> Result<String> {
         Err(self.refusal("has no state for files"))
     }
 
@@ -177,7 +177,7 @@ pub trait Observer: Send + Sync + Debug {
     /// # Errors
     /// When the state is of another type or of other settings, or makes no sense. The observer is then as it
     /// was before the call.
-    fn load_state(&mut self, state: serde_json::Value) -> Result<()> {
+    fn load_state(&mut self, state: &str) -> Result<()> {
         let _ = state;
         Err(self.refusal("has no state for files"))
     }
@@ -212,11 +212,11 @@ macro_rules! common_methods {
             $name
         }
 
-        fn state(&self) -> Result<serde_json::Value> {
+        fn state(&self) -> Result<String> {
             $crate::observer::state::save(self)
         }
 
-        fn load_state(&mut self, state: serde_json::Value) -> Result<()> {
+        fn load_state(&mut self, state: &str) -> Result<()> {
             $crate::observer::state::load(self, state)
         }
 

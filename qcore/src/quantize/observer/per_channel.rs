@@ -19,8 +19,11 @@ pub(crate) struct ChannelRanges {
 
 /// The form in a file, unchecked.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Saved {
+    #[serde(deserialize_with = "state::list")]
     min: Vec<f32>,
+    #[serde(deserialize_with = "state::list")]
     max: Vec<f32>,
 }
 
@@ -317,7 +320,8 @@ mod tests {
 
     #[test]
     fn a_state_that_makes_no_sense_is_refused_however_it_comes() {
-        let mut state = PerChannelMinMaxObserver::new().state().unwrap();
+        let state = PerChannelMinMaxObserver::new().state().unwrap();
+        let mut state: serde_json::Value = serde_json::from_str(&state).unwrap();
         for ranges in [
             serde_json::json!({"min": [0.0, 1.0], "max": [2.0]}),
             serde_json::json!({"min": [], "max": [2.0]}),
@@ -325,7 +329,7 @@ mod tests {
         ] {
             state["ranges"] = ranges;
             assert!(serde_json::from_value::<PerChannelMinMaxObserver>(state.clone()).is_err(), "{state}");
-            assert!(PerChannelMinMaxObserver::new().load_state(state.clone()).is_err());
+            assert!(PerChannelMinMaxObserver::new().load_state(&state.to_string()).is_err());
         }
     }
 

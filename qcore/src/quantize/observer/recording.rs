@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(first.tensors().len(), 2);
         assert_eq!(first.range(), Some((0.0, 7.0)));
         let mut loaded = RecordingObserver::new();
-        loaded.load_state(first.state().unwrap()).unwrap();
+        loaded.load_state(&first.state().unwrap()).unwrap();
         assert_eq!(loaded, first);
     }
 }

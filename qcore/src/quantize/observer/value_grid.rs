@@ -43,8 +43,10 @@ pub struct ValueGrid {
 
 /// The form in a file: the buckets that are not empty, in order.
 #[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Saved {
     range: Option<Range>,
+    #[serde(deserialize_with = "super::state::list")]
     counts: Vec<(u16, u64)>,
 }
 

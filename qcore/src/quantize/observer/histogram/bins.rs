@@ -12,6 +12,7 @@ const UPSAMPLE_RATE: usize = 16;
 pub(super) struct Histogram {
     pub min: f32,
     pub max: f32,
+    #[serde(deserialize_with = "crate::observer::state::list")]
     pub counts: Vec<f32>,
 }
 
