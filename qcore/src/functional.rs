@@ -107,6 +107,22 @@ pub fn hardtanh(x: &Tensor, min_val: f64, max_val: f64) -> Result<Tensor> {
     run(ops::hardtanh(Some(min_val), Some(max_val)), &[x])
 }
 
+/// `e^x / sum e^x` along axis `dim`; a negative one counts from the end.
+///
+/// # Errors
+/// When there is no such axis.
+pub fn softmax(x: &Tensor, dim: isize) -> Result<Tensor> {
+    run(ops::softmax(dim), &[x])
+}
+
+/// `x - ln sum e^x` along axis `dim`; a negative one counts from the end.
+///
+/// # Errors
+/// When there is no such axis.
+pub fn log_softmax(x: &Tensor, dim: isize) -> Result<Tensor> {
+    run(ops::log_softmax(dim), &[x])
+}
+
 /// `min(max(x, 0), 6)`, for any shape.
 pub fn relu6(x: &Tensor) -> Result<Tensor> {
     run(ops::relu6(), &[x])
@@ -166,6 +182,30 @@ pub fn mul_scalar(x: &Tensor, scalar: impl Into<f64>) -> Result<Tensor> {
 /// When the shapes do not fit together, or there is no tensor.
 pub fn cat(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
     run(ops::cat(Some(dim)), tensors)
+}
+
+/// The largest value of each window: `[N, C, L]` to `[N, C, OL]`.
+///
+/// # Errors
+/// When the shape is another, a size is 0, or the padding is more than half of the window.
+pub fn max_pool1d(x: &Tensor, kernel_size: usize, stride: usize, padding: usize) -> Result<Tensor> {
+    run(ops::max_pool1d(kernel_size, Some(stride), Some(padding), None, None), &[x])
+}
+
+/// The mean of each window, padding counted as zeros: `[N, C, L]` to `[N, C, OL]`.
+///
+/// # Errors
+/// When the shape is another, a size is 0, or the padding is more than half of the window.
+pub fn avg_pool1d(x: &Tensor, kernel_size: usize, stride: usize, padding: usize) -> Result<Tensor> {
+    run(ops::avg_pool1d(kernel_size, Some(stride), Some(padding), None, None), &[x])
+}
+
+/// Means over windows that follow from the output size: `[N, C, L]` to `[N, C, output_size]`.
+///
+/// # Errors
+/// When the shape is another, or the output size is 0.
+pub fn adaptive_avg_pool1d(x: &Tensor, output_size: usize) -> Result<Tensor> {
+    run(ops::adaptive_avg_pool1d(output_size), &[x])
 }
 
 /// The largest value of each window: `[N, C, H, W]` to `[N, C, OH, OW]`.

@@ -5,8 +5,9 @@ pub use qmacros::quantizable;
 pub use crate::model::{Module, Sequential};
 pub use crate::observer::Observer;
 pub use crate::ops::{
-    AdaptiveAvgPool2d, AvgPool2d, BatchNorm1d, BatchNorm2d, CELU, Conv2d, Dropout, ELU, Flatten, GELU,
-    Hardsigmoid, Hardswish, Hardtanh, Identity, LeakyReLU, Linear, MaxPool2d, Mish, ReLU, ReLU6, SiLU,
-    Sigmoid, Tanh, Threshold,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AvgPool1d, AvgPool2d, BatchNorm1d, BatchNorm2d, CELU, Conv1d,
+    Conv2d, Dropout, ELU, Flatten, GELU, GroupNorm, Hardsigmoid, Hardswish, Hardtanh, Identity,
+    InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, LayerNorm, LeakyReLU, Linear, LogSoftmax, MaxPool1d,
+    MaxPool2d, Mish, PReLU, ReLU, ReLU6, SiLU, Sigmoid, Softmax, Tanh, Threshold,
 };
 pub use crate::{Backend, QConfig, QConfigMapping, StateDict, Tensor};

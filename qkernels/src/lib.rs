@@ -47,6 +47,7 @@ pub mod qparams;
 pub mod quantize;
 pub mod rearrange;
 pub mod requantize;
+pub mod rows;
 pub mod threads;
 
 pub use error::{Error, Result};

@@ -1,4 +1,4 @@
-//! `adaptive_avg_pool2d`: means over windows that follow from the output size.
+//! `adaptive_avg_pool1d` and `adaptive_avg_pool2d`: means over windows that follow from the output size.
 
 use std::sync::Arc;
 
@@ -6,14 +6,15 @@ use qkernels::geometry::AdaptivePool2dGeometry;
 use qkernels::pool::TieRule;
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{exactly, float_or_static, image_extents, kernel_error_on, with_eight_bit};
+use super::inputs::{exactly, float_or_static, kernel_error_on, with_eight_bit};
 use super::plain::{no_parameters, plain_op};
-use super::pool::{check_positive, native_tie_rule, planned};
+use super::pool::{check_positive, native_tie_rule, planar, planar_extents, planar_shape, planned};
 use super::{Executable, Lowering, Op, Planned, Size, TensorSpec, unary};
 use crate::tensor::MemoryFormat;
 use crate::{Backend, DType, Result};
 
-/// Means over windows that follow from the output size: `[N, C, H, W]` to `[N, C, OH, OW]` in two dimensions, where
+/// Means over windows that follow from the output size: `[N, C, L]` to `[N, C, OL]` in one dimension, `[N, C, H, W]` to
+/// `[N, C, OH, OW]` in two, where
 /// output `i` is the mean over `floor(i * H / OH) .. ceil((i + 1) * H / OH)`.
 ///
 /// Used with an output size of 0 it gives an error.
@@ -22,10 +23,18 @@ pub struct AdaptiveAvgPool<const D: usize> {
     output_size: Size<D>,
 }
 
+/// [`AdaptiveAvgPool`] over length.
+pub type AdaptiveAvgPool1d = AdaptiveAvgPool<1>;
 /// [`AdaptiveAvgPool`] over height and width.
 pub type AdaptiveAvgPool2d = AdaptiveAvgPool<2>;
 
 impl<const D: usize> AdaptiveAvgPool<D> {
+    const FUNCTION: &'static str = match D {
+        1 => "adaptive_avg_pool1d",
+        2 => "adaptive_avg_pool2d",
+        _ => "adaptive_avg_pool3d",
+    };
+
     /// A pool to images of this size.
     pub fn new(output_size: impl Into<Size<D>>) -> Self {
         Self { output_size: output_size.into() }
@@ -42,17 +51,29 @@ pub fn adaptive_avg_pool2d(output_size: impl Into<Size<2>>) -> Result<AdaptiveAv
     Ok(operation)
 }
 
-const NAME: &str = "adaptive_avg_pool2d";
+/// The operation `adaptive_avg_pool1d(x, output_size)`.
+///
+/// # Errors
+/// When the output size is 0.
+pub fn adaptive_avg_pool1d(output_size: usize) -> Result<AdaptiveAvgPool1d> {
+    let operation = AdaptiveAvgPool::new(output_size);
+    operation.check()?;
+    Ok(operation)
+}
 
 no_parameters!(AdaptiveAvgPool<D>, const D);
 
-impl crate::ObjectType for AdaptiveAvgPool2d {
-    const NAME: &'static str = "AdaptiveAvgPool2d";
+impl<const D: usize> crate::ObjectType for AdaptiveAvgPool<D> {
+    const NAME: &'static str = match D {
+        1 => "AdaptiveAvgPool1d",
+        2 => "AdaptiveAvgPool2d",
+        _ => "AdaptiveAvgPool3d",
+    };
 }
 
-impl Op for AdaptiveAvgPool2d {
+impl<const D: usize> Op for AdaptiveAvgPool<D> {
     fn name(&self) -> &'static str {
-        NAME
+        Self::FUNCTION
     }
 
     plain_op!();
@@ -60,28 +81,29 @@ impl Op for AdaptiveAvgPool2d {
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         self.check()?;
         let (pool, backend) = (*self, lowering.backend);
-        float_or_static(NAME, lowering, move |inputs| {
-            let [x] = exactly(NAME, inputs)?;
+        float_or_static(Self::FUNCTION, lowering, move |inputs| {
+            let [x] = exactly(Self::FUNCTION, inputs)?;
             pool.plan(x, backend)
         })
     }
 }
 
-impl AdaptiveAvgPool2d {
+impl<const D: usize> AdaptiveAvgPool<D> {
     fn check(&self) -> Result<()> {
-        check_positive(NAME, "output_size", self.output_size)
+        check_positive(Self::FUNCTION, "output_size", self.output_size)
     }
 
     fn plan(&self, x: &TensorSpec, backend: Backend) -> Result<Planned> {
-        let [batch, channels, height, width] = image_extents(NAME, x.shape())?;
-        let [output_height, output_width] = self.output_size.0;
-        let geometry = AdaptivePool2dGeometry::new(batch, channels, [height, width], self.output_size.0)
-            .map_err(kernel_error_on(NAME, x.shape()))?;
-        let shape = [batch, channels, output_height, output_width];
+        let [batch, channels, height, width] = planar_extents::<D>(Self::FUNCTION, x.shape())?;
+        let output_size = planar(Self::FUNCTION, self.output_size, 1)?;
+        let geometry = AdaptivePool2dGeometry::new(batch, channels, [height, width], output_size)
+            .map_err(kernel_error_on(Self::FUNCTION, x.shape()))?;
+        let shape = planar_shape::<D>([batch, channels, output_size[0], output_size[1]]);
         let Some(dtype) = x.dtype() else {
-            let kernel =
-                unary::<f32, f32>(NAME, move |x, y| qkernels::float::adaptive_avg_pool2d(&geometry, x, y));
-            return Ok(planned(kernel, x, shape, x.memory_format()));
+            let kernel = unary::<f32, f32>(Self::FUNCTION, move |x, y| {
+                qkernels::float::adaptive_avg_pool2d(&geometry, x, y)
+            });
+            return Ok(planned(kernel, x, &shape, x.memory_format()));
         };
         let (tie_rule, memory_format) = match (backend, dtype) {
             (Backend::Qnnpack, DType::QUInt8) if geometry.divides() => {
@@ -89,12 +111,12 @@ impl AdaptiveAvgPool2d {
             }
             _ => (native_tie_rule(x.memory_format()), x.memory_format()),
         };
-        let qparams = x.qparams(NAME)?;
-        with_eight_bit!(NAME, dtype, T => {
-            let kernel = unary::<T, T>(NAME, move |x, y| {
+        let qparams = x.qparams(Self::FUNCTION)?;
+        with_eight_bit!(Self::FUNCTION, dtype, T => {
+            let kernel = unary::<T, T>(Self::FUNCTION, move |x, y| {
                 qkernels::pool::adaptive_avg_pool2d(&geometry, qparams, tie_rule, x, y)
             });
-            Ok(planned(kernel, x, shape, memory_format))
+            Ok(planned(kernel, x, &shape, memory_format))
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `avg_pool2d`: the mean of each window.
+//! `avg_pool1d` and `avg_pool2d`: the mean of each window.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{Executable, Lowering, Op, Planned, Size, TensorSpec, unary};
 use crate::tensor::MemoryFormat;
 use crate::{Backend, DType, Result};
 
-/// The mean of each window: `[N, C, H, W]` to `[N, C, OH, OW]` in two dimensions.
+/// The mean of each window: `[N, C, L]` to `[N, C, OL]` in one dimension, `[N, C, H, W]` to `[N, C, OH, OW]` in two.
 ///
 /// Used with a size of 0, or padding of more than half the window, it gives an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,10 +25,18 @@ pub struct AvgPool<const D: usize> {
     count_include_pad: bool,
 }
 
+/// [`AvgPool`] over length.
+pub type AvgPool1d = AvgPool<1>;
 /// [`AvgPool`] over height and width.
 pub type AvgPool2d = AvgPool<2>;
 
 impl<const D: usize> AvgPool<D> {
+    const FUNCTION: &'static str = match D {
+        1 => "avg_pool1d",
+        2 => "avg_pool2d",
+        _ => "avg_pool3d",
+    };
+
     /// Windows of this size, side by side.
     pub fn new(kernel_size: impl Into<Size<D>>) -> Self {
         Self { window: Window::new(kernel_size.into()), count_include_pad: true }
@@ -74,61 +82,87 @@ pub fn avg_pool2d(
     ceil_mode: Option<bool>,
     count_include_pad: Option<bool>,
 ) -> Result<AvgPool2d> {
-    let kernel_size = kernel_size.into();
+    pool(kernel_size.into(), stride, padding, ceil_mode, count_include_pad)
+}
+
+/// The operation `avg_pool1d(x, kernel_size, ..)`, with the defaults of [`avg_pool2d`].
+///
+/// # Errors
+/// When a size is 0, or the padding is more than half of the window.
+pub fn avg_pool1d(
+    kernel_size: usize,
+    stride: Option<usize>,
+    padding: Option<usize>,
+    ceil_mode: Option<bool>,
+    count_include_pad: Option<bool>,
+) -> Result<AvgPool1d> {
+    let [stride, padding] = [stride, padding].map(|size| size.map(Size::from));
+    pool(Size::from(kernel_size), stride, padding, ceil_mode, count_include_pad)
+}
+
+fn pool<const D: usize>(
+    kernel_size: Size<D>,
+    stride: Option<Size<D>>,
+    padding: Option<Size<D>>,
+    ceil_mode: Option<bool>,
+    count_include_pad: Option<bool>,
+) -> Result<AvgPool<D>> {
     let operation = AvgPool::new(kernel_size)
         .stride(stride.unwrap_or(kernel_size))
         .padding(padding.unwrap_or(Size::from(0)))
         .ceil_mode(ceil_mode.unwrap_or(false))
         .count_include_pad(count_include_pad.unwrap_or(true));
-    operation.window.check(NAME)?;
+    operation.window.check(AvgPool::<D>::FUNCTION)?;
     Ok(operation)
 }
 
-const NAME: &str = "avg_pool2d";
-
 no_parameters!(AvgPool<D>, const D);
 
-impl crate::ObjectType for AvgPool2d {
-    const NAME: &'static str = "AvgPool2d";
+impl<const D: usize> crate::ObjectType for AvgPool<D> {
+    const NAME: &'static str = match D {
+        1 => "AvgPool1d",
+        2 => "AvgPool2d",
+        _ => "AvgPool3d",
+    };
 }
 
-impl Op for AvgPool2d {
+impl<const D: usize> Op for AvgPool<D> {
     fn name(&self) -> &'static str {
-        NAME
+        Self::FUNCTION
     }
 
     plain_op!();
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
-        self.window.check(NAME)?;
+        self.window.check(Self::FUNCTION)?;
         let (pool, backend) = (*self, lowering.backend);
-        float_or_static(NAME, lowering, move |inputs| {
-            let [x] = exactly(NAME, inputs)?;
+        float_or_static(Self::FUNCTION, lowering, move |inputs| {
+            let [x] = exactly(Self::FUNCTION, inputs)?;
             pool.plan(x, backend)
         })
     }
 }
 
-impl AvgPool2d {
+impl<const D: usize> AvgPool<D> {
     fn plan(&self, x: &TensorSpec, backend: Backend) -> Result<Planned> {
-        let geometry = self.window.geometry(NAME, x.shape(), Size::from(1))?;
-        let (shape, count_include_pad) = (output_shape(&geometry), self.count_include_pad);
+        let geometry = self.window.geometry(Self::FUNCTION, x.shape(), Size::from(1))?;
+        let (shape, count_include_pad) = (output_shape::<D>(&geometry), self.count_include_pad);
         let Some(dtype) = x.dtype() else {
-            let kernel = unary::<f32, f32>(NAME, move |x, y| {
+            let kernel = unary::<f32, f32>(Self::FUNCTION, move |x, y| {
                 qkernels::float::avg_pool2d(&geometry, count_include_pad, x, y)
             });
-            return Ok(planned(kernel, x, shape, x.memory_format()));
+            return Ok(planned(kernel, x, &shape, x.memory_format()));
         };
         let (tie_rule, memory_format) = match (backend, dtype) {
             (Backend::Qnnpack, DType::QUInt8) => (TieRule::CenteredPrime, MemoryFormat::ChannelsLast),
             _ => (native_tie_rule(x.memory_format()), x.memory_format()),
         };
-        let pool = AveragePool2d { qparams: x.qparams(NAME)?, tie_rule, count_include_pad };
-        with_eight_bit!(NAME, dtype, T => {
-            let kernel = strided::<T>(NAME, move |x, y, pixel_stride| {
+        let pool = AveragePool2d { qparams: x.qparams(Self::FUNCTION)?, tie_rule, count_include_pad };
+        with_eight_bit!(Self::FUNCTION, dtype, T => {
+            let kernel = strided::<T>(Self::FUNCTION, move |x, y, pixel_stride| {
                 qkernels::pool::avg_pool2d_into(&geometry, &pool, x, y, pixel_stride)
             });
-            Ok(planned(kernel, x, shape, memory_format))
+            Ok(planned(kernel, x, &shape, memory_format))
         })
     }
 }

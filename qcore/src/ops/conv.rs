@@ -40,6 +40,8 @@ pub struct Conv<const D: usize> {
     packed_weight: PackedWeightCache,
 }
 
+/// A convolution of sequences: `[N, C, L]` to `[N, O, OL]`.
+pub type Conv1d = Conv<1>;
 /// A convolution of images: `[N, C, H, W]` to `[N, O, OH, OW]`.
 pub type Conv2d = Conv<2>;
 

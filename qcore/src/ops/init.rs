@@ -49,6 +49,13 @@ impl Generator {
     }
 }
 
+/// A tensor of one value; [`empty`] if there is no memory for it, and [`fitting`] then says so.
+pub(super) fn constant(shape: &[usize], value: f32) -> Tensor {
+    let Ok(mut tensor) = Tensor::try_zeros(shape) else { return empty() };
+    tensor.as_slice_mut().unwrap_or_default().fill(value);
+    tensor
+}
+
 /// The placeholder of a tensor that is not loaded yet, or that there is no memory for.
 pub(super) fn empty() -> Tensor {
     Tensor::zeros(&[0])

@@ -1,4 +1,4 @@
-//! `max_pool2d`: the largest value of each window.
+//! `max_pool1d` and `max_pool2d`: the largest value of each window.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use super::{Executable, Kernel, Lowering, Op, Planned, Size, TensorSpec, unary};
 use crate::tensor::MemoryFormat;
 use crate::{Backend, Result};
 
-/// The largest value of each window: `[N, C, H, W]` to `[N, C, OH, OW]` in two dimensions. Padding never wins.
+/// The largest value of each window: `[N, C, L]` to `[N, C, OL]` in one dimension, `[N, C, H, W]` to `[N, C, OH, OW]` in
+/// two. Padding never wins.
 ///
 /// Used with a size of 0, or padding of more than half the window, it gives an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,10 +25,18 @@ pub struct MaxPool<const D: usize> {
     dilation: Size<D>,
 }
 
+/// [`MaxPool`] over length.
+pub type MaxPool1d = MaxPool<1>;
 /// [`MaxPool`] over height and width.
 pub type MaxPool2d = MaxPool<2>;
 
 impl<const D: usize> MaxPool<D> {
+    const FUNCTION: &'static str = match D {
+        1 => "max_pool1d",
+        2 => "max_pool2d",
+        _ => "max_pool3d",
+    };
+
     /// Windows of this size, side by side.
     pub fn new(kernel_size: impl Into<Size<D>>) -> Self {
         Self { window: Window::new(kernel_size.into()), dilation: Size::from(1) }
@@ -78,48 +87,76 @@ pub fn max_pool2d(
     dilation: Option<Size<2>>,
     ceil_mode: Option<bool>,
 ) -> Result<MaxPool2d> {
-    let kernel_size = kernel_size.into();
+    pool(kernel_size.into(), stride, padding, dilation, ceil_mode)
+}
+
+/// The operation `max_pool1d(x, kernel_size, ..)`, with the defaults of [`max_pool2d`].
+///
+/// # Errors
+/// When a size is 0, or the padding is more than half of the window.
+pub fn max_pool1d(
+    kernel_size: usize,
+    stride: Option<usize>,
+    padding: Option<usize>,
+    dilation: Option<usize>,
+    ceil_mode: Option<bool>,
+) -> Result<MaxPool1d> {
+    let [stride, padding, dilation] = [stride, padding, dilation].map(|size| size.map(Size::from));
+    pool(Size::from(kernel_size), stride, padding, dilation, ceil_mode)
+}
+
+fn pool<const D: usize>(
+    kernel_size: Size<D>,
+    stride: Option<Size<D>>,
+    padding: Option<Size<D>>,
+    dilation: Option<Size<D>>,
+    ceil_mode: Option<bool>,
+) -> Result<MaxPool<D>> {
     let operation = MaxPool::new(kernel_size)
         .stride(stride.unwrap_or(kernel_size))
         .padding(padding.unwrap_or(Size::from(0)))
         .dilation(dilation.unwrap_or(Size::from(1)))
         .ceil_mode(ceil_mode.unwrap_or(false));
-    operation.check(NAME)?;
+    operation.check(MaxPool::<D>::FUNCTION)?;
     Ok(operation)
 }
 
-const NAME: &str = "max_pool2d";
-
 no_parameters!(MaxPool<D>, const D);
 
-impl crate::ObjectType for MaxPool2d {
-    const NAME: &'static str = "MaxPool2d";
+impl<const D: usize> crate::ObjectType for MaxPool<D> {
+    const NAME: &'static str = match D {
+        1 => "MaxPool1d",
+        2 => "MaxPool2d",
+        _ => "MaxPool3d",
+    };
 }
 
-impl Op for MaxPool2d {
+impl<const D: usize> Op for MaxPool<D> {
     fn name(&self) -> &'static str {
-        NAME
+        Self::FUNCTION
     }
 
     plain_op!();
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
-        self.check(NAME)?;
+        self.check(Self::FUNCTION)?;
         let (pool, backend) = (*self, lowering.backend);
-        float_or_static(NAME, lowering, move |inputs| {
-            let [x] = exactly(NAME, inputs)?;
+        float_or_static(Self::FUNCTION, lowering, move |inputs| {
+            let [x] = exactly(Self::FUNCTION, inputs)?;
             pool.plan(x, backend)
         })
     }
 }
 
-impl MaxPool2d {
+impl<const D: usize> MaxPool<D> {
     fn plan(&self, x: &TensorSpec, backend: Backend) -> Result<Planned> {
-        let geometry = self.window.geometry(NAME, x.shape(), self.dilation)?;
+        let geometry = self.window.geometry(Self::FUNCTION, x.shape(), self.dilation)?;
         let kernel: Result<Box<dyn Kernel>> = match x.dtype() {
-            None => Ok(unary::<f32, f32>(NAME, move |x, y| qkernels::float::max_pool2d(&geometry, x, y))),
-            Some(dtype) => with_eight_bit!(NAME, dtype, T => {
-                Ok(strided::<T>(NAME, move |x, y, pixel_stride| {
+            None => Ok(unary::<f32, f32>(Self::FUNCTION, move |x, y| {
+                qkernels::float::max_pool2d(&geometry, x, y)
+            })),
+            Some(dtype) => with_eight_bit!(Self::FUNCTION, dtype, T => {
+                Ok(strided::<T>(Self::FUNCTION, move |x, y, pixel_stride| {
                     qkernels::pool::max_pool2d_into(&geometry, x, y, pixel_stride)
                 }))
             }),
@@ -129,7 +166,7 @@ impl MaxPool2d {
             (Backend::Qnnpack, Some(_)) => MemoryFormat::ChannelsLast,
             _ => x.memory_format(),
         };
-        Ok(planned(kernel?, x, output_shape(&geometry), memory_format))
+        Ok(planned(kernel?, x, &output_shape::<D>(&geometry), memory_format))
     }
 }
 

@@ -40,26 +40,52 @@ impl<const D: usize> Window<D> {
     }
 }
 
-impl Window<2> {
+impl<const D: usize> Window<D> {
+    /// The geometry of images `[N, C, H, W]`, or of `[N, C, L]`, which is one row.
     pub(super) fn geometry(
         &self,
         operation: &'static str,
         shape: &[usize],
-        dilation: Size<2>,
+        dilation: Size<D>,
     ) -> Result<Pool2dGeometry> {
-        let [batch, channels, height, width] = image_extents(operation, shape)?;
+        let [batch, channels, height, width] = planar_extents::<D>(operation, shape)?;
         Pool2dGeometry::new(Pool2dParameters {
             batch,
             channels,
             height,
             width,
-            kernel: self.kernel_size.0,
-            stride: self.stride.0,
-            padding: self.padding.0,
-            dilation: dilation.0,
+            kernel: planar(operation, self.kernel_size, 1)?,
+            stride: planar(operation, self.stride, 1)?,
+            padding: planar(operation, self.padding, 0)?,
+            dilation: planar(operation, dilation, 1)?,
             ceil_mode: self.ceil_mode,
         })
         .map_err(kernel_error_on(operation, shape))
+    }
+}
+
+/// A size in two dimensions; that of one dimension is `height` high.
+pub(super) fn planar<const D: usize>(
+    operation: &'static str,
+    size: Size<D>,
+    height: usize,
+) -> Result<[usize; 2]> {
+    match *size.0.as_slice() {
+        [width] => Ok([height, width]),
+        [height, width] => Ok([height, width]),
+        _ => Err(Error::Unsupported(format!("{operation} in any precision"))),
+    }
+}
+
+/// The extents of `[N, C, H, W]`, or of `[N, C, L]` with a height of 1.
+pub(super) fn planar_extents<const D: usize>(operation: &'static str, shape: &[usize]) -> Result<[usize; 4]> {
+    if D != 1 {
+        return image_extents(operation, shape);
+    }
+    match *shape {
+        [batch, channels, width] if channels > 0 && width > 0 => Ok([batch, channels, 1, width]),
+        [_, _, _] => Err(Error::shape(operation, "[N, C, L] with channels and values", shape)),
+        _ => Err(Error::shape(operation, "[N, C, L]", shape)),
     }
 }
 
@@ -75,9 +101,17 @@ pub(super) fn check_positive<const D: usize>(
     Ok(())
 }
 
-/// The shape of a pool's result.
-pub(super) fn output_shape(geometry: &Pool2dGeometry) -> [usize; 4] {
-    [geometry.batch, geometry.channels, geometry.output_height(), geometry.output_width()]
+/// The shape of the result of a pool over `D` dimensions.
+pub(super) fn output_shape<const D: usize>(geometry: &Pool2dGeometry) -> Vec<usize> {
+    planar_shape::<D>([geometry.batch, geometry.channels, geometry.output_height(), geometry.output_width()])
+}
+
+/// `[N, C, H, W]`, or `[N, C, L]` of one row.
+pub(super) fn planar_shape<const D: usize>(extents: [usize; 4]) -> Vec<usize> {
+    match extents {
+        [batch, channels, _, width] if D == 1 => vec![batch, channels, width],
+        _ => extents.to_vec(),
+    }
 }
 
 /// A kernel from images to images that PyTorch has in `memory_format`. Float kernels have the pixels of a channel
@@ -85,14 +119,14 @@ pub(super) fn output_shape(geometry: &Pool2dGeometry) -> [usize; 4] {
 pub(super) fn planned(
     kernel: Box<dyn Kernel>,
     x: &TensorSpec,
-    shape: [usize; 4],
+    shape: &[usize],
     memory_format: MemoryFormat,
 ) -> Planned {
     let buffer = match x.dtype() {
         None => MemoryFormat::Contiguous,
         Some(_) => MemoryFormat::ChannelsLast,
     };
-    let output = x.with_image(&shape, memory_format).in_buffer(buffer);
+    let output = x.with_image(shape, memory_format).in_buffer(buffer);
     Planned::Kernel(PlannedKernel::new(kernel, vec![output]).inputs([buffer]))
 }
 

@@ -145,16 +145,19 @@ fn every_operation_survives_a_file() {
         names.insert(name);
         let reloaded: O = serde_json::from_value(op.config().unwrap()).unwrap();
         assert_eq!(reloaded, op);
-        let (x, qparams) = (counting(&[1, 2, 4, 4]), u8_qparams(0.5, 3));
+        let shape: &[usize] = if name.ends_with("1d") { &[1, 4, 8] } else { &[1, 2, 4, 4] };
+        let (x, qparams) = (counting(shape), u8_qparams(0.5, 3));
         let output = match op.output_rule() {
             OutputRule::Derived => op.derive_output(&qparams).unwrap(),
             _ => qparams.clone(),
         };
         let q = QTensor::quantize(&x, &qparams).unwrap();
-        let result = run_int8(&reloaded, Backend::Fbgemm, &vec![&q; count], &output).unwrap();
-        assert_eq!(result.qparams(), &output, "{name}");
-        assert_eq!(float(&reloaded, &vec![&x; count]).unwrap().shape(), result.shape(), "{name}");
         let precisions = reloaded.precisions();
+        let result = float(&reloaded, &vec![&x; count]).unwrap();
+        if precisions.contains(&Precision::Static) {
+            let quantized = run_int8(&reloaded, Backend::Fbgemm, &vec![&q; count], &output).unwrap();
+            assert_eq!((quantized.qparams(), quantized.shape()), (&output, result.shape()), "{name}");
+        }
         for precision in [Precision::Float, Precision::Static, Precision::Dynamic] {
             let observer = Box::new(MinMaxObserver::new());
             let inputs = vec![Format::of(Some(&qparams)); count];
@@ -178,6 +181,8 @@ fn every_operation_survives_a_file() {
     check(&mut names, super::silu().unwrap(), 1);
     check(&mut names, super::mish().unwrap(), 1);
     check(&mut names, super::gelu(Some("tanh")).unwrap(), 1);
+    check(&mut names, super::softmax(-1).unwrap(), 1);
+    check(&mut names, super::log_softmax(1).unwrap(), 1);
     check(&mut names, super::clamp(1, 2.5).unwrap(), 1);
     check(&mut names, super::add().unwrap(), 2);
     check(&mut names, super::sub().unwrap(), 2);
@@ -185,6 +190,9 @@ fn every_operation_survives_a_file() {
     check(&mut names, super::add_scalar(1.5_f32).unwrap(), 1);
     check(&mut names, super::mul_scalar(-2).unwrap(), 1);
     check(&mut names, super::cat(Some(-3)).unwrap(), 3);
+    check(&mut names, super::max_pool1d(2, None, None, None, None).unwrap(), 1);
+    check(&mut names, super::avg_pool1d(2, None, None, Some(true), None).unwrap(), 1);
+    check(&mut names, super::adaptive_avg_pool1d(3).unwrap(), 1);
     check(&mut names, super::max_pool2d(2, None, None, None, None).unwrap(), 1);
     check(&mut names, super::avg_pool2d((2, 1), None, None, Some(true), None).unwrap(), 1);
     check(&mut names, super::adaptive_avg_pool2d(3).unwrap(), 1);
@@ -200,8 +208,11 @@ fn every_operation_survives_a_file() {
     check(&mut names, super::quant().unwrap(), 1);
     check(&mut names, super::dequant().unwrap(), 1);
     use qcatalogue::Role::{BatchNorm, Conv, Linear};
+    let is_norm = |name: &str| name.ends_with("Norm") || name.starts_with("InstanceNorm");
     let rows = qcatalogue::operations().iter();
-    let without_tensors = rows.filter(|row| !matches!(row.role, Conv | Linear | BatchNorm));
+    let without_tensors = rows.filter(|row| {
+        !matches!(row.role, Conv | Linear | BatchNorm) && !is_norm(row.name) && row.name != "PReLU"
+    });
     assert_eq!(names, without_tensors.map(|row| row.name).collect());
 }
 

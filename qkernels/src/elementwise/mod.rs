@@ -11,6 +11,7 @@ mod binary;
 mod cat;
 mod lookup;
 mod mul;
+mod prelu;
 mod scalar;
 mod unary;
 
@@ -21,5 +22,6 @@ pub use batch_norm::{BatchNorm, batch_norm};
 pub use cat::{CatInput, cat};
 pub use lookup::LookupTable;
 pub use mul::mul;
+pub use prelu::{PReLU, prelu};
 pub use scalar::{ScalarResult, add_scalar, mul_scalar};
 pub use unary::{clamp, relu, requantize};

@@ -11,6 +11,7 @@ mod linear;
 mod mean;
 mod pool;
 mod positions;
+mod prelu;
 mod strided;
 
 pub use affine::affine_into;
@@ -20,6 +21,7 @@ pub use epilogue::Epilogue;
 pub use linear::linear;
 pub use mean::mean_into;
 pub use pool::{adaptive_avg_pool2d, avg_pool2d, max_pool2d};
+pub use prelu::prelu_into;
 
 /// Products of bytes, the unit of the threshold for threads, in the time of a product of floats, about.
 const COST: usize = 2;

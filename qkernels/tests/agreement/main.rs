@@ -14,4 +14,5 @@ mod rearrange;
 mod reference;
 mod requantization;
 mod residual;
+mod rows;
 mod tile_borders;

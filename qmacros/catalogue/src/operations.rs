@@ -11,6 +11,13 @@ pub fn operations() -> &'static [Operation] {
 static OPERATIONS: &[Operation] = &[
     Operation {
         role: Role::Conv,
+        dimensions: Some(1),
+        with_relu: Some("ConvReLU1d"),
+        onnx: Some("Conv"),
+        ..layer("Conv1d", "conv1d", OutputRule::Observed)
+    },
+    Operation {
+        role: Role::Conv,
         dimensions: Some(2),
         with_relu: Some("ConvReLU2d"),
         onnx: Some("Conv"),
@@ -38,6 +45,21 @@ static OPERATIONS: &[Operation] = &[
         onnx: Some("BatchNormalization"),
         ..layer("BatchNorm2d", "batch_norm2d", OutputRule::Observed)
     },
+    Operation { onnx: Some("LayerNormalization"), ..layer("LayerNorm", "layer_norm", OutputRule::Observed) },
+    Operation { onnx: Some("GroupNormalization"), ..layer("GroupNorm", "group_norm", OutputRule::Observed) },
+    Operation {
+        onnx: Some("InstanceNormalization"),
+        ..layer("InstanceNorm1d", "instance_norm1d", OutputRule::Observed)
+    },
+    Operation {
+        onnx: Some("InstanceNormalization"),
+        ..layer("InstanceNorm2d", "instance_norm2d", OutputRule::Observed)
+    },
+    Operation {
+        onnx: Some("InstanceNormalization"),
+        ..layer("InstanceNorm3d", "instance_norm3d", OutputRule::Observed)
+    },
+    Operation { onnx: Some("PRelu"), ..layer("PReLU", "prelu", OutputRule::Observed) },
     Operation {
         layer: Some("ReLU"),
         role: Role::Activation(Activation::Relu),
@@ -105,6 +127,22 @@ static OPERATIONS: &[Operation] = &[
         onnx: Some("Gelu"),
         ..function("gelu", "GELU", OutputRule::Observed)
     },
+    Operation {
+        layer: Some("Softmax"),
+        parameters: &[DIM],
+        required: 1,
+        onnx: Some("Softmax"),
+        ..function("softmax", "Softmax", OutputRule::Observed)
+    },
+    // Its values have no lower limit, so that integers would spend their range on the least likely ones.
+    Operation {
+        layer: Some("LogSoftmax"),
+        parameters: &[DIM],
+        required: 1,
+        precisions: &[Precision::Float],
+        onnx: Some("LogSoftmax"),
+        ..function("log_softmax", "LogSoftmax", OutputRule::Observed)
+    },
     Operation { role: Role::Add, with_relu: Some("add_relu"), onnx: Some("Add"), ..binary("add", "Add") },
     Operation { onnx: Some("Sub"), ..binary("sub", "Sub") },
     Operation { role: Role::Mul, with_relu: Some("mul_relu"), onnx: Some("Mul"), ..binary("mul", "Mul") },
@@ -131,6 +169,19 @@ static OPERATIONS: &[Operation] = &[
         ..function("cat", "Cat", OutputRule::Shared)
     },
     Operation {
+        layer: Some("MaxPool1d"),
+        parameters: &[
+            parameter("kernel_size", Integer),
+            parameter("stride", Integer),
+            parameter("padding", Integer),
+            parameter("dilation", Integer),
+            parameter("ceil_mode", Bool),
+        ],
+        required: 1,
+        onnx: Some("MaxPool"),
+        ..function("max_pool1d", "MaxPool1d", OutputRule::SameAsInput)
+    },
+    Operation {
         layer: Some("MaxPool2d"),
         parameters: &[
             KERNEL_SIZE,
@@ -142,6 +193,19 @@ static OPERATIONS: &[Operation] = &[
         required: 1,
         onnx: Some("MaxPool"),
         ..function("max_pool2d", "MaxPool2d", OutputRule::SameAsInput)
+    },
+    Operation {
+        layer: Some("AvgPool1d"),
+        parameters: &[
+            parameter("kernel_size", Integer),
+            parameter("stride", Integer),
+            parameter("padding", Integer),
+            parameter("ceil_mode", Bool),
+            parameter("count_include_pad", Bool),
+        ],
+        required: 1,
+        onnx: Some("AveragePool"),
+        ..function("avg_pool1d", "AvgPool1d", OutputRule::SameAsInput)
     },
     Operation {
         layer: Some("AvgPool2d"),
@@ -156,7 +220,13 @@ static OPERATIONS: &[Operation] = &[
         onnx: Some("AveragePool"),
         ..function("avg_pool2d", "AvgPool2d", OutputRule::SameAsInput)
     },
-    // ONNX has it for one value a channel alone, as GlobalAveragePool.
+    // ONNX has them for one value a channel alone, as GlobalAveragePool.
+    Operation {
+        layer: Some("AdaptiveAvgPool1d"),
+        parameters: &[parameter("output_size", Integer)],
+        required: 1,
+        ..function("adaptive_avg_pool1d", "AdaptiveAvgPool1d", OutputRule::SameAsInput)
+    },
     Operation {
         layer: Some("AdaptiveAvgPool2d"),
         parameters: &[parameter("output_size", IntegerOrPair)],

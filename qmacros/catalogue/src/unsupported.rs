@@ -29,19 +29,10 @@ pub fn unsupported() -> &'static [Unsupported] {
     UNSUPPORTED
 }
 
-const RELU: Option<&str> =
-    Some("use `ReLU` and train the network again: its weights fit no other activation");
-const BATCH_NORM: Option<&str> = Some(
-    "use `BatchNorm2d`, which folds into the convolution before it, and train the network again: its weights fit no other norm",
-);
-
 static UNSUPPORTED: &[Unsupported] = &[
-    both("AdaptiveAvgPool1d", "adaptive_avg_pool1d", None),
     both("AdaptiveMaxPool2d", "adaptive_max_pool2d", None),
-    both("AvgPool1d", "avg_pool1d", None),
     both("AvgPool3d", "avg_pool3d", None),
     layer("BatchNorm3d", None),
-    both("Conv1d", "conv1d", None),
     both("Conv3d", "conv3d", None),
     both("ConvTranspose1d", "conv_transpose1d", None),
     both("ConvTranspose2d", "conv_transpose2d", None),
@@ -49,24 +40,13 @@ static UNSUPPORTED: &[Unsupported] = &[
     both("Dropout2d", "dropout2d", Some("use `Dropout`: both do nothing at inference")),
     both("Embedding", "embedding", None),
     layer("GRU", None),
-    both("GroupNorm", "group_norm", BATCH_NORM),
-    both("InstanceNorm2d", "instance_norm", BATCH_NORM),
     layer("LSTM", None),
-    both("LayerNorm", "layer_norm", BATCH_NORM),
-    both("MaxPool1d", "max_pool1d", None),
     both("MaxPool3d", "max_pool3d", None),
     layer("ModuleDict", Some("write one field for each entry")),
     layer("ModuleList", Some("use a `Vec` of layers or models")),
     layer("MultiheadAttention", None),
-    both("PReLU", "prelu", RELU),
     both("PixelShuffle", "pixel_shuffle", Some("use `reshape` and `permute`")),
     layer("RNN", None),
-    both("Softmax", "softmax", Some("return the logits and apply `softmax` to them outside of the model")),
-    both(
-        "LogSoftmax",
-        "log_softmax",
-        Some("return the logits and apply `log_softmax` to them outside of the model"),
-    ),
     both("Upsample", "interpolate", None),
     both("ZeroPad2d", "pad", Some("use the `padding` of the next layer")),
     function("matmul", Some("use a `Linear` field if one side is a weight")),

@@ -6,7 +6,7 @@ use qcore::{DType, QParams, QTensor};
 
 use crate::comparison::Findings;
 use crate::index::Case;
-use crate::lowering::{run_at, run_following, run_observed};
+use crate::lowering::{run_at, run_following, run_observed, run_weighted};
 
 pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     let x = case.quantized("x")?;
@@ -40,6 +40,12 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
         }
         "elu" => run_observed(case, &ops::elu(Some(case.param("alpha")?))?, None, &[x])?,
         "celu" => run_observed(case, &ops::celu(Some(case.param("alpha")?))?, None, &[x])?,
+        "softmax" => run_observed(case, &ops::softmax(case.param("dim")?)?, None, &[x])?,
+        "prelu" => {
+            let weight = case.quantized("w")?;
+            let layer = ops::PReLU::new(weight.shape().iter().product()).with_weight(weight.dequantize())?;
+            run_weighted(case, &layer, None, x, &weight)?
+        }
         "hardswish" => run_observed(case, &ops::hardswish()?, None, &[x])?,
         other => bail!("no operation `{other}`"),
     };

@@ -1,7 +1,7 @@
 //! Topic `fold`: batch norms folded into the float weights before them.
 
 use anyhow::{Context, Result, bail};
-use qcore::ops::Op;
+use qcore::ops::{BatchNorm, Conv, Op};
 use qcore::prelude::*;
 use qcore::{Parameters, Tensor};
 
@@ -25,15 +25,11 @@ pub fn operation(case: &Case<'_>) -> Result<String> {
 pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     let weight = case.tensor("weight")?;
     let folded = match (operation(case)?.as_str(), weight.shape()) {
+        ("fuse_conv_bn of conv1d", &[out_channels, in_channels, length]) => {
+            fold_into_conv::<1>(case, weight, in_channels, out_channels, [length])?
+        }
         ("fuse_conv_bn of conv2d", &[out_channels, in_channels, height, width]) => {
-            let groups: usize = case.param("groups")?;
-            let mut conv = Conv2d::new(in_channels * groups, out_channels, (height, width))
-                .groups(groups)
-                .bias(case.has_input("bias"));
-            set_parameters(&mut conv, &[("weight", Some(weight)), ("bias", case.optional_tensor("bias")?)])?;
-            let mut batch_norm = BatchNorm2d::new(out_channels).eps(case.param("eps")?);
-            set_batch_norm(case, &mut batch_norm)?;
-            Folded::new(&conv, &batch_norm)?
+            fold_into_conv::<2>(case, weight, in_channels, out_channels, [height, width])?
         }
         ("fuse_linear_bn", &[out_features, in_features]) => {
             let mut linear = Linear::new(in_features, out_features).bias(case.has_input("bias"));
@@ -49,6 +45,23 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     };
     findings.floats("weight", folded.weight.view().iter())?;
     findings.floats("bias", folded.bias.view().iter())
+}
+
+fn fold_into_conv<const D: usize>(
+    case: &Case<'_>,
+    weight: Tensor,
+    in_channels: usize,
+    out_channels: usize,
+    kernel_size: [usize; D],
+) -> Result<Folded> {
+    let groups: usize = case.param("groups")?;
+    let mut conv = Conv::new(in_channels * groups, out_channels, kernel_size)
+        .groups(groups)
+        .bias(case.has_input("bias"));
+    set_parameters(&mut conv, &[("weight", Some(weight)), ("bias", case.optional_tensor("bias")?)])?;
+    let mut batch_norm = BatchNorm::<D>::new(out_channels).eps(case.param("eps")?);
+    set_batch_norm(case, &mut batch_norm)?;
+    Folded::new(&conv, &batch_norm)
 }
 
 fn set_batch_norm(case: &Case<'_>, batch_norm: &mut impl Parameters) -> Result<()> {

@@ -1,8 +1,9 @@
-//! Topic `norms`: batch norm that no convolution took in.
+//! Topic `norms`: batch norm that no convolution took in, layer, group and instance norm.
 
 use anyhow::{Context, Result, bail};
-use qcore::Tensor;
+use qcore::ops::{InstanceNorm, Op};
 use qcore::prelude::*;
+use qcore::{Parameters, QTensor, Tensor};
 
 use crate::comparison::Findings;
 use crate::index::Case;
@@ -14,9 +15,38 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
         ("batch_norm2d", activation) => {
             run_observed(case, &batch_norm(case)?, activation, &[case.quantized("x")?])?
         }
+        ("layer_norm", None) => {
+            let shape: Vec<usize> = case.param("normalized_shape")?;
+            let mut layer = LayerNorm::new(shape).eps(case.param("eps")?);
+            layer = layer.elementwise_affine(case.has_input("weight")).bias(case.has_input("bias"));
+            run_norm(case, layer)?
+        }
+        ("group_norm", None) => {
+            let x = case.quantized("x")?;
+            let channels = *x.shape().get(1).context("channels")?;
+            let layer = GroupNorm::new(case.param("num_groups")?, channels).eps(case.param("eps")?);
+            run_norm(case, layer.affine(case.has_input("weight")))?
+        }
+        ("instance_norm", None) => match case.quantized("x")?.shape() {
+            &[_, channels, _] => run_norm(case, instance_norm::<1>(case, channels)?)?,
+            &[_, channels, _, _] => run_norm(case, instance_norm::<2>(case, channels)?)?,
+            &[_, channels, _, _, _] => run_norm(case, instance_norm::<3>(case, channels)?)?,
+            other => bail!("instance norm of {other:?}"),
+        },
         (other, _) => bail!("no operation `{other}`"),
     };
     findings.quantized("y", &y)
+}
+
+/// Runs a norm with the weight and bias of the case.
+fn run_norm(case: &Case<'_>, mut layer: impl Op + Parameters) -> Result<QTensor> {
+    let tensor = |name: &str| case.optional_tensor(name);
+    set_parameters(&mut layer, &[("weight", tensor("weight")?), ("bias", tensor("bias")?)])?;
+    run_observed(case, &layer, None, &[case.quantized("x")?])
+}
+
+fn instance_norm<const D: usize>(case: &Case<'_>, channels: usize) -> Result<InstanceNorm<D>> {
+    Ok(InstanceNorm::new(channels).eps(case.param("eps")?).affine(case.has_input("weight")))
 }
 
 /// A case without weight and bias is a batch norm that does not scale.

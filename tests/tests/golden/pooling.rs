@@ -10,7 +10,28 @@ use crate::lowering::{in_layout, run_following};
 pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     let x = || in_layout(case, case.quantized("x")?);
     let pair = |name: &str| Ok::<_, anyhow::Error>(Size::from(case.param::<[usize; 2]>(name)?));
+    let one = |name: &str| Ok::<_, anyhow::Error>(case.param::<[usize; 1]>(name)?[0]);
     let y = match case.op() {
+        "max_pool1d" => {
+            let pool = ops::max_pool1d(
+                one("kernel")?,
+                Some(one("stride")?),
+                Some(one("padding")?),
+                Some(one("dilation")?),
+                Some(case.param("ceil_mode")?),
+            )?;
+            run_following(case, &pool, None, x()?)?
+        }
+        "avg_pool1d" => {
+            let pool = ops::avg_pool1d(
+                one("kernel")?,
+                Some(one("stride")?),
+                Some(one("padding")?),
+                Some(case.param("ceil_mode")?),
+                Some(case.param("count_include_pad")?),
+            )?;
+            run_following(case, &pool, None, x()?)?
+        }
         "max_pool2d" => {
             let pool = ops::max_pool2d(
                 pair("kernel")?,

@@ -1,7 +1,7 @@
 //! Topics `linear` and `conv`: integer weights, float bias, the requantization of each backend.
 
-use anyhow::{Result, bail, ensure};
-use qcore::ops::Op;
+use anyhow::{Context, Result, bail, ensure};
+use qcore::ops::{Conv, Op};
 use qcore::prelude::*;
 use qcore::{Parameters, QTensor};
 
@@ -14,7 +14,8 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     let weight = case.quantized("w")?;
     let layer: &dyn Op = match operation {
         "linear" => &linear(case, &weight)?,
-        "conv2d" => &conv2d(case, &weight)?,
+        "conv1d" => &conv::<1>(case, &weight)?,
+        "conv2d" => &conv::<2>(case, &weight)?,
         other => bail!("no operation `{other}`"),
     };
     findings.quantized("y", &run_weighted(case, layer, activation, case.quantized("x")?, &weight)?)
@@ -31,15 +32,19 @@ pub fn linear(case: &Case<'_>, weight: &QTensor) -> Result<Linear> {
     Ok(layer)
 }
 
-fn conv2d(case: &Case<'_>, weight: &QTensor) -> Result<Conv2d> {
-    let &[out_channels, in_channels, height, width] = weight.shape() else {
+fn conv<const D: usize>(case: &Case<'_>, weight: &QTensor) -> Result<Conv<D>> {
+    let &[out_channels, in_channels, ref kernel @ ..] = weight.shape() else {
         bail!("a weight of {:?}", weight.shape())
     };
+    let size = |numbers: &[usize]| -> Result<[usize; D]> {
+        numbers.try_into().with_context(|| format!("{numbers:?} in {D} dimensions"))
+    };
+    let param = |name: &str| size(&case.param::<Vec<usize>>(name)?);
     let groups: usize = case.param("groups")?;
-    let mut layer = Conv2d::new(in_channels * groups, out_channels, (height, width))
-        .stride(case.param::<[usize; 2]>("stride")?)
-        .padding(case.param::<[usize; 2]>("padding")?)
-        .dilation(case.param::<[usize; 2]>("dilation")?)
+    let mut layer = Conv::new(in_channels * groups, out_channels, size(kernel)?)
+        .stride(param("stride")?)
+        .padding(param("padding")?)
+        .dilation(param("dilation")?)
         .groups(groups)
         .bias(case.has_input("b"));
     set_parameters(

@@ -18,6 +18,7 @@ mod references_and_clones;
 mod renamed_and_raw_fields;
 mod residual_block;
 mod same_layer_twice;
+mod sequences_and_norms;
 mod sequential_of_sequentials;
 mod several_inputs_and_outputs;
 mod sizes_in_reshape;

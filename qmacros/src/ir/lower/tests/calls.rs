@@ -29,12 +29,8 @@ fn a_layer_type_as_function_is_refused_with_the_operation() {
 #[test]
 fn an_operation_without_int8_form_is_refused_with_a_way_round() {
     refused(
-        "struct Net {  } impl Net { fn forward(&self, x: Tensor) -> Tensor { x.log_softmax(1) } }",
-        &[(
-            "log_softmax",
-            "`log_softmax` has no quantized form here",
-            "return the logits and apply `log_softmax` to them outside of the model",
-        )],
+        "struct Net {  } impl Net { fn forward(&self, x: Tensor) -> Tensor { x.pixel_shuffle(2) } }",
+        &[("pixel_shuffle", "`pixel_shuffle` has no quantized form here", "use `reshape` and `permute`")],
     );
 }
 
@@ -45,7 +41,7 @@ fn a_call_of_any_other_function_is_refused() {
         &[(
             "my_function",
             "call of `my_function`, which is not an operation of the graph",
-            "the operations are `relu`, `relu6`, `hardtanh`, `leaky_relu`, `elu`, `celu`, `threshold`, `sigmoid`, `tanh`, `hardsigmoid`, `hardswish`, `silu`, `mish`, `gelu`, `add`, `sub`, `mul`, `add_scalar`, `mul_scalar`, `cat`, `max_pool2d`, `avg_pool2d`, `adaptive_avg_pool2d`, `flatten`, `reshape`, `view`, `permute`, `transpose`, `chunk`, `split`, `mean`, `clamp`, `dropout`, `quant` and `dequant`",
+            "the operations are `relu`, `relu6`, `hardtanh`, `leaky_relu`, `elu`, `celu`, `threshold`, `sigmoid`, `tanh`, `hardsigmoid`, `hardswish`, `silu`, `mish`, `gelu`, `softmax`, `log_softmax`, `add`, `sub`, `mul`, `add_scalar`, `mul_scalar`, `cat`, `max_pool1d`, `max_pool2d`, `avg_pool1d`, `avg_pool2d`, `adaptive_avg_pool1d`, `adaptive_avg_pool2d`, `flatten`, `reshape`, `view`, `permute`, `transpose`, `chunk`, `split`, `mean`, `clamp`, `dropout`, `quant` and `dequant`",
         )],
     );
 }

@@ -302,7 +302,7 @@ fn mistakes_are_reported_together_in_the_order_of_the_source() {
             (
                 "foo",
                 "call of `foo`, which is not an operation of the graph",
-                "the operations are `relu`, `relu6`, `hardtanh`, `leaky_relu`, `elu`, `celu`, `threshold`, `sigmoid`, `tanh`, `hardsigmoid`, `hardswish`, `silu`, `mish`, `gelu`, `add`, `sub`, `mul`, `add_scalar`, `mul_scalar`, `cat`, `max_pool2d`, `avg_pool2d`, `adaptive_avg_pool2d`, `flatten`, `reshape`, `view`, `permute`, `transpose`, `chunk`, `split`, `mean`, `clamp`, `dropout`, `quant` and `dequant`",
+                "the operations are `relu`, `relu6`, `hardtanh`, `leaky_relu`, `elu`, `celu`, `threshold`, `sigmoid`, `tanh`, `hardsigmoid`, `hardswish`, `silu`, `mish`, `gelu`, `softmax`, `log_softmax`, `add`, `sub`, `mul`, `add_scalar`, `mul_scalar`, `cat`, `max_pool1d`, `max_pool2d`, `avg_pool1d`, `avg_pool2d`, `adaptive_avg_pool1d`, `adaptive_avg_pool2d`, `flatten`, `reshape`, `view`, `permute`, `transpose`, `chunk`, `split`, `mean`, `clamp`, `dropout`, `quant` and `dequant`",
             ),
             (
                 "x > 2",

@@ -57,7 +57,7 @@ fn a_layer_without_int8_form_is_refused_with_those_that_have_one() {
         &[(
             "LSTM",
             "`LSTM` has no quantized form here",
-            "the layers with an int8 form are `Conv2d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `MaxPool2d`, `AvgPool2d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `LSTM` is a model of your own, mark the field `#[quantizable(model)]`",
+            "the layers with an int8 form are `Conv1d`, `Conv2d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `LayerNorm`, `GroupNorm`, `InstanceNorm1d`, `InstanceNorm2d`, `InstanceNorm3d`, `PReLU`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `Softmax`, `LogSoftmax`, `MaxPool1d`, `MaxPool2d`, `AvgPool1d`, `AvgPool2d`, `AdaptiveAvgPool1d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `LSTM` is a model of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
@@ -65,11 +65,11 @@ fn a_layer_without_int8_form_is_refused_with_those_that_have_one() {
 #[test]
 fn a_layer_norm_is_refused() {
     refused(
-        "struct Net { c: LayerNorm } impl Net { fn forward(&self, x: Tensor) -> Tensor { self.c(x) } }",
+        "struct Net { c: PixelShuffle } impl Net { fn forward(&self, x: Tensor) -> Tensor { self.c(x) } }",
         &[(
-            "LayerNorm",
-            "`LayerNorm` has no quantized form here",
-            "use `BatchNorm2d`, which folds into the convolution before it, and train the network again: its weights fit no other norm; if `LayerNorm` is a model of your own, mark the field `#[quantizable(model)]`",
+            "PixelShuffle",
+            "`PixelShuffle` has no quantized form here",
+            "use `reshape` and `permute`; if `PixelShuffle` is a model of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
@@ -81,7 +81,7 @@ fn a_three_dimensional_convolution_is_refused() {
         &[(
             "Conv3d",
             "`Conv3d` has no quantized form here",
-            "the layers with an int8 form are `Conv2d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `MaxPool2d`, `AvgPool2d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `Conv3d` is a model of your own, mark the field `#[quantizable(model)]`",
+            "the layers with an int8 form are `Conv1d`, `Conv2d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `LayerNorm`, `GroupNorm`, `InstanceNorm1d`, `InstanceNorm2d`, `InstanceNorm3d`, `PReLU`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `Softmax`, `LogSoftmax`, `MaxPool1d`, `MaxPool2d`, `AvgPool1d`, `AvgPool2d`, `AdaptiveAvgPool1d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `Conv3d` is a model of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
