@@ -2,7 +2,6 @@
 
 use crate::error::{Error, Result};
 use crate::isa::isa;
-use crate::length;
 use crate::qparams::{EightBit, QParams};
 use crate::threads::for_each_chunk;
 
@@ -121,8 +120,8 @@ pub(super) fn check_rows(len: usize, input: usize, output: usize) -> Result<()> 
     if input != output {
         return Err(Error::parameter(format!("an input of {input} elements and an output of {output}")));
     }
-    if len > 1 << 31 || (len == 0 && output > 0) || (len > 0 && !output.is_multiple_of(len)) {
+    if output > 0 && (len == 0 || len > 1 << 31 || !output.is_multiple_of(len)) {
         return Err(Error::parameter(format!("{output} elements in rows of {len}")));
     }
-    length::product("rows", &[output]).map(drop)
+    Ok(())
 }

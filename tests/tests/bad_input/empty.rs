@@ -27,6 +27,10 @@ layers! {
     Norm: BatchNorm2d;
     Fused: Sequential<(Conv2d, BatchNorm2d, ReLU)>;
     Affine: Linear;
+    Layers: LayerNorm;
+    Groups: GroupNorm;
+    Instances: InstanceNorm2d;
+    Slopes: PReLU;
 }
 
 /// A model of one expression of a ReLU's output.
@@ -54,6 +58,9 @@ models! {
     Six: |x| relu6(x);
     Clamped: |x| x.clamp(-1.0, 1.0);
     Scaled: |x| x * 2.0 + 0.5;
+    Columns: |x| softmax(x, 1);
+    Rows: |x| softmax(x, -1);
+    Logarithms: |x| log_softmax(x, 0);
     Sum: |x| x + relu(x);
     Difference: |x| x * 2.0 - relu6(x);
     Product: |x| x * relu(x);
@@ -163,6 +170,11 @@ fn layers_with_weights_run_on_nothing() {
     check(&Norm { layer: BatchNorm2d::new(4) });
     check(&Fused { layer: Sequential((Conv2d::new(4, 4, 3), BatchNorm2d::new(4), ReLU)) });
     check(&Affine { layer: Linear::new(4, 3) });
+    check(&Layers { layer: LayerNorm::new([4]) });
+    check(&Groups { layer: GroupNorm::new(2, 4) });
+    check(&Instances { layer: InstanceNorm2d::new(4).affine(true) });
+    check(&Slopes { layer: PReLU::new(4) });
+    check(&Slopes { layer: PReLU::new(1) });
 }
 
 #[test]
@@ -184,6 +196,9 @@ fn elementwise_operations_run_on_nothing() {
     check(&Six::default());
     check(&Clamped::default());
     check(&Scaled::default());
+    check(&Columns::default());
+    check(&Rows::default());
+    check(&Logarithms::default());
     check(&Sum::default());
     check(&Difference::default());
     check(&Product::default());

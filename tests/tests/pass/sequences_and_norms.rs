@@ -52,11 +52,12 @@ fn compiles_and_runs() -> Result<(), Box<dyn std::error::Error>> {
     prepared.calibrate([&x])?;
     let converted = prepared.convert()?;
     let output = converted.forward(&x)?;
-    for (found, expected, tolerance) in [(&output.0, &expected.0, 0.05), (&output.1, &expected.1, 0.2)] {
+    // Norms of few values amplify what was rounded before them.
+    for (found, expected, tolerance) in [(&output.0, &expected.0, 0.015), (&output.1, &expected.1, 0.075)] {
         assert_eq!(found.shape(), [2, 8, 5]);
-        for (found, expected) in found.view().iter().zip(&expected.view()) {
-            assert!((found - expected).abs() <= tolerance, "{found} in place of {expected}");
-        }
+        let (found, expected) = (found.view(), expected.view());
+        let mean = (&found - &expected).mapv(f32::abs).mean().unwrap_or(f32::NAN);
+        assert!(mean < tolerance, "{mean}");
     }
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("net.safetensors");
