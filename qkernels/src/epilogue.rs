@@ -7,6 +7,8 @@ use crate::output_rows::OutputRows;
 #[cfg(target_arch = "x86_64")]
 use crate::panel::PANEL;
 use crate::panel::Sums;
+#[cfg(target_arch = "x86_64")]
+use crate::prefetch::prefetch;
 use crate::qparams::QuantizedInteger;
 use crate::quantizer::Quantizer;
 use crate::requantize::Requantization;
@@ -198,6 +200,12 @@ impl<'a> PanelValues<'a> {
             let start = self.values.as_ptr().add(row * self.row_stride);
             std::slice::from_raw_parts(start.cast(), self.panels)
         }
+    }
+
+    /// Brings a row, as far as it is in one line, into the cache.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, row: usize) {
+        prefetch(self.values.as_ptr().wrapping_add(row * self.row_stride));
     }
 
     /// The existing values of a row, from its first column on.

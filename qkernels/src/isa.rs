@@ -194,6 +194,15 @@ impl Isa {
         }
     }
 
+    /// Whether there are products of tiles.
+    pub(crate) fn has_tiles(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx(..) => true,
+            _ => false,
+        }
+    }
+
     /// The proof of AVX2, which all larger instruction sets of x86-64 include.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn avx2(self) -> Option<Avx2> {

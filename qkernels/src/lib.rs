@@ -28,6 +28,8 @@ mod length;
 mod operands;
 mod output_rows;
 mod panel;
+#[cfg(target_arch = "x86_64")]
+mod prefetch;
 mod quantizer;
 mod residual;
 mod rounding;

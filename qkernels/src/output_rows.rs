@@ -3,6 +3,9 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use crate::prefetch::prefetch;
+
 /// Rows of `columns` elements, `row_stride` elements apart.
 pub(crate) struct OutputRows<'a, T> {
     first: *mut T,
@@ -43,6 +46,13 @@ impl<'a, T> OutputRows<'a, T> {
         unsafe {
             std::slice::from_raw_parts_mut(self.first.wrapping_add(row * self.row_stride), self.columns)
         }
+    }
+
+    /// Brings a row, as far as it is in one line, into the cache.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, row: usize) {
+        prefetch(self.first.wrapping_add(row * self.row_stride));
     }
 
     /// The first element, and the distance of two rows.

@@ -6,6 +6,8 @@
 use std::ops::Range;
 
 use crate::geometry::Conv2dGeometry;
+#[cfg(target_arch = "x86_64")]
+use crate::operands::Windows;
 use crate::operands::{Rows, RunTable};
 use crate::panel::{QUAD, Runs};
 
@@ -152,6 +154,27 @@ impl Rows for WindowRows<'_> {
             }
             row += count;
         }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn windows(&self) -> Option<Windows<'_>> {
+        let geometry = self.geometry;
+        let has_rows_of_taps = geometry.groups == 1 && self.taps_of_run == geometry.kernel[1];
+        has_rows_of_taps.then(|| Windows {
+            input: self.input,
+            zero_point: self.zero_point,
+            size: [geometry.height, geometry.width],
+            output_size: [geometry.output_height(), geometry.output_width()],
+            pixel_len: geometry.in_channels,
+            stride: geometry.stride,
+            padding: geometry.padding,
+            kernel: geometry.kernel,
+            dilation_of_rows: geometry.dilation[0],
+        })
+    }
+
+    fn neighbours(&self) -> usize {
+        self.geometry.output_width()
     }
 
     fn input(&self) -> &[u8] {

@@ -76,7 +76,13 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         first + self.panels.start * PANEL..first + end
     }
 
-    pub(super) fn multiply(&self, scratch: &mut Scratch, output: OutputRows<'_, E::Output>) {
+    pub(super) fn multiply(&self, scratch: &mut Scratch, mut output: OutputRows<'_, E::Output>) {
+        #[cfg(target_arch = "x86_64")]
+        if let Isa::Amx(_, proof) = self.isa
+            && self.multiply_windows(proof, &mut scratch.amx, &mut output)
+        {
+            return;
+        }
         let Scratch { runs, row_sums, large, tiles, widened, .. } = scratch;
         let located = runs.locate(self.source, self.rows.clone(), self.group);
         assert_eq!(located.runs().padded_depth(), self.matrix.runs().padded_depth());
@@ -87,12 +93,12 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         let can_saturate = largest.is_some_and(|largest| bounds.can_saturate([largest; 2]));
         let are_few = !can_saturate || large.find(self.isa, &located, bounds);
         let corrections = Corrections { isa: self.isa, matrix: self.matrix, row_sums, large };
-        let mut product = Product { block: self, located, corrections, output };
+        let mut product = Product { block: self, corrections, output };
         #[cfg(target_arch = "x86_64")]
         if let Isa::Amx(_, proof) = self.isa
-            && let Some(depth) = amx::steps_if_faster(&located)
+            && product.multiply_located(proof, located, &mut scratch.amx)
         {
-            return product.multiply_tiles(proof, depth, &mut scratch.amx);
+            return;
         }
         match TileSize::of(self.isa) {
             Some(size) if are_few || self.rows.len() <= MAX_ROWS_IN_PARTS => {
@@ -103,10 +109,10 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
                         Some((size, chains)) => (size, Products::Chains(chains)),
                         None => (size, if are_few { Products::Pairs } else { Products::Parts }),
                     };
-                    product.multiply_bytes(panels, size.rows, products, tiles);
+                    product.multiply_bytes(located, panels, size.rows, products, tiles);
                 }
             }
-            _ => product.multiply_words(widened, tiles),
+            _ => product.multiply_words(located, widened, tiles),
         }
     }
 
@@ -143,7 +149,6 @@ fn sum_rows(matrix: &PackedMatrix, located: &LocatedRows<'_>, zero_point: u8, su
 /// A block under way.
 struct Product<'a, R, E: Epilogue> {
     block: &'a Block<'a, R, E>,
-    located: LocatedRows<'a>,
     corrections: Corrections<'a>,
     output: OutputRows<'a, E::Output>,
 }
@@ -152,6 +157,7 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
     /// Multiplies tile by tile, of no more than `most_rows`.
     fn multiply_bytes(
         &mut self,
+        located: LocatedRows<'_>,
         panels: Range<usize>,
         most_rows: usize,
         products: Products<'_>,
@@ -160,15 +166,15 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         let Block { isa, matrix, .. } = *self.block;
         let mut initial = [[0; PANEL]; 2];
         for (initial, panel) in initial.iter_mut().zip(panels.clone()) {
-            *initial = self.initial(panel, self.located.used().iter().copied());
+            *initial = self.initial(panel, located.used().iter().copied());
         }
         // As few tiles as there must be, of sizes that differ by one row at most.
-        let rows = self.located.rows();
+        let rows = located.rows();
         let tiles = rows.div_ceil(most_rows);
         let mut tiles = ByteTiles {
             isa,
             tile: Tile::new(
-                self.located,
+                located,
                 matrix.quads(panels.start, panels.len()),
                 &initial[..panels.len()],
                 products,
@@ -183,16 +189,21 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
     }
 
     /// Multiplies by 16-bit products.
-    fn multiply_words(&mut self, widened: &mut Widened, TileSums(sums): &mut TileSums) {
+    fn multiply_words(
+        &mut self,
+        located: LocatedRows<'_>,
+        widened: &mut Widened,
+        TileSums(sums): &mut TileSums,
+    ) {
         let Widened { rows: words, weights } = widened;
         let Block { isa, matrix, ref panels, .. } = *self.block;
-        let runs = self.located.runs();
+        let runs = located.runs();
         let depth = runs.count * kernels::words_of_run(runs);
         let most_rows = (WIDENED_BYTES / (depth * size_of::<i16>())).max(MIN_WIDENED_ROWS);
-        let rows = self.located.rows();
+        let rows = located.rows();
         for first_row in (0..rows).step_by(most_rows) {
             let end = rows.min(first_row + most_rows);
-            let words = kernels::widen_rows(isa, &self.located, first_row..end, words);
+            let words = kernels::widen_rows(isa, &located, first_row..end, words);
             // As few times as there must be, the sums of about as many rows.
             let count = end - first_row;
             let rows_of_tiles = count.div_ceil(count.div_ceil(sums.len()));
@@ -214,10 +225,10 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
         }
     }
 
-    /// `-zx * sum of wq` of each column over some of the located runs: where its sums start.
+    /// `-zx * sum of wq` of each column over some of the source's runs: where its sums start.
     fn initial(&self, panel: usize, runs: impl Iterator<Item = usize>) -> Sums {
         let run_sums = &self.block.matrix.columns_of_panel()[panel].run_sums;
-        let packed_runs_of_run = run_sums.len() / self.located.runs().count;
+        let packed_runs_of_run = run_sums.len() / self.block.source.runs().count;
         let mut initial: Sums = [0; PANEL];
         for run in runs {
             for sums in &run_sums[run * packed_runs_of_run..][..packed_runs_of_run] {

@@ -9,7 +9,7 @@ use crate::output_rows::OutputRows;
 use crate::panel::{PANEL, Sums};
 
 /// The most panels whose sums come together.
-const MAX_PANELS: usize = 2;
+const MAX_PANELS: usize = 4;
 
 /// Turns the sums of a layer into floats.
 pub(crate) struct Dequantize<'a>(pub(crate) Dequantization<'a>);

@@ -2,7 +2,11 @@
 
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use crate::operands::Windows;
 use crate::operands::{Rows, RunTable};
+#[cfg(target_arch = "x86_64")]
+use crate::panel::QUAD;
 use crate::panel::Runs;
 
 /// The input itself, one row after the other.
@@ -19,6 +23,12 @@ impl Rows for InputRows<'_> {
 
     fn locate(&self, rows: Range<usize>, _group: usize, table: &mut RunTable<'_>) {
         table.point(0, 0..rows.len(), rows.start * self.in_features, self.in_features);
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    fn windows(&self) -> Option<Windows<'_>> {
+        let is_whole = self.in_features.is_multiple_of(QUAD);
+        is_whole.then(|| Windows::of_matrix(self.input, self.in_features, self.zero_point))
     }
 
     fn input(&self) -> &[u8] {

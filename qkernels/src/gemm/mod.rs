@@ -60,7 +60,8 @@ pub(crate) fn multiply<R: Rows, E: Epilogue>(
 ) {
     let Some(matrix) = groups.first() else { return };
     let isa = isa();
-    let split = Split::new(matrix, groups.len(), output.rows(), source.input().len());
+    let neighbours = if isa.has_tiles() { source.neighbours() } else { 1 };
+    let split = Split::new(matrix, groups.len(), output.rows(), neighbours, source.input().len());
     for_each_index(isa, split.tasks(), split.threads, |task| {
         let mut scratch = SCRATCH.take().unwrap_or_default();
         let (rows, panels) = split.task(task);

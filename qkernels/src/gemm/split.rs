@@ -12,6 +12,9 @@ const BLOCK_BYTES: usize = 256 * 1024;
 /// More rows than this do not make a block better.
 const MAX_ROWS: usize = 512;
 
+/// Rows that are kept together share most of their input with those before them.
+const MIN_NEIGHBOURHOODS: usize = 8;
+
 /// Rows of a task, if there are enough: two register tiles share each load of the weights.
 const MIN_ROWS: usize = 24;
 
@@ -34,7 +37,14 @@ pub(super) struct Split {
 }
 
 impl Split {
-    pub(super) fn new(matrix: &PackedMatrix, groups: usize, rows: usize, input_len: usize) -> Self {
+    /// So many rows of `neighbours` are kept together.
+    pub(super) fn new(
+        matrix: &PackedMatrix,
+        groups: usize,
+        rows: usize,
+        neighbours: usize,
+        input_len: usize,
+    ) -> Self {
         let panels = matrix.panels();
         let depth = matrix.runs().padded_depth();
         let threads = threads_for(rows.saturating_mul(groups * matrix.columns()).saturating_mul(depth));
@@ -48,10 +58,13 @@ impl Split {
         };
         if threads > 1 {
             split.cut(groups, input_len, panels * PANEL * depth);
+            split.task_rows = split.task_rows.next_multiple_of(neighbours);
         }
         let row_bytes = input_len.div_ceil(rows.max(1)) + matrix.runs().count * size_of::<*const u8>();
         let most = (BLOCK_BYTES / row_bytes).clamp(MIN_ROWS, MAX_ROWS);
-        split.block = split.task_rows.div_ceil(split.task_rows.div_ceil(most)).max(1);
+        let most = most.max(MIN_NEIGHBOURHOODS * neighbours);
+        split.block =
+            split.task_rows.div_ceil(split.task_rows.div_ceil(most)).max(1).next_multiple_of(neighbours);
         split
     }
 

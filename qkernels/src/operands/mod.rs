@@ -4,7 +4,11 @@
 mod chains;
 mod pairs;
 mod rows;
+#[cfg(target_arch = "x86_64")]
+mod windows;
 
 pub(crate) use chains::{Chains, FindChains};
 pub(crate) use pairs::{LargeQuad, PairBounds};
 pub(crate) use rows::{LocatedRows, Rows, RunBuffers, RunTable};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use windows::{PaddedWindows, Windows};

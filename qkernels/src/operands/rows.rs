@@ -7,6 +7,8 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use super::Windows;
 use crate::panel::Runs;
 
 /// Where the rows of the left side come from.
@@ -16,6 +18,17 @@ pub(crate) trait Rows: Sync {
 
     /// Writes down where the runs of `rows` are, for one group.
     fn locate(&self, rows: Range<usize>, group: usize, table: &mut RunTable<'_>);
+
+    /// The rows as windows whose runs are rows of taps, if they are that.
+    #[cfg(target_arch = "x86_64")]
+    fn windows(&self) -> Option<Windows<'_>> {
+        None
+    }
+
+    /// Rows that are better not torn apart are as many neighbours as this.
+    fn neighbours(&self) -> usize {
+        1
+    }
 
     /// The whole input.
     fn input(&self) -> &[u8];

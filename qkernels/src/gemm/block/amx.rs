@@ -2,18 +2,22 @@
 
 use std::ops::Range;
 
-use super::{Corrections, Product};
+use super::{Block, Corrections, LargeQuads, Product};
 use crate::epilogue::{Epilogue, Tiles};
 use crate::isa::Amx;
 use crate::kernels::amx::{DepthSteps, RowTiles, TileBuffers, TileRegisters, TileShape};
 use crate::operands::{LocatedRows, Rows};
-use crate::panel::{PANEL, PanelQuad, Sums};
+use crate::output_rows::OutputRows;
+use crate::panel::{PANEL, PanelQuad, Runs, Sums};
 
-/// Panels of a product, if there are as many.
-const PANELS: usize = 2;
+/// Panels whose sums become output together: a cache line of bytes.
+const PANELS: usize = 4;
 
 /// Rows of a pair of tiles.
 const MAX_ROWS: usize = 2 * TileShape::MAX.rows;
+
+/// With fewer rows tiles are too small.
+const MIN_ROWS: usize = 6;
 
 /// Buffers of one thread.
 #[derive(Default)]
@@ -32,31 +36,82 @@ impl Default for PairSums {
     }
 }
 
-/// The steps of depth, if products of tiles are faster.
-pub(super) fn steps_if_faster(located: &LocatedRows<'_>) -> Option<DepthSteps> {
-    let steps = DepthSteps::new(located.runs());
-    (!located.used().is_empty() && located.rows() >= 2 && steps.quads() >= 1).then_some(steps)
+/// How the depth is cut, if products of tiles are faster.
+fn depth_if_faster(rows: usize, runs: Runs) -> Option<DepthSteps> {
+    let depth = DepthSteps::new(runs);
+    (rows >= MIN_ROWS && depth.are_large()).then_some(depth)
+}
+
+impl<R: Rows, E: Epilogue> Block<'_, R, E> {
+    /// Multiplies windows that lie in an image; `false` if they are better looked for one by one.
+    pub(super) fn multiply_windows(
+        &self,
+        proof: Amx,
+        Scratch { tiles, sums }: &mut Scratch,
+        output: &mut OutputRows<'_, E::Output>,
+    ) -> bool {
+        // Sums of the rows are wanted where weights have zero points.
+        if self.matrix.has_zero_points() {
+            return false;
+        }
+        let Some(windows) = self.source.windows() else { return false };
+        let runs = windows.runs();
+        let depth = depth_if_faster(self.rows.len(), runs);
+        let Some(rows) = depth.and_then(|depth| tiles.tile_windows(&windows, self.rows.clone(), depth))
+        else {
+            return false;
+        };
+        assert!(runs == self.source.runs() && runs.padded_depth() == self.matrix.runs().padded_depth());
+        let large = LargeQuads::default();
+        let corrections = Corrections { isa: self.isa, matrix: self.matrix, row_sums: &[], large: &large };
+        let output = output.part(0..self.rows.len(), 0..output.columns());
+        Product { block: self, corrections, output }.multiply_tiles(proof, rows, 0..runs.count, sums);
+        true
+    }
 }
 
 impl<R: Rows, E: Epilogue> Product<'_, R, E> {
-    /// Multiplies pairs of tiles.
-    pub(super) fn multiply_tiles(&mut self, proof: Amx, depth: DepthSteps, scratch: &mut Scratch) {
-        let Scratch { tiles, sums: PairSums(sums) } = scratch;
-        let rows = tiles.tile(self.located, depth);
+    /// Multiplies rows that lie anywhere; `false` if other kernels are faster.
+    pub(super) fn multiply_located(
+        &mut self,
+        proof: Amx,
+        located: LocatedRows<'_>,
+        Scratch { tiles, sums }: &mut Scratch,
+    ) -> bool {
+        let depth = depth_if_faster(located.rows(), located.runs());
+        let Some(depth) = depth.filter(|_| !located.used().is_empty()) else { return false };
+        let rows = tiles.tile_rows(located, depth);
+        self.multiply_tiles(proof, rows, located.used().iter().copied(), sums);
+        true
+    }
+
+    /// Multiplies pairs of tiles; `runs` are those that are in them.
+    fn multiply_tiles(
+        &mut self,
+        proof: Amx,
+        rows: RowTiles<'_>,
+        runs: impl Iterator<Item = usize> + Clone,
+        PairSums(sums): &mut PairSums,
+    ) {
         let registers = TileRegisters::configure(proof, rows.shape());
-        let matrix = self.block.matrix;
-        let panels = self.block.panels.clone();
-        for first in panels.clone().step_by(PANELS) {
-            let panels = first..panels.end.min(first + PANELS);
+        let Block { matrix, ref panels, .. } = *self.block;
+        let mut first = panels.start;
+        while first < panels.end {
+            let count = match panels.end - first {
+                1 => 1,
+                2 | 3 => 2,
+                _ => PANELS,
+            };
+            let panels = first..first + count;
             let mut initial = [[0; PANEL]; PANELS];
             for (initial, panel) in initial.iter_mut().zip(panels.clone()) {
-                *initial = self.initial(panel, self.located.used().iter().copied());
+                *initial = self.initial(panel, runs.clone());
             }
             let mut tiles = TileProducts {
                 registers: &registers,
                 rows,
-                weights: matrix.quads(panels.start, panels.len()),
-                initial: &initial[..panels.len()],
+                weights: matrix.quads(first, count),
+                initial: &initial[..count],
                 sums,
                 pair: 0,
                 end_row: 0,
@@ -64,12 +119,13 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
                 panels: panels.clone(),
             };
             tiles.multiply(0);
-            self.finish(0..self.located.rows(), panels, &mut tiles);
+            self.finish(0..self.block.rows.len(), panels, &mut tiles);
+            first += count;
         }
     }
 }
 
-/// One or two panels times all rows of a block, a pair of tiles ahead of the epilogue.
+/// Some panels times all rows of a block, a pair of tiles ahead of the epilogue.
 struct TileProducts<'a> {
     registers: &'a TileRegisters,
     rows: RowTiles<'a>,

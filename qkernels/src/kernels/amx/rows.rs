@@ -1,11 +1,15 @@
 //! The rows of a block in tiles.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::registers::TileShape;
 use crate::aligned::AlignedBuffer;
-use crate::operands::LocatedRows;
+use crate::operands::{LocatedRows, PaddedWindows, Windows};
 use crate::panel::{PanelQuad, QUAD, Runs};
+
+/// The fewest neighbours in an output row of windows that are worth a tile.
+const MIN_ROWS_OF_WINDOWS: usize = 12;
 
 /// How the depth of a product is cut: each run in some tiles of the same size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,22 +26,39 @@ impl DepthSteps {
         Self { of_run, quads: quads / of_run }
     }
 
-    /// Quads of a step; those that a tile has room for beyond them take as long.
-    pub(crate) fn quads(self) -> usize {
-        self.quads
+    /// Whether a step is a large part of what tiles have room for; one of less depth takes as long.
+    pub(crate) fn are_large(self) -> bool {
+        4 * self.quads >= TileShape::MAX.quads
     }
 }
 
 /// Buffers of [`RowTiles`], kept between calls.
 #[derive(Default)]
 pub(crate) struct TileBuffers {
-    /// `[pairs][steps]`
-    steps: Vec<Step>,
-    pairs: Vec<Pair>,
-    /// Which tiles are copied.
-    copied: Vec<bool>,
-    /// The rows of those, one after the other, the used runs of each one after the other.
+    tiles: Tiles,
     copies: AlignedBuffer<u8>,
+}
+
+/// The rows of a block in pairs of tiles of one size, in order; tiles may overlap with those before.
+///
+/// From the start of each step on, as many rows as the shape has can be read, each of as many quads.
+#[derive(Clone, Copy)]
+pub(crate) struct RowTiles<'a> {
+    shape: TileShape,
+    quads_of_panel: usize,
+    pairs: &'a [Pair],
+    /// `[pairs][steps]`
+    steps: &'a [Step],
+    bytes: PhantomData<&'a [u8]>,
+}
+
+/// Two tiles, which may be the same one.
+#[derive(Clone, Copy)]
+pub(super) struct Pair {
+    /// The first row of each.
+    pub(super) first_rows: [usize; 2],
+    /// From a row of each to its next one, in bytes.
+    pub(super) strides: [usize; 2],
 }
 
 /// A step of depth of a pair of tiles: where the activations of each begin, and by how much the weights lie behind the
@@ -49,97 +70,94 @@ pub(super) struct Step {
     weights: usize,
 }
 
-/// Two tiles.
-#[derive(Clone, Copy)]
-pub(super) struct Pair {
-    /// The first row of each.
-    pub(super) first_rows: [usize; 2],
-    /// From a row of each to its next one, in bytes.
-    pub(super) strides: [usize; 2],
-}
-
-/// The rows of a block in pairs of tiles of one size; if they do not come out even, the last tiles overlap with those
-/// before.
-///
-/// From the start of each step on, as many rows as the shape has can be read, each of as many quads.
-#[derive(Clone, Copy)]
-pub(crate) struct RowTiles<'a> {
-    shape: TileShape,
-    steps_of_pair: usize,
-    quads_of_panel: usize,
-    steps: &'a [Step],
-    pairs: &'a [Pair],
-    bytes: PhantomData<&'a [u8]>,
-}
-
 impl TileBuffers {
     /// Puts rows in tiles: where a tile's rows lie at equal distances, they are read there, and others are copied.
-    pub(crate) fn tile<'a>(&'a mut self, located: LocatedRows<'a>, depth: DepthSteps) -> RowTiles<'a> {
+    pub(crate) fn tile_rows<'a>(&'a mut self, located: LocatedRows<'a>, depth: DepthSteps) -> RowTiles<'a> {
         let (rows, runs, used) = (located.rows(), located.runs(), located.used());
-        assert!(rows > 0 && depth.of_run * depth.quads == runs.quads());
-        let tiles = 2 * rows.div_ceil(2 * TileShape::MAX.rows);
-        let shape = TileShape { rows: rows.div_ceil(tiles), quads: depth.quads };
-        let pairs = rows.div_ceil(2 * shape.rows);
-        let first_row = |tile: usize| (tile * shape.rows).min(rows - shape.rows);
-
-        self.copied.clear();
-        self.copied
-            .extend((0..2 * pairs).map(|tile| stride(&located, first_row(tile), shape.rows).is_none()));
+        let tiles = even_tiles(rows);
+        let rows_of_tile = rows.div_ceil(tiles);
         let row_len = row_len_of_copies(used.len() * runs.padded_len());
-        let copies = self.copied.iter().filter(|&&is_copied| is_copied).count();
-        let mut free = self.copies.first_mut(copies * shape.rows * row_len);
+        let is_copied = |&row: &usize| stride(&located, row, rows_of_tile).is_none();
+        let copies = first_rows(rows, tiles).filter(is_copied).count();
+        let mut free = self.copies.first_mut(copies * rows_of_tile * row_len);
+        self.tiles.clear();
+        for first_row in first_rows(rows, tiles) {
+            if let Some(stride) = stride(&located, first_row, rows_of_tile) {
+                let starts = used.iter().map(|&run| (run, located.bytes(run, first_row).as_ptr()));
+                self.tiles.push(runs, depth, first_row, stride, starts);
+            } else {
+                let copy;
+                (copy, free) = free.split_at_mut(rows_of_tile * row_len);
+                copy_rows(&located, first_row, copy, row_len);
+                let starts = copy.chunks_exact(runs.padded_len()).map(<[u8]>::as_ptr);
+                self.tiles.push(runs, depth, first_row, row_len, used.iter().copied().zip(starts));
+            }
+        }
+        self.tiles.finish(TileShape { rows: rows_of_tile, quads: depth.quads }, runs)
+    }
 
-        self.pairs.clear();
-        self.steps.clear();
-        let steps_of_pair = used.len() * depth.of_run;
-        let no_step = Step { activations: [std::ptr::null(); 2], weights: 0 };
-        self.steps.resize(pairs * steps_of_pair, no_step);
-        for pair in 0..pairs {
-            let steps = &mut self.steps[pair * steps_of_pair..][..steps_of_pair];
-            let first_rows = [2 * pair, 2 * pair + 1].map(first_row);
-            let mut strides = [0; 2];
-            for (i, first_row) in first_rows.into_iter().enumerate() {
-                let stride = match self.copied[2 * pair + i] {
-                    false => stride(&located, first_row, shape.rows),
-                    true => None,
-                };
-                let copy = match stride {
-                    Some(_) => None,
-                    None => {
-                        let (copy, others) = free.split_at_mut(shape.rows * row_len);
-                        free = others;
-                        copy_rows(&located, first_row, copy, row_len);
-                        Some(&*copy)
-                    }
-                };
-                strides[i] = stride.unwrap_or(row_len);
-                for (step, (u, &run)) in used
-                    .iter()
-                    .enumerate()
-                    .flat_map(|used| std::iter::repeat_n(used, depth.of_run))
-                    .enumerate()
-                {
-                    let quad = step % depth.of_run * depth.quads;
-                    let start = match copy {
-                        None => located.bytes(run, first_row)[quad * QUAD..].as_ptr(),
-                        Some(copy) => copy[u * runs.padded_len() + quad * QUAD..].as_ptr(),
-                    };
-                    steps[step].activations[i] = start;
-                    steps[step].weights = (run * runs.quads() + quad) * size_of::<PanelQuad>();
+    /// Puts windows in tiles, each of neighbours in a row of the output; `None` if such tiles are too small.
+    ///
+    /// `rows` are a part of an output row, or whole ones.
+    pub(crate) fn tile_windows<'a>(
+        &'a mut self,
+        windows: &Windows<'a>,
+        rows: Range<usize>,
+        depth: DepthSteps,
+    ) -> Option<RowTiles<'a>> {
+        let [height, width] = windows.output_size;
+        let runs = windows.runs();
+        let lines = rows.start / width..rows.end.div_ceil(width);
+        let (first_x, rows_of_line, tiles_of_line) = match lines.len() {
+            1 => (rows.start % width, rows.len(), even_tiles(rows.len())),
+            _ => (0, width, width.div_ceil(TileShape::MAX.rows)),
+        };
+        let rows_of_tile = rows_of_line.div_ceil(tiles_of_line);
+        let are_whole = lines.len() * rows_of_line == rows.len();
+        if !are_whole || (lines.len() > 1 && rows_of_tile < MIN_ROWS_OF_WINDOWS) {
+            return None;
+        }
+        // The lines of each image.
+        let parts = || {
+            (lines.start / height..lines.end.div_ceil(height)).map(|image| {
+                let first = image * height;
+                (image, lines.start.max(first) - first..lines.end.min(first + height) - first)
+            })
+        };
+        let mut copy_len = 0;
+        for (_, lines) in parts() {
+            copy_len += windows.copy_len(lines.len())?;
+        }
+        let mut free = self.copies.first_mut(copy_len);
+        self.tiles.clear();
+        for (image, lines) in parts() {
+            let copy;
+            (copy, free) = free.split_at_mut(windows.copy_len(lines.len())?);
+            let PaddedWindows { bytes, strides, run_stride } = windows.pad(image, lines.clone(), copy);
+            for (i, line) in lines.enumerate() {
+                let first_row = (image * height + line) * width + first_x - rows.start;
+                for x in first_rows(rows_of_line, tiles_of_line) {
+                    let start = i * strides[1] + (first_x + x) * strides[0];
+                    let last = start + (rows_of_tile - 1) * strides[0] + (runs.count - 1) * run_stride;
+                    assert!(last + runs.padded_len() <= bytes.len());
+                    let starts = (0..runs.count).map(|run| (run, bytes[start + run * run_stride..].as_ptr()));
+                    self.tiles.push(runs, depth, first_row + x, strides[0], starts);
                 }
             }
-            self.pairs.push(Pair { first_rows, strides });
         }
-        RowTiles {
-            shape,
-
-            steps_of_pair,
-            quads_of_panel: runs.count * runs.quads(),
-            steps: &self.steps,
-            pairs: &self.pairs,
-            bytes: PhantomData,
-        }
+        Some(self.tiles.finish(TileShape { rows: rows_of_tile, quads: depth.quads }, runs))
     }
+}
+
+/// As few tiles as there must be for so many rows, in pairs.
+fn even_tiles(rows: usize) -> usize {
+    2 * rows.div_ceil(2 * TileShape::MAX.rows)
+}
+
+/// The first row of each of some tiles of one size; the last ones overlap with those before if they must.
+fn first_rows(rows: usize, tiles: usize) -> impl Iterator<Item = usize> {
+    let rows_of_tile = rows.div_ceil(tiles);
+    (0..rows.div_ceil(rows_of_tile)).map(move |tile| (tile * rows_of_tile).min(rows - rows_of_tile))
 }
 
 /// The distance of the rows of a tile from each other, if it is the same for all of them in all runs.
@@ -171,6 +189,63 @@ fn copy_rows(located: &LocatedRows<'_>, first_row: usize, copies: &mut [u8], row
     }
 }
 
+/// Tiles while they are put in pairs.
+#[derive(Default)]
+struct Tiles {
+    pairs: Vec<Pair>,
+    steps: Vec<Step>,
+    /// The last pair has the same tile twice so far.
+    is_odd: bool,
+}
+
+impl Tiles {
+    fn clear(&mut self) {
+        self.pairs.clear();
+        self.steps.clear();
+        self.is_odd = false;
+    }
+
+    /// Adds the next tile; `starts` tells where each of the runs that are used begins in its first row.
+    fn push(
+        &mut self,
+        runs: Runs,
+        depth: DepthSteps,
+        first_row: usize,
+        stride: usize,
+        starts: impl Iterator<Item = (usize, *const u8)>,
+    ) {
+        let steps = starts.flat_map(|(run, start)| {
+            (0..depth.of_run).map(move |step| {
+                let quad = step * depth.quads;
+                let weights = (run * runs.quads() + quad) * size_of::<PanelQuad>();
+                Step { activations: [start.wrapping_add(quad * QUAD); 2], weights }
+            })
+        });
+        self.is_odd = !self.is_odd;
+        if self.is_odd {
+            self.steps.extend(steps);
+            self.pairs.push(Pair { first_rows: [first_row; 2], strides: [stride; 2] });
+        } else if let Some(pair) = self.pairs.last_mut() {
+            pair.first_rows[1] = first_row;
+            pair.strides[1] = stride;
+            let first_step = (self.pairs.len() - 1) * (self.steps.len() / self.pairs.len());
+            for (step, second) in self.steps[first_step..].iter_mut().zip(steps) {
+                step.activations[1] = second.activations[1];
+            }
+        }
+    }
+
+    fn finish(&self, shape: TileShape, runs: Runs) -> RowTiles<'_> {
+        RowTiles {
+            shape,
+            quads_of_panel: runs.count * runs.quads(),
+            pairs: &self.pairs,
+            steps: &self.steps,
+            bytes: PhantomData,
+        }
+    }
+}
+
 impl<'a> RowTiles<'a> {
     pub(crate) fn shape(&self) -> TileShape {
         self.shape
@@ -182,7 +257,7 @@ impl<'a> RowTiles<'a> {
     }
 
     /// The rows of a pair.
-    pub(crate) fn rows_of_pair(&self, pair: usize) -> std::ops::Range<usize> {
+    pub(crate) fn rows_of_pair(&self, pair: usize) -> Range<usize> {
         let [first, second] = self.pairs[pair].first_rows;
         first..second + self.shape.rows
     }
@@ -193,7 +268,8 @@ impl<'a> RowTiles<'a> {
 
     /// A pair and its steps.
     pub(super) fn pair(&self, pair: usize) -> (Pair, &'a [Step]) {
-        (self.pairs[pair], &self.steps[pair * self.steps_of_pair..][..self.steps_of_pair])
+        let steps = self.steps.len() / self.pairs.len();
+        (self.pairs[pair], &self.steps[pair * steps..][..steps])
     }
 }
 
@@ -252,7 +328,7 @@ mod tests {
                 let source = Scattered { input, run_len, stride, breaks };
                 let located = runs.locate(&source, 0..rows, 0);
                 let depth = DepthSteps::new(source.runs());
-                let tiled = tiles.tile(located, depth);
+                let tiled = tiles.tile_rows(located, depth);
                 let mut next_row = 0;
                 for pair in 0..tiled.pairs() {
                     let rows_of_pair = tiled.rows_of_pair(pair);

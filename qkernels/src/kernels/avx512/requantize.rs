@@ -26,7 +26,8 @@ pub(crate) fn requantize_tiles(
     ) {
         match panels.count {
             1 => requantize::requantize_tiles::<_, 1>(proof, epilogue, panels, tiles, output),
-            _ => requantize::requantize_tiles::<_, 2>(proof, epilogue, panels, tiles, output),
+            2 => requantize::requantize_tiles::<_, 2>(proof, epilogue, panels, tiles, output),
+            _ => requantize::requantize_tiles::<_, 4>(proof, epilogue, panels, tiles, output),
         }
     }
     // SAFETY: the proof exists only where these instructions were detected.
@@ -92,6 +93,7 @@ impl FloatVectors for Avx512Vnni {
                 (16, 48) => _mm_storeu_si128(start.cast(), _mm512_extracti32x4_epi32::<3>(bytes)),
                 (32, 0) => _mm256_storeu_si256(start.cast(), _mm512_castsi512_si256(bytes)),
                 (32, 32) => _mm256_storeu_si256(start.cast(), _mm512_extracti64x4_epi64::<1>(bytes)),
+                (64, 0) => _mm512_storeu_si512(start.cast(), bytes),
                 (len, _) => {
                     let room = ((1_u64 << len) - 1) << first;
                     _mm512_mask_storeu_epi8(start.wrapping_sub(first).cast(), room, bytes)

@@ -26,6 +26,13 @@ pub(super) fn store_rows<S: FloatVectors, const V: usize, F: Formula<S>>(
     let mut first_row = 0;
     while let Some(sums) = tiles.next() {
         let rows = sums.len() / panels_of_row;
+        // While the sums of these rows become output, the lines of the next ones come into the cache.
+        for row in first_row + rows..output.rows().min(first_row + 2 * rows) {
+            output.prefetch(row);
+            if F::ADDS {
+                values.prefetch(row - first_row);
+            }
+        }
         let mut output = output.part(first_row..first_row + rows, 0..columns);
         // The rows of a vector of bytes.
         let rows_of_group = 4 / V;
