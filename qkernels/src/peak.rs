@@ -20,6 +20,7 @@ mod x86_64 {
     use std::time::{Duration, Instant};
 
     use crate::isa::Isa;
+    use crate::kernels::amx::{TileRegisters, TileShape};
 
     /// Independent chains of multiplications: more than two a cycle of latency five need, and no more than fit into 16
     /// registers.
@@ -28,7 +29,15 @@ mod x86_64 {
     /// Multiplications of each chain in one measurement, a few dozen microseconds.
     const LENGTH: usize = 1 << 14;
 
+    /// Times that four pairs of tiles are multiplied in one measurement, about as long.
+    const TIMES: usize = 1 << 10;
+
     pub(super) fn multiply_accumulates_per_second(isa: Isa) -> Option<f64> {
+        if let Isa::Amx(_, proof) = isa {
+            let registers = TileRegisters::configure(proof, TileShape::MAX);
+            let products = TileShape::MAX.products();
+            return Some((4 * products * TIMES) as f64 / best(|| registers.multiply_themselves(TIMES)));
+        }
         chains(isa).map(|(products, run)| (products * CHAINS * LENGTH) as f64 / best(run))
     }
 
@@ -47,13 +56,13 @@ mod x86_64 {
     /// The number of products that one instruction adds up, and a function that runs all chains once.
     fn chains(isa: Isa) -> Option<(usize, fn())> {
         match isa {
-            Isa::Scalar => None,
+            Isa::Scalar | Isa::Amx(..) => None,
             // SAFETY: the token exists only where AVX2 was detected; so below.
             Isa::Avx2(_) => Some((16, || unsafe { avx2() })),
             // SAFETY: as above.
             Isa::AvxVnni(_) => Some((32, || unsafe { avx_vnni() })),
             // SAFETY: as above.
-            Isa::Avx512Vnni(_) | Isa::Amx(..) => Some((64, || unsafe { avx512_vnni() })),
+            Isa::Avx512Vnni(_) => Some((64, || unsafe { avx512_vnni() })),
         }
     }
 

@@ -4,7 +4,7 @@ use std::arch::asm;
 use std::marker::PhantomData;
 
 use crate::isa::Amx;
-use crate::panel::{PanelQuad, QUAD};
+use crate::panel::{PANEL, PanelQuad, QUAD};
 
 /// The most rows of a tile.
 const MAX_ROWS: usize = 16;
@@ -23,6 +23,11 @@ pub(crate) struct TileShape {
 
 impl TileShape {
     pub(crate) const MAX: Self = Self { rows: MAX_ROWS, quads: LINE / QUAD };
+
+    /// Products that are added up when two tiles are multiplied.
+    pub(crate) fn products(self) -> usize {
+        self.rows * PANEL * self.quads * QUAD
+    }
 }
 
 /// The tile registers of this thread, while they are in use: 0 to 3 for sums, 4 and 5 for activations, 6 and 7 for
