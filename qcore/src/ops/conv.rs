@@ -199,7 +199,7 @@ impl<const D: usize> Conv<D> {
         let shape = self.weight_shape().unwrap_or_else(|_| vec![0; D + 2]);
         let fan_in = shape[1..].iter().fold(1_usize, |product, &extent| product.saturating_mul(extent));
         let mut generator = Generator::for_layer(Self::NAME, &shape);
-        (generator.uniform(&shape, fan_in), generator.uniform(&[self.out_channels], fan_in))
+        generator.weight_and_bias(&shape, self.out_channels, fan_in)
     }
 
     fn initialized(mut self) -> Self {

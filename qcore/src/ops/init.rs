@@ -34,10 +34,23 @@ impl Generator {
         bits ^ (bits >> 31)
     }
 
-    /// Values between `-bound` and `bound`; [`empty`] if there is no memory for them, and [`fitting`] then says so.
+    /// A weight of this shape and its bias; both are [`empty`] if there is no weight or no memory for it, and
+    /// [`fitting`] then says so.
+    pub(super) fn weight_and_bias(
+        &mut self,
+        shape: &[usize],
+        outputs: usize,
+        fan_in: usize,
+    ) -> (Tensor, Tensor) {
+        let weight = self.uniform(shape, fan_in);
+        let bias = if weight.is_empty() { empty() } else { self.uniform(&[outputs], fan_in) };
+        (weight, bias)
+    }
+
+    /// Values between `-bound` and `bound`.
     ///
     /// For weights and biases PyTorch's `kaiming_uniform(a = sqrt(5))` comes to `bound = 1 / sqrt(fan_in)`.
-    pub(super) fn uniform(&mut self, shape: &[usize], fan_in: usize) -> Tensor {
+    fn uniform(&mut self, shape: &[usize], fan_in: usize) -> Tensor {
         let Ok(mut tensor) = Tensor::try_zeros(shape) else { return empty() };
         let bound = 1.0 / (fan_in.max(1) as f32).sqrt();
         for value in tensor.as_slice_mut().unwrap_or_default() {

@@ -69,8 +69,8 @@ impl Linear {
     /// A linear layer with a bias.
     pub fn new(in_features: usize, out_features: usize) -> Self {
         let mut generator = Generator::for_layer(NAME, &[in_features, out_features]);
-        let weight = generator.uniform(&[out_features, in_features], in_features);
-        let bias = generator.uniform(&[out_features], in_features);
+        let shape = [out_features, in_features];
+        let (weight, bias) = generator.weight_and_bias(&shape, out_features, in_features);
         Self { in_features, out_features, weight, bias: Some(bias), unfolded: None }
     }
 

@@ -23,6 +23,7 @@ use crate::isa::Avx2;
 use crate::isa::isa;
 use crate::kernels;
 use crate::length;
+use crate::memory;
 use crate::output_rows::OutputRows;
 use crate::requantize::Requantization;
 use crate::residual::Residual;
@@ -194,7 +195,7 @@ impl PackedConv2d {
             return Ok(());
         }
         #[cfg(target_arch = "x86_64")]
-        if let Some((proof, filters)) = self.winograd(geometry) {
+        if let Some((proof, filters)) = self.winograd(geometry)? {
             let winograd = Winograd { proof, filters, geometry, input, zero_point, epilogue };
             winograd.convolve(OutputRows::new(output, self.out_channels, pixel_stride));
             return Ok(());
@@ -227,11 +228,15 @@ impl PackedConv2d {
 
     /// The transformed filters, if they are faster for images of this size; and the proof for their kernels.
     #[cfg(target_arch = "x86_64")]
-    fn winograd(&self, geometry: &Conv2dGeometry) -> Option<(Avx2, &WinogradFilters)> {
-        let Filters::Grouped(groups) = &self.filters else { return None };
-        let [matrix] = &**groups else { return None };
-        let proof = winograd::is_faster(isa(), geometry)?;
-        Some((proof, self.winograd.get_or_init(|| WinogradFilters::new(matrix))))
+    fn winograd(&self, geometry: &Conv2dGeometry) -> Result<Option<(Avx2, &WinogradFilters)>> {
+        let Filters::Grouped(groups) = &self.filters else { return Ok(None) };
+        let [matrix] = &**groups else { return Ok(None) };
+        let Some(proof) = winograd::is_faster(isa(), geometry) else { return Ok(None) };
+        if self.winograd.get().is_none() {
+            // 16 numbers of 16 bits for 9 of 8.
+            memory::check_free("transformed filters", matrix.byte_len().saturating_mul(4))?;
+        }
+        Ok(Some((proof, self.winograd.get_or_init(|| WinogradFilters::new(matrix)))))
     }
 
     fn check_geometry(&self, geometry: &Conv2dGeometry) -> Result<()> {
@@ -253,6 +258,9 @@ fn pack_groups(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) ->
     let taps = geometry.kernel[0] * geometry.kernel[1];
     let depth = geometry.depth();
     let columns = columns_of_group(geometry);
+    // Groups of few columns take up a whole panel each, and sums of the runs as much at most.
+    let group_len = PackedMatrix::packed_len(columns, packed_runs(geometry))?;
+    memory::check_free("a packed weight", group_len.saturating_mul(2 * geometry.groups))?;
     (0..geometry.groups)
         .map(|group| {
             let first = group * columns;

@@ -11,6 +11,7 @@ use super::storage::{QUAD_BYTES, Storage};
 use crate::error::{Error, Result};
 use crate::isa::{Isa, isa};
 use crate::length;
+use crate::memory;
 use crate::operands::PairBounds;
 use crate::operands::{Chains, FindChains};
 use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
@@ -53,6 +54,8 @@ impl PackedMatrix {
         weight: impl Fn(usize, usize) -> i8,
     ) -> Result<Self> {
         let (panels, quads) = Self::extents(columns, runs)?;
+        // Sums of the runs take as much as the weights at most.
+        memory::check_free("a packed weight", (panels * quads).saturating_mul(2 * PANEL * QUAD))?;
         let mut weights = vec![PanelQuad([0; PANEL * QUAD]); panels * quads];
         for column in 0..columns {
             let (panel, lane) = (column / PANEL, column % PANEL);

@@ -174,3 +174,63 @@ fn a_float_model_is_the_same_after_every_error() {
     assert!(model.prepare(&QConfigMapping::for_backend(Backend::Native).module("conv9", None)).is_err());
     assert_eq!(model.forward(&x).unwrap(), before);
 }
+
+#[test]
+fn a_picture_without_a_batch_axis_is_told_how_to_get_one() {
+    let (model, prepared) = calibrated();
+    let picture = noise(&[3, 12, 12], 0);
+    let int8 = converted();
+    for result in [model.forward(&picture), prepared.forward(&picture), int8.forward(&picture)] {
+        assert_contains(&message(result), &["[N, 3, H, W]", "batch axis", "`x.unsqueeze(0)?`"]);
+    }
+    assert_eq!(int8.forward(picture.unsqueeze(0).unwrap()).unwrap().shape(), [1, 5]);
+    let plane = || noise(&[4, 8, 8], 0);
+    let results = [
+        functional::max_pool2d(&plane(), 2, 2, 0),
+        functional::avg_pool2d(&plane(), 2, 2, 0),
+        functional::adaptive_avg_pool2d(&plane(), 1),
+        qcore::Layer::forward(&BatchNorm2d::new(4), plane()),
+    ];
+    for result in results {
+        assert_contains(&message(result), &["`x.unsqueeze(0)?`", "[4, 8, 8]"]);
+    }
+    // Where another axis is wrong too, that is not what is missing.
+    for shape in [&[5, 12, 12][..], &[12, 12], &[1, 1, 3, 12, 12]] {
+        let text = message(model.forward(noise(shape, 0)));
+        assert!(!text.contains("unsqueeze"), "{text}");
+    }
+}
+
+#[test]
+fn an_axis_is_added_where_it_is_asked_for() {
+    let x = noise(&[2, 3], 0);
+    for (dim, shape) in [(0, [1, 2, 3]), (1, [2, 1, 3]), (2, [2, 3, 1]), (-1, [2, 3, 1]), (-3, [1, 2, 3])] {
+        let y = x.clone().unsqueeze(dim).unwrap();
+        assert_eq!((y.shape(), y.as_slice()), (&shape[..], x.as_slice()));
+    }
+    for dim in [3, -4, isize::MAX, isize::MIN] {
+        assert_contains(&message(x.clone().unsqueeze(dim)), &["unsqueeze", "[2, 3]"]);
+    }
+}
+
+#[test]
+fn values_that_are_no_tensor_are_counted() {
+    let text = message(Tensor::from_vec(&[2, 3], vec![0.0; 5]));
+    assert_contains(&text, &["Tensor::from_vec", "[2, 3]", "6 values", "found 5"]);
+    let text = message(Tensor::from_vec(&[usize::MAX, 2], vec![0.0; 5]));
+    assert_contains(&text, &["more values than can be addressed", "found 5"]);
+}
+
+#[test]
+fn an_error_of_calibration_says_in_which_batch() {
+    let (_, mut prepared) = calibrated();
+    let good = || noise(&[1, 3, 12, 12], 0);
+    let error = calibrate(&mut prepared, [good(), good(), noise(&[1, 4, 12, 12], 0)]).unwrap_err();
+    assert_contains(&error.to_string(), &["in batch 2: in `conv1`: ", "[1, 4, 12, 12]"]);
+    assert!(matches!(error, Error::InBatch { batch: 2, .. }));
+    let broken: [Result<Tensor>; 2] = [Ok(good()), Err(Error::Unsupported("a torn picture".into()))];
+    assert_contains(
+        &calibrate(&mut prepared, broken).unwrap_err().to_string(),
+        &["in batch 1: ", "a torn picture"],
+    );
+}

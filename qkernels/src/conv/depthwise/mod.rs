@@ -18,6 +18,7 @@ use crate::gemm::{check_sum, weight_zero_point};
 use crate::geometry::Conv2dGeometry;
 use crate::isa::{Isa, isa};
 use crate::kernels::{DepthwiseKernel, TapLanes};
+use crate::memory;
 use crate::panel::{PANEL, Sums};
 use crate::threads::{for_each_chunk, threads_for};
 use convolution::{Convolution, Scratch};
@@ -65,6 +66,9 @@ impl DepthwiseFilters {
     pub(super) fn new(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) -> Result<Self> {
         let out_channels = geometry.out_channels;
         let [height, width] = geometry.kernel;
+        // Twice in lanes of 4 bytes, each twice at most; panels are filled up.
+        let channels = out_channels.next_multiple_of(PANEL);
+        memory::check_free("packed filters", channels.saturating_mul(16 * (height + 3) * width))?;
         let mut centred = Vec::with_capacity(weight.len());
         let mut sums = vec![[0; PANEL]; out_channels.div_ceil(PANEL)];
         for (channel, filter) in weight.chunks_exact(height * width).enumerate() {

@@ -108,7 +108,7 @@ impl Phases {
                 continue;
             }
             let row = (y.input + (inside.start - y.before) * stride_y) * geometry.width;
-            let rows = Rows { values: &plane[row..], stride: stride_y * geometry.width };
+            let rows = Rows { values: &plane[row..], stride: stride_y.saturating_mul(geometry.width) };
             // The part of a phase that is in the image, and how many values each of its rows has.
             let first = (inside.start - first_row) * self.row_len;
             let part_of = |x: &Phase| {

@@ -5,6 +5,7 @@ use super::winograd::{self, WinogradFilters};
 use crate::error::{Error, Result};
 use crate::geometry::Conv2dGeometry;
 use crate::length;
+use crate::memory;
 
 /// The weight of a float convolution.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +54,7 @@ impl PackedWeight {
     /// If a length does not match.
     pub fn new(geometry: &Conv2dGeometry, weight: &[f32]) -> Result<Option<Self>> {
         length::check("weight", weight, geometry.weight_len())?;
+        memory::check_free("a packed weight", size_of_val(weight).saturating_mul(2))?;
         if winograd::is_faster(geometry) {
             return Ok(Some(Self(Form::Winograd(WinogradFilters::new(geometry, weight)))));
         }
