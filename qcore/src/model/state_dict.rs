@@ -13,6 +13,7 @@ use safetensors::Dtype;
 use super::{Parameters, check_parameter};
 use crate::file::{HEADER_LIMIT, TensorEntry, TensorFile, TensorInfo, replace_with, write_header};
 use crate::network::FORMAT;
+use crate::tensor::check_copy;
 use crate::{Error, Result, Tensor};
 
 pub use mismatch::StateDictMismatch;
@@ -303,6 +304,8 @@ impl Entry {
             Self::Memory(tensor) => Ok((**tensor).clone()),
             Self::File(file, index) => {
                 let TensorInfo { name, dtype, shape, .. } = info(file, *index);
+                // Of integers; floats take half.
+                check_copy::<i64>(shape)?;
                 StateTensor::from_le_bytes(*dtype, shape, &self.bytes()?)
                     .map_err(|message| self.error(&format!("tensor `{name}`: {message}")))
             }

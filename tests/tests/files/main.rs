@@ -7,7 +7,6 @@ mod mapped;
 mod memory;
 mod mutations;
 mod other_models;
-mod parts;
 mod round_trip;
 mod saving;
 mod state_dict;
@@ -17,6 +16,7 @@ use std::path::{Path, PathBuf};
 use qcore::prelude::*;
 use qcore::{CalibrationOptions, Converted, IntoInput};
 use tests::networks::Network;
+use tests::parts;
 use tests::tensors::noise;
 
 /// Prepared, shown one batch, converted.

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::CheckedFile;
 use super::records::QuantizedRecord;
 use crate::model::join;
+use crate::tensor::check_copy;
 use crate::{DType, Error, QParams, QTensor, Result, Tensor};
 
 /// A tensor that is to be written.
@@ -258,6 +259,7 @@ impl<'a> StoredTensors<'a> {
     ) -> Result<(Vec<usize>, Vec<T>)> {
         let path = join(self.path, name);
         let (shape, bytes) = self.file.view(&path, dtype)?;
+        check_copy::<T>(shape)?;
         Ok((shape.to_vec(), bytes.as_chunks().0.iter().map(|bytes| number(*bytes)).collect()))
     }
 
