@@ -142,7 +142,8 @@ fn changed(kind: Kind, bytes: &[u8], random: &mut Random) -> Vec<u8> {
         }
         _ => {
             let names = parts.tensors();
-            random.mutate_json(&mut parts.header[random.pick(&names).as_str()]);
+            let name = random.pick(&names);
+            random.mutate_json(&mut parts.header[name.as_str()]);
         }
     }
     let has_range = |name: &str| {
