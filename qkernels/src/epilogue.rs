@@ -22,6 +22,9 @@ pub(crate) trait Epilogue: Sync {
     /// Turns sums of `row`, in columns from `first_column` on, into output: the definition.
     fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [Self::Output]);
 
+    /// [`finish`](Self::finish) of one sum, of a layer so deep that its sums may leave `i32`.
+    fn finish_wide(&self, row: usize, column: usize, sum: i64, output: &mut Self::Output);
+
     /// [`finish`](Self::finish) for all tiles of some panels; `output` holds as many rows, and the columns that
     /// exist.
     fn finish_tiles(
@@ -84,6 +87,10 @@ impl Epilogue for KeepSums {
     fn finish(&self, _: usize, _: usize, sums: &[i32], output: &mut [i32]) {
         output.copy_from_slice(sums);
     }
+
+    fn finish_wide(&self, _: usize, _: usize, sum: i64, output: &mut i32) {
+        *output = sum.clamp(i32::MIN.into(), i32::MAX.into()) as i32;
+    }
 }
 
 /// Requantizes the sums of a layer, in the same pass as an addition.
@@ -127,6 +134,11 @@ impl<'a> Requantize<'a> {
     /// [`Epilogue::finish`]: the definition.
     pub(crate) fn finish_row(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [u8]) {
         self.requantization.requantize_row(first_column, sums, output);
+        self.add_to_row(row, first_column, output);
+    }
+
+    /// The addition, if there is one, to outputs of `row` from `first_column` on.
+    pub(crate) fn add_to_row(&self, row: usize, first_column: usize, output: &mut [u8]) {
         if let Some(Addition { residual: Residual { values, qparams }, quantizer }) = &self.addition {
             let values = self.values_from(values, row, first_column);
             for (output, value) in output.iter_mut().zip(values) {

@@ -1,9 +1,11 @@
 //! Instruction sets as values: holding one proves that the processor has it.
 //!
 //! The best one is chosen at the first question. The environment variable `QKERNELS_ISA` (`scalar`, `avx2`,
-//! `avxvnni`, `avx512vnni` or `amx`) and [`set_isa`] can lower the choice, for tests and bug reports; a name that is
-//! unknown, or stands for an instruction set this processor lacks, is ignored. Every choice gives the same bytes.
+//! `avxvnni`, `avx512vnni` or `amx`) and [`set_isa`] can lower the choice, for tests and bug reports, [`with_isa`] for a
+//! while; a name that is unknown, or stands for an instruction set this processor lacks, is ignored. Every choice gives
+//! the same bytes of integers; sums of floats are rounded in another order.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -101,11 +103,20 @@ pub enum Isa {
 /// The choice as a number: 0 is none yet, otherwise [`Isa::code`].
 static CHOSEN: AtomicU8 = AtomicU8::new(0);
 
+thread_local! {
+    /// The choice of [`with_isa`] as a number; 0 outside of it.
+    static CHOSEN_HERE: Cell<u8> = const { Cell::new(0) };
+}
+
 /// The instruction set in use.
 #[inline]
 pub fn isa() -> Isa {
-    // `set_isa` stores the choice, from a proof.
-    match CHOSEN.load(Ordering::Relaxed) {
+    let chosen = match CHOSEN_HERE.get() {
+        0 => CHOSEN.load(Ordering::Relaxed),
+        chosen => chosen,
+    };
+    // `set_isa` and `with_isa` store the choice, from a proof.
+    match chosen {
         Isa::SCALAR => Isa::Scalar,
         #[cfg(target_arch = "x86_64")]
         Isa::AVX2 => Isa::Avx2(Avx2(())),
@@ -129,6 +140,20 @@ pub fn set_isa(isa: Option<Isa>) {
         wanted.and_then(|name| Isa::from_name(&name)).unwrap_or_else(Isa::detected)
     });
     CHOSEN.store(isa.code(), Ordering::Relaxed);
+}
+
+/// Calls `body` with another instruction set for all kernels that it calls from this thread.
+pub fn with_isa<R>(isa: Isa, body: impl FnOnce() -> R) -> R {
+    struct Restored(u8);
+
+    impl Drop for Restored {
+        fn drop(&mut self) {
+            CHOSEN_HERE.set(self.0);
+        }
+    }
+
+    let _restored = Restored(CHOSEN_HERE.replace(isa.code()));
+    body()
 }
 
 impl Isa {
@@ -273,6 +298,20 @@ mod tests {
             assert_eq!(Isa::from_name(&isa.to_string()), Some(isa));
         }
         assert_eq!(Isa::from_name("avx1024"), None);
+    }
+
+    #[test]
+    fn a_choice_for_a_while_is_for_this_thread_and_ends_with_a_panic() {
+        let caught = std::panic::catch_unwind(|| {
+            with_isa(Isa::Scalar, || {
+                assert_eq!(isa(), Isa::Scalar);
+                with_isa(Isa::detected(), || assert_eq!(isa(), Isa::detected()));
+                assert_eq!(isa(), Isa::Scalar);
+                panic!("as a caller may");
+            })
+        });
+        assert!(caught.is_err());
+        assert_eq!(CHOSEN_HERE.get(), 0);
     }
 
     #[test]

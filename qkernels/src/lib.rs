@@ -20,6 +20,7 @@
 
 mod aligned;
 mod blocks;
+mod deep;
 mod epilogue;
 mod error;
 mod gemm;

@@ -1,5 +1,6 @@
 //! Quantized linear layers.
 
+use crate::deep::{DeepMatrix, is_deep};
 use crate::epilogue::{Epilogue, KeepSums, Requantize};
 use crate::error::{Error, Result};
 use crate::file_bytes::SharedBytes;
@@ -29,33 +30,47 @@ pub struct Dequantization<'a> {
 /// The weight of a linear layer, packed once.
 #[derive(Clone, Debug)]
 pub struct PackedLinear {
-    matrix: PackedMatrix,
+    weights: Weights,
+}
+
+#[derive(Clone, Debug)]
+enum Weights {
+    Packed(PackedMatrix),
+    Deep(DeepMatrix),
 }
 
 impl PackedLinear {
     /// Packs `weight` `[out_features, in_features]`; `zero_points` has 1 or `out_features` elements.
     ///
     /// # Errors
-    /// If a length does not match, a size is zero, a zero point is not an `i8`, or the sum of
-    /// products could leave `i32`.
+    /// If a length does not match, a size is zero, or a zero point is not an `i8`.
     pub fn new(weight: &[i8], zero_points: &[i32], out_features: usize, in_features: usize) -> Result<Self> {
         let runs = Self::runs(out_features, in_features)?;
         let len = length::product("weight", &[out_features, in_features])?;
         length::check("weight", weight, len)?;
         check_zero_point_count(zero_points, out_features)?;
+        if is_deep(weight, in_features, zero_points)? {
+            let matrix = DeepMatrix::new(weight.to_vec(), in_features, zero_points)?;
+            return Ok(Self { weights: Weights::Deep(matrix) });
+        }
         let matrix = PackedMatrix::new(out_features, runs, zero_points, |o, k| weight[o * in_features + k])?;
-        Ok(Self { matrix })
+        Ok(Self { weights: Weights::Packed(matrix) })
     }
 
-    /// The weight in the order in which the kernels read it, the same on every machine.
-    pub fn packed(&self) -> &[u8] {
-        self.matrix.storage().as_bytes()
+    /// The weight in the order in which the kernels read it, the same on every machine; `None` if it is so deep that its
+    /// sums may leave `i32`, as it is not packed then.
+    pub fn packed(&self) -> Option<&[u8]> {
+        match &self.weights {
+            Weights::Packed(matrix) => Some(matrix.storage().as_bytes()),
+            Weights::Deep(_) => None,
+        }
     }
 
     /// A weight of [`packed`](Self::packed), used where it is if it lies at a multiple of 64 bytes.
     ///
     /// # Errors
-    /// As for [`new`](Self::new); if there are too many or too few bytes, or such as `packed` does not give.
+    /// As for [`new`](Self::new); if there are too many or too few bytes, or such as `packed` does not give; if a sum of
+    /// products could leave `i32`.
     pub fn from_packed(
         bytes: SharedBytes,
         zero_points: &[i32],
@@ -65,13 +80,18 @@ impl PackedLinear {
         check_zero_point_count(zero_points, out_features)?;
         let runs = Self::runs(out_features, in_features)?;
         let matrix = PackedMatrix::from_storage(out_features, runs, zero_points, Storage::of_file(bytes))?;
-        Ok(Self { matrix })
+        Ok(Self { weights: Weights::Packed(matrix) })
     }
 
     /// The weight in PyTorch's order, `[out_features, in_features]`.
     pub fn unpack(&self) -> Vec<i8> {
-        let row = |column| (0..self.in_features()).map(move |k| self.matrix.weight(column, k));
-        (0..self.out_features()).flat_map(row).collect()
+        match &self.weights {
+            Weights::Packed(matrix) => {
+                let row = |column| (0..self.in_features()).map(move |k| matrix.weight(column, k));
+                (0..self.out_features()).flat_map(row).collect()
+            }
+            Weights::Deep(matrix) => matrix.weights().to_vec(),
+        }
     }
 
     fn runs(out_features: usize, in_features: usize) -> Result<Runs> {
@@ -83,22 +103,34 @@ impl PackedLinear {
 
     /// Length of an input row.
     pub fn in_features(&self) -> usize {
-        self.matrix.runs().depth()
+        match &self.weights {
+            Weights::Packed(matrix) => matrix.runs().depth(),
+            Weights::Deep(matrix) => matrix.depth(),
+        }
     }
 
     /// Length of an output row.
     pub fn out_features(&self) -> usize {
-        self.matrix.columns()
+        match &self.weights {
+            Weights::Packed(matrix) => matrix.columns(),
+            Weights::Deep(matrix) => matrix.columns(),
+        }
     }
 
     /// Bytes of memory the packed weight takes.
     pub fn byte_len(&self) -> usize {
-        self.matrix.byte_len()
+        match &self.weights {
+            Weights::Packed(matrix) => matrix.byte_len(),
+            Weights::Deep(matrix) => matrix.weights().len(),
+        }
     }
 
     /// The kernel that [`run`](Self::run) would use now, by name; it follows the instruction set in use.
     pub fn kernel(&self) -> String {
-        kernels::name(isa(), std::iter::once(self.matrix.pair_bounds()))
+        match &self.weights {
+            Weights::Packed(matrix) => kernels::name(isa(), std::iter::once(matrix.pair_bounds())),
+            Weights::Deep(_) => format!("{}, sums of 64 bits", isa()),
+        }
     }
 
     /// `input` `[rows, in_features]` to `output` `[rows, out_features]`.
@@ -177,7 +209,7 @@ impl PackedLinear {
     }
 
     /// The exact sums `sum (xq - zx) * (wq - zw)`, `[rows, out_features]`, for callers with an
-    /// epilogue of their own.
+    /// epilogue of their own; one that leaves `i32` saturates.
     ///
     /// # Errors
     /// If a length does not match or the input's zero point is not a `u8`.
@@ -209,9 +241,19 @@ impl PackedLinear {
         let in_features = self.in_features();
         let input_len = length::product("input", &[rows, in_features])?;
         length::check("input", input, input_len)?;
-        let rows = InputRows { input, in_features, zero_point: gemm::input_zero_point(input_zero_point)? };
-        let output = OutputRows::new(output, self.out_features(), row_stride);
-        gemm::multiply(&rows, std::slice::from_ref(&self.matrix), epilogue, output);
+        let zero_point = gemm::input_zero_point(input_zero_point)?;
+        let mut output = OutputRows::new(output, self.out_features(), row_stride);
+        match &self.weights {
+            Weights::Packed(matrix) => {
+                let rows = InputRows { input, in_features, zero_point };
+                gemm::multiply(&rows, std::slice::from_ref(matrix), epilogue, output);
+            }
+            Weights::Deep(matrix) => {
+                for (row, input) in input.chunks_exact(in_features).enumerate() {
+                    matrix.multiply(row, input, zero_point, 0, epilogue, output.row_mut(row));
+                }
+            }
+        }
         Ok(())
     }
 }

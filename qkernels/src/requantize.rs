@@ -166,6 +166,18 @@ impl Requantization {
     /// # Panics
     /// If there is no such channel.
     pub fn requantize(&self, accumulator: i32, channel: usize) -> u8 {
+        match &self.channels {
+            Channels::Qnnpack { bias, .. } => {
+                // The sum with the bias saturates.
+                let bias = bias[channel];
+                self.requantize_wide(i64::from(accumulator.saturating_add(bias)) - i64::from(bias), channel)
+            }
+            _ => self.requantize_wide(accumulator.into(), channel),
+        }
+    }
+
+    /// [`requantize`](Self::requantize) of a sum that may leave `i32`.
+    pub(crate) fn requantize_wide(&self, accumulator: i64, channel: usize) -> u8 {
         let zero_point = self.zero_point;
         let steps = match &self.channels {
             Channels::Fbgemm { bias, multiplier } => {
@@ -173,7 +185,7 @@ impl Requantization {
                 saturate_i16(saturate_i16(value.round_ties_even() as i32) + zero_point)
             }
             Channels::Qnnpack { bias, multiplier } => {
-                let sum = accumulator.saturating_add(bias[channel]);
+                let sum = accumulator + i64::from(bias[channel]);
                 let value = sum as f32 * multiplier[channel];
                 saturate_i16(value.round_ties_even() as i32) + zero_point
             }

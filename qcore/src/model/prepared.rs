@@ -3,10 +3,12 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use qkernels::isa::{Isa, with_isa};
+
 use super::{Converted, IntoInput, Module, Values, tensors};
 use crate::network::Loaders;
 use crate::quantize::{ConvertOptions, Observations, ObservedEdge, Plan, convert, observe};
-use crate::{Error, Observer, Result};
+use crate::{Error, Observer, Result, Tensor};
 
 /// A prepared model: its network in float with batch norms folded in, and an observer on every edge that an int8
 /// operation reads or writes.
@@ -17,12 +19,14 @@ use crate::{Error, Observer, Result};
 pub struct Prepared<M: Module> {
     pub(crate) plan: Plan,
     pub(crate) observations: Observations,
+    is_portable: bool,
     model: PhantomData<fn() -> M>,
 }
 
 impl<M: Module> Clone for Prepared<M> {
     fn clone(&self) -> Self {
-        Self::new(self.plan.clone(), self.observations.clone())
+        let (plan, observations) = (self.plan.clone(), self.observations.clone());
+        Self { plan, observations, is_portable: self.is_portable, model: PhantomData }
     }
 }
 
@@ -34,7 +38,45 @@ impl<M: Module> fmt::Debug for Prepared<M> {
 
 impl<M: Module> Prepared<M> {
     pub(crate) fn new(plan: Plan, observations: Observations) -> Self {
-        Self { plan, observations, model: PhantomData }
+        Self { plan, observations, is_portable: false, model: PhantomData }
+    }
+
+    /// Sets whether calibration runs on the portable float kernels, slower, and gives the same scales on every machine;
+    /// false if not set.
+    ///
+    /// What an int8 layer computes from integers is the same bytes on every instruction set and with any number of
+    /// threads. Sums of floats are not: each instruction set adds in an order of its own and with or without fused
+    /// multiply-adds, so that float outputs, and the float values that calibration observes, differ in their last bits
+    /// from one processor to another, and a scale with them now and then.
+    ///
+    /// ```
+    /// use qcore::prelude::*;
+    ///
+    /// # #[quantizable]
+    /// # struct Net { fc: Linear }
+    /// # #[quantizable]
+    /// # impl Net { fn forward(&self, x: Tensor) -> Tensor { self.fc(x) } }
+    /// # fn main() -> qcore::Result<()> {
+    /// # let batches = [Tensor::from_vec(&[2, 4], (0..8).map(|i| i as f32).collect())?];
+    /// let mut prepared = Net { fc: Linear::new(4, 3) }.prepare(&QConfigMapping::for_backend(Backend::Native))?;
+    /// prepared.set_portable(true);
+    /// prepared.calibrate(&batches)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn set_portable(&mut self, is_portable: bool) {
+        self.is_portable = is_portable;
+    }
+
+    /// Runs the model and shows every observed value to its observer in `observations`.
+    pub(crate) fn observe_into(
+        &self,
+        input: impl IntoInput<M::Input>,
+        observations: &mut Observations,
+    ) -> Result<Vec<Tensor>> {
+        let inputs = tensors(input.into_input()?);
+        let mut run = || observe(&self.plan, &inputs, observations);
+        if self.is_portable { with_isa(Isa::Scalar, run) } else { run() }
     }
 
     /// Runs the fused float model; observers do not look.
@@ -53,7 +95,7 @@ impl<M: Module> Prepared<M> {
     pub fn observe(&mut self, input: impl IntoInput<M::Input>) -> Result<M::Output> {
         // A copy, so that a panic too leaves no half of a batch.
         let mut observations = self.observations.clone();
-        let tensors = observe(&self.plan, &tensors(input.into_input()?), &mut observations)?;
+        let tensors = self.observe_into(input, &mut observations)?;
         self.observations = observations;
         outputs::<M>(tensors)
     }
@@ -124,7 +166,7 @@ impl<M: Module> Prepared<M> {
 }
 
 /// The outputs of a network as the model gives them.
-pub(super) fn outputs<M: Module>(tensors: Vec<crate::Tensor>) -> Result<M::Output> {
+pub(super) fn outputs<M: Module>(tensors: Vec<Tensor>) -> Result<M::Output> {
     let mut tensors = tensors.into_iter();
     let missing = || Error::Unsupported("fewer outputs than the model gives".into());
     let outputs = M::Output::build(|_| tensors.next().ok_or_else(missing))?;

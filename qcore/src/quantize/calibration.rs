@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{ObservedEdge, Plan, observe};
-use crate::model::tensors;
+use super::{ObservedEdge, Plan};
 use crate::model::{IntoInput, Module, Prepared};
 use crate::{Error, QParams, Result};
 
@@ -103,9 +102,8 @@ impl<M: Module> Prepared<M> {
         let progress = Progress::new(options.progress, batches.size_hint().1);
         let mut count = 0;
         for batch in batches {
-            let observed =
-                batch.into_input().and_then(|input| observe(&self.plan, &tensors(input), &mut observations));
-            observed.map_err(|error| Error::InBatch { batch: count, source: Box::new(error) })?;
+            self.observe_into(batch, &mut observations)
+                .map_err(|error| Error::InBatch { batch: count, source: Box::new(error) })?;
             count += 1;
             progress.advance();
         }

@@ -5,6 +5,7 @@
 //! fewer products by Winograd's algorithm, with the same sums. Depthwise convolutions, which have next to nothing to
 //! sum, multiply channel by channel.
 
+mod deep;
 mod depthwise;
 mod packed_form;
 mod window;
@@ -14,6 +15,7 @@ mod winograd;
 #[cfg(target_arch = "x86_64")]
 use std::sync::OnceLock;
 
+use crate::deep::{DeepMatrix, is_deep};
 use crate::epilogue::{Epilogue, KeepSums, Requantize};
 use crate::error::{Error, Result};
 use crate::gemm::{self, InputRows, PackedMatrix, check_zero_point_count};
@@ -51,6 +53,8 @@ enum Filters {
     /// One matrix per group, the depth in the order `[KH, KW, C / groups]`.
     Grouped(Vec<PackedMatrix>),
     Depthwise(DepthwiseFilters),
+    /// One matrix per group, whose sums may leave `i32`.
+    Deep(Vec<DeepMatrix>),
 }
 
 impl PackedConv2d {
@@ -60,12 +64,13 @@ impl PackedConv2d {
     /// Of `geometry` only channels, kernel, dilation and groups matter here.
     ///
     /// # Errors
-    /// If a length does not match, a zero point is not an `i8`, or the sum of products could leave
-    /// `i32`.
+    /// If a length does not match, or a zero point is not an `i8`.
     pub fn new(weight: &[i8], zero_points: &[i32], geometry: &Conv2dGeometry) -> Result<Self> {
         length::check("weight", weight, geometry.weight_len())?;
         check_zero_point_count(zero_points, geometry.out_channels)?;
-        let filters = if geometry.is_depthwise() {
+        let filters = if is_deep(weight, geometry.depth(), zero_points)? {
+            Filters::Deep(deep::deep_groups(weight, zero_points, geometry)?)
+        } else if geometry.is_depthwise() {
             Filters::Depthwise(DepthwiseFilters::new(weight, zero_points, geometry)?)
         } else {
             Filters::Grouped(pack_groups(weight, zero_points, geometry)?)
@@ -96,6 +101,7 @@ impl PackedConv2d {
             + match &self.filters {
                 Filters::Grouped(groups) => groups.iter().map(PackedMatrix::byte_len).sum(),
                 Filters::Depthwise(filters) => filters.byte_len(),
+                Filters::Deep(groups) => groups.iter().map(|matrix| matrix.weights().len()).sum(),
             }
     }
 
@@ -111,6 +117,7 @@ impl PackedConv2d {
             }
             Filters::Grouped(groups) => kernels::name(isa, groups.iter().map(PackedMatrix::pair_bounds)),
             Filters::Depthwise(filters) => filters.kernel_name(isa),
+            Filters::Deep(_) => format!("{isa}, sums of 64 bits"),
         }
     }
 
@@ -163,7 +170,7 @@ impl PackedConv2d {
         self.convolve(geometry, input, input_zero_point, &epilogue, output, pixel_stride)
     }
 
-    /// The exact sums `sum (xq - zx) * (wq - zw)`, `[N, OH, OW, O]`.
+    /// The exact sums `sum (xq - zx) * (wq - zw)`, `[N, OH, OW, O]`; one that leaves `i32` saturates.
     ///
     /// # Errors
     /// As for [`run`](Self::run).
@@ -203,6 +210,10 @@ impl PackedConv2d {
         match &self.filters {
             Filters::Depthwise(filters) => {
                 filters.convolve(geometry, input, zero_point, epilogue, output, pixel_stride);
+            }
+            Filters::Deep(groups) => {
+                let output = OutputRows::new(output, self.out_channels, pixel_stride);
+                deep::convolve(groups, geometry, input, zero_point, epilogue, output);
             }
             Filters::Grouped(groups) if geometry.is_pointwise() && self.groups == 1 => {
                 let rows = InputRows { input, in_features: self.in_channels, zero_point };

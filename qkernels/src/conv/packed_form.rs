@@ -11,14 +11,14 @@ use crate::length;
 
 impl PackedConv2d {
     /// The weight in the order in which the kernels read it, one slice for each group; `None` of a depthwise
-    /// convolution, which is packed for the instruction set at hand.
+    /// convolution, which is packed for the instruction set at hand, and of one so deep that its sums may leave `i32`.
     ///
     /// The order is the same on every machine: [`from_packed`](Self::from_packed) takes the slices one after the
     /// other.
     pub fn packed(&self) -> Option<impl Iterator<Item = &[u8]>> {
         match &self.filters {
             Filters::Grouped(groups) => Some(groups.iter().map(|matrix| matrix.storage().as_bytes())),
-            Filters::Depthwise(_) => None,
+            Filters::Depthwise(_) | Filters::Deep(_) => None,
         }
     }
 
@@ -49,7 +49,8 @@ impl PackedConv2d {
         Ok(Self::of_filters(geometry, Filters::Grouped(groups)))
     }
 
-    /// The weight in PyTorch's order, `[O, C / groups, KH, KW]`; `None` of a depthwise convolution.
+    /// The weight in PyTorch's order, `[O, C / groups, KH, KW]`; `None` where
+    /// [`packed`](Self::packed) is.
     pub fn unpack(&self) -> Option<Vec<i8>> {
         let Filters::Grouped(groups) = &self.filters else { return None };
         let taps = self.kernel[0] * self.kernel[1];

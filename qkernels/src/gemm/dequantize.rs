@@ -30,8 +30,7 @@ impl Dequantize<'_> {
 }
 
 #[inline(always)]
-fn value<const FUSED: bool>(sum: i32, multiplier: f32, bias: f32, low: f32) -> f32 {
-    let sum = sum as f32;
+fn value<const FUSED: bool>(sum: f32, multiplier: f32, bias: f32, low: f32) -> f32 {
     let value = if FUSED { sum.mul_add(multiplier, bias) } else { sum * multiplier + bias };
     if value < low { low } else { value }
 }
@@ -39,15 +38,19 @@ fn value<const FUSED: bool>(sum: i32, multiplier: f32, bias: f32, low: f32) -> f
 impl Epilogue for Dequantize<'_> {
     type Output = f32;
 
-    fn finish(&self, _row: usize, first_column: usize, sums: &[i32], output: &mut [f32]) {
+    fn finish(&self, row: usize, first_column: usize, sums: &[i32], output: &mut [f32]) {
         for ((column, &sum), output) in (first_column..).zip(sums).zip(output) {
-            let [multiplier, bias] = self.affine(column);
-            *output = if self.0.fused {
-                value::<true>(sum, multiplier, bias, self.low())
-            } else {
-                value::<false>(sum, multiplier, bias, self.low())
-            };
+            self.finish_wide(row, column, sum.into(), output);
         }
+    }
+
+    fn finish_wide(&self, _: usize, column: usize, sum: i64, output: &mut f32) {
+        let [multiplier, bias] = self.affine(column);
+        *output = if self.0.fused {
+            value::<true>(sum as f32, multiplier, bias, self.low())
+        } else {
+            value::<false>(sum as f32, multiplier, bias, self.low())
+        };
     }
 
     fn finish_tiles(&self, isa: Isa, panels: &Panels, tiles: &mut dyn Tiles, output: OutputRows<'_, f32>) {
@@ -104,5 +107,5 @@ fn panel<const FUSED: bool>(
     (multipliers, biases): &([f32; PANEL], [f32; PANEL]),
     low: f32,
 ) -> [f32; PANEL] {
-    from_fn(|i| value::<FUSED>(sums[i], multipliers[i], biases[i], low))
+    from_fn(|i| value::<FUSED>(sums[i] as f32, multipliers[i], biases[i], low))
 }

@@ -13,6 +13,11 @@ impl Epilogue for Requantize<'_> {
         self.finish_row(row, first_column, sums, output);
     }
 
+    fn finish_wide(&self, row: usize, column: usize, sum: i64, output: &mut u8) {
+        *output = self.requantization.requantize_wide(sum, column);
+        self.add_to_row(row, column, std::slice::from_mut(output));
+    }
+
     fn finish_tiles(&self, isa: Isa, panels: &Panels, tiles: &mut dyn Tiles, output: OutputRows<'_, u8>) {
         match isa {
             Isa::Scalar => finish_by_rows(self, panels, tiles, output),

@@ -1,6 +1,7 @@
 //! Every kernel equals its definition, written as plain loops, at odd sizes and extreme values.
 
 mod convolution;
+mod deep;
 mod elementwise;
 mod empty;
 mod errors;

@@ -1,5 +1,6 @@
 //! The report of a calibration, and which operation gets which qconfig.
 
+mod deep;
 mod degenerate;
 mod derived;
 mod linear_batch_norm;
@@ -7,6 +8,7 @@ mod mapping;
 mod merging;
 mod observers;
 mod panics;
+mod portable;
 mod report;
 
 use qcore::prelude::*;

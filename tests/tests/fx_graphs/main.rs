@@ -4,6 +4,7 @@
 //! project can express are in `models.rs`.
 
 mod decisions;
+mod differences;
 mod models;
 mod ours;
 mod pytorch;

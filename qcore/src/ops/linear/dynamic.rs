@@ -7,7 +7,7 @@ use qkernels::linear::{Dequantization, PackedLinear};
 use qkernels::quantize::{quantize_per_tensor, range};
 
 use super::behind::{Apart, Record, check_matrix};
-use super::quantized::packed_cost;
+use super::quantized::{packed_cost, save_weight};
 use super::{Features, NAME};
 use crate::network::TensorWriter;
 use crate::ops::inputs::{exactly, is_relu_fused};
@@ -93,7 +93,7 @@ impl Executable for DynamicLinear {
             None if self.is_folded => Record::save_folded(tensors)?,
             None => {}
         }
-        self.info.save_packed(tensors, std::iter::once(self.shared.packed.packed()))
+        save_weight(tensors, &self.info, &self.shared.packed)
     }
 
     fn weight(&self) -> Option<QTensor> {
