@@ -59,8 +59,8 @@ impl Histogram {
     fn rebinned(&self, min: f32, max: f32) -> Vec<f32> {
         let bins = self.counts.len();
         let sub_bins = bins * UPSAMPLE_RATE;
-        let half_width = 0.5 * ((self.max - self.min) / sub_bins as f32);
         let old_edges = LinearSpace::new(self.min, self.max, sub_bins + 1);
+        let half_width = 0.5 * old_edges.step;
         let new_edges = LinearSpace::new(min, max, bins + 1);
         let new_edges: Vec<f32> = (0..=bins).map(|i| new_edges.at(i)).collect();
 
@@ -125,7 +125,12 @@ struct LinearSpace {
 
 impl LinearSpace {
     fn new(start: f32, end: f32, points: usize) -> Self {
-        Self { start, end, step: (end - start) / (points - 1) as f32, points }
+        let width = end - start;
+        let step = match width.is_finite() {
+            true => width / (points - 1) as f32,
+            false => ((f64::from(end) - f64::from(start)) / (points - 1) as f64) as f32,
+        };
+        Self { start, end, step, points }
     }
 
     fn at(&self, index: usize) -> f32 {
@@ -151,6 +156,13 @@ mod tests {
     fn a_linear_space_hits_both_ends() {
         let space = LinearSpace::new(-0.1, 0.7, 11);
         assert_eq!((space.at(0), space.at(10)), (-0.1, 0.7));
+    }
+
+    #[test]
+    fn values_near_the_ends_of_f32_find_their_bins() {
+        let mut histogram = Histogram::new(&[-1e38, 1e38], -1e38, 1e38, 4);
+        histogram.add(&[-3e38, 3e38], -3e38, 3e38);
+        assert_eq!(histogram.counts, [1.0, 1.0, 1.0, 1.0]);
     }
 
     #[test]
