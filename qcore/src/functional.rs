@@ -310,3 +310,30 @@ fn pieces<O: Op>(x: &Tensor, count: usize, piece: impl Fn(usize) -> Result<O>) -
 pub fn mean(x: &Tensor, dims: &[isize], keepdim: bool) -> Result<Tensor> {
     run(ops::mean(dims, Some(keepdim)), &[x])
 }
+
+/// [`reshape`], as PyTorch also calls it.
+pub use self::reshape as view;
+
+/// Where int8 begins in a `forward` body with `stubs = "manual"`; on floats the tensor itself.
+///
+/// # Errors
+/// Never.
+pub fn quant(x: &Tensor) -> Result<Tensor> {
+    run(ops::quant(), &[x])
+}
+
+/// Where int8 ends in a `forward` body with `stubs = "manual"`; on floats the tensor itself.
+///
+/// # Errors
+/// Never.
+pub fn dequant(x: &Tensor) -> Result<Tensor> {
+    run(ops::dequant(), &[x])
+}
+
+/// The tensor itself: nothing is dropped at inference.
+///
+/// # Errors
+/// When `p` is not a probability.
+pub fn dropout(x: &Tensor, p: f64) -> Result<Tensor> {
+    run(ops::dropout(Some(p)), &[x])
+}

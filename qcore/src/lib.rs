@@ -43,6 +43,7 @@ mod file;
 pub mod functional;
 mod inspect;
 mod model;
+mod named;
 mod network;
 pub mod ops;
 pub mod prelude;

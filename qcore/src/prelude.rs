@@ -1,7 +1,9 @@
-//! Everything that a model and its quantization need: `use qcore::prelude::*`.
+//! Everything that a model and its quantization need: `use qcore::prelude::*`. The functions are those that a
+//! `forward` body calls.
 
 pub use qmacros::quantizable;
 
+pub use crate::functional::*;
 pub use crate::model::{Module, Sequential};
 pub use crate::observer::Observer;
 pub use crate::ops::{

@@ -4,7 +4,10 @@ pub use qmacros::quantizable_expand;
 
 pub use crate::error::Result;
 pub use crate::inspect::*;
-pub use crate::model::{Converted, IsLayer, Module, Parameters, Prepared, Unbuildable, Values, join};
+pub use crate::model::{
+    Converted, IsLayer, Module, Parameters, Prepared, Unbuildable, Values, add_owner, join,
+};
+pub use crate::named::{IsOperation, Operation, named};
 pub use crate::network::{Loaders, Member, Site, Tracer, Value};
 pub use crate::ops::{self, Extent, pair};
 pub use crate::quantize::QConfig;

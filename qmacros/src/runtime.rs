@@ -56,8 +56,11 @@ paths! {
     OPS = "ops";
 
     IS_LAYER = "IsLayer";
+    NAMED = "named";
+    OPERATION = "Operation";
     PARAMETERS = "Parameters";
     JOIN = "join";
+    ADD_OWNER = "add_owner";
 
     MODULE = "Module";
     TRACER = "Tracer";

@@ -9,6 +9,7 @@ fn mistakes_are_reported_at_their_place() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("ui/attributes/*.rs");
     cases.compile_fail("ui/dataflow/*.rs");
+    cases.compile_fail("ui/functions/*.rs");
     cases.compile_fail("ui/many/*.rs");
     cases.compile_fail("ui/stubs/*.rs");
     cases.compile_fail("ui/syntax/*.rs");

@@ -13,7 +13,7 @@ mod values;
 pub use converted::{Converted, EdgeSummary, ModelSummary};
 pub use layer::{IsLayer, Layer};
 pub use module::{LoadStateDictOptions, Module};
-pub use parameters::{Parameters, join};
+pub use parameters::{Parameters, add_owner, join};
 pub use prepared::Prepared;
 pub use sequential::Sequential;
 pub use state_dict::{StateDict, StateDictMismatch, StateTensor};

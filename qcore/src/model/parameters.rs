@@ -1,5 +1,7 @@
 //! `Parameters`: the tensors of a state dict, by PyTorch's names.
 
+use std::collections::BTreeSet;
+
 use crate::{Error, Result, Tensor};
 
 /// Anything with tensors in a state dict: layers, `Vec`, `Option`, `Sequential`, models.
@@ -9,6 +11,38 @@ pub trait Parameters {
 
     /// As [`Parameters::parameters`], to change them.
     fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor));
+
+    /// For the error about a key that two tensors share: the fields below `path`, as `Net.conv1`, that hold a tensor
+    /// of that key, outermost first. Without names there is nothing to add.
+    fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
+        let _ = (path, key, owners);
+    }
+}
+
+/// Adds the field `name` at `path` to `owners`, and those inside of it, if it holds a tensor of this key.
+pub fn add_owner(field: &dyn Parameters, path: &str, key: &str, name: &str, owners: &mut Vec<String>) {
+    let mut holds = false;
+    field.parameters(path, &mut |own, _| holds |= own == key);
+    if holds {
+        owners.push(name.to_owned());
+        field.owners(path, key, owners);
+    }
+}
+
+/// The keys that more than one tensor has, each with the fields that hold them.
+pub(crate) fn shared_keys(model: &impl Parameters) -> Vec<(String, Vec<String>)> {
+    let (mut known, mut shared) = (BTreeSet::new(), BTreeSet::new());
+    model.parameters("", &mut |key, _| {
+        if let Some(key) = known.replace(key) {
+            shared.insert(key);
+        }
+    });
+    let with_owners = |key: String| {
+        let mut owners = Vec::new();
+        model.owners("", &key, &mut owners);
+        (key, owners)
+    };
+    shared.into_iter().map(with_owners).collect()
 }
 
 /// # Errors
@@ -59,6 +93,12 @@ impl<T: Parameters> Parameters for Vec<T> {
             item.parameters_mut(&join(path, &index.to_string()), visit);
         }
     }
+
+    fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
+        for (index, item) in self.iter().enumerate() {
+            item.owners(&join(path, &index.to_string()), key, owners);
+        }
+    }
 }
 
 impl<T: Parameters> Parameters for Option<T> {
@@ -71,6 +111,12 @@ impl<T: Parameters> Parameters for Option<T> {
     fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
         if let Some(item) = self {
             item.parameters_mut(path, visit);
+        }
+    }
+
+    fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
+        if let Some(item) = self {
+            item.owners(path, key, owners);
         }
     }
 }

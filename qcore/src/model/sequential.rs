@@ -29,6 +29,10 @@ macro_rules! sequential {
             fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
                 $(self.0.$index.parameters_mut(&join(path, stringify!($index)), visit);)+
             }
+
+            fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
+                $(self.0.$index.owners(&join(path, stringify!($index)), key, owners);)+
+            }
         }
 
         impl<$($name: Layer),+> Sequential<($($name,)+)> {

@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use safetensors::Dtype;
 
-use super::{Parameters, check_parameter};
+use super::check_parameter;
+use super::parameters::{Parameters, shared_keys};
 use crate::file::{HEADER_LIMIT, TensorEntry, TensorFile, TensorInfo, replace_with, write_header};
 use crate::network::FORMAT;
 use crate::tensor::check_copy;
@@ -229,7 +230,7 @@ impl StateDict {
     /// All or nothing: everything is checked and read before the first tensor of the model changes. What does not fit
     /// is an error, but what is missing and unexpected only if `strict`.
     pub(super) fn load_into(&self, model: &mut impl Parameters, strict: bool) -> Result<StateDictMismatch> {
-        let mut mismatch = StateDictMismatch::default();
+        let mut mismatch = StateDictMismatch { shared: shared_keys(model), ..StateDictMismatch::default() };
         let mut known = BTreeSet::new();
         model.parameters("", &mut |key, tensor| {
             match self.entries.get(&key) {
@@ -243,7 +244,7 @@ impl StateDict {
         });
         let unexpected = self.keys().filter(|key| !known.contains(*key) && !key.ends_with(IGNORED_SUFFIX));
         mismatch.unexpected = unexpected.map(str::to_owned).collect();
-        if (strict && !mismatch.is_empty()) || !mismatch.misshapen.is_empty() {
+        if (strict && !mismatch.is_empty()) || !mismatch.misshapen.is_empty() || !mismatch.shared.is_empty() {
             return Err(Error::StateDict(mismatch));
         }
         let mut loaded = BTreeMap::new();

@@ -223,12 +223,18 @@ fn users_find_the_layers_in_the_prelude_and_the_functions_in_functional() {
     let missing: Vec<&str> = qcatalogue::layers().filter(|layer| !prelude.contains(layer)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 
-    // These have no effect on floats.
-    let only_in_bodies = ["quant", "dequant", "dropout"];
     let functional = include_str!("../functional.rs");
     let functions = qcatalogue::operations().iter().filter_map(|row| row.function);
-    let missing: Vec<&str> = functions
-        .filter(|name| !only_in_bodies.contains(name) && !functional.contains(&format!("pub fn {name}(")))
-        .collect();
+    let missing: Vec<&str> =
+        functions.filter(|name| !functional.contains(&format!("pub fn {name}("))).collect();
     assert!(missing.is_empty(), "{missing:?}");
+
+    use qcatalogue::ParameterKind::{Float, IntegerOrPair, IntegerOrTriple};
+    let named = include_str!("../named.rs");
+    let takes_numbers = |row: &&qcatalogue::Operation| {
+        row.parameters.iter().any(|each| matches!(each.kind, Float | IntegerOrPair | IntegerOrTriple))
+    };
+    let functions = qcatalogue::operations().iter().filter(takes_numbers).filter_map(|row| row.function);
+    let missing: Vec<&str> = functions.filter(|name| !named.contains(&format!(" {name}("))).collect();
+    assert!(missing.is_empty(), "`named.rs` settles their arguments: {missing:?}");
 }

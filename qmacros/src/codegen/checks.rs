@@ -1,14 +1,14 @@
 //! What the macro took for granted, asserted where rustc knows better.
 
-use proc_macro2::TokenStream;
-use qcatalogue::Operation;
+use proc_macro2::{Span, TokenStream};
+use qcatalogue::{Operation, ParameterKind};
 use quote::{quote, quote_spanned};
-use syn::Type;
 use syn::spanned::Spanned as _;
+use syn::{Ident, Type};
 
 use super::Context;
-use crate::ir::LayerPlace;
-use crate::runtime::{IS_LAYER, at, layer};
+use crate::ir::{LayerPlace, NamedFunction};
+use crate::runtime::{IS_LAYER, NAMED, OPERATION, allow, at, layer};
 
 impl Context<'_> {
     /// The types of the user's signature, of which nothing else is left: `use qcore::Tensor` is not unused.
@@ -16,6 +16,30 @@ impl Context<'_> {
         let types = &self.forward.types;
         quote!(const _: ::core::option::Option<fn(#(#types),*)> = ::core::option::Option::None;)
     }
+}
+
+/// Asks rustc whether the functions that the body calls are those of the operations: a body that calls another one of
+/// that name does not compile, the names are in use, and editors know what they stand for.
+impl Context<'_> {
+    pub fn name_functions(&self) -> Option<TokenStream> {
+        let allow = allow();
+        let calls: Vec<TokenStream> = self.plan.graph.functions.iter().map(is_named).collect();
+        (!calls.is_empty()).then(|| quote!(#allow fn functions() { #(#calls)* }))
+    }
+}
+
+/// `named::clamp(functional::clamp).is_named(&F::clamp);`
+fn is_named(NamedFunction { path, operation }: &NamedFunction) -> TokenStream {
+    let name = Ident::new(operation.name, Span::call_site());
+    let has_generics = operation.parameters.iter().any(|parameter| {
+        matches!(
+            parameter.kind,
+            ParameterKind::Float | ParameterKind::IntegerOrPair | ParameterKind::IntegerOrTriple
+        )
+    });
+    let constructor = if has_generics { quote!(#NAMED::#name) } else { quote!(#OPERATION) };
+    let call = at(path.span(), quote!(#constructor(::qcore::functional::#name).is_named));
+    quote_spanned!(path.span()=> #call(&#path);)
 }
 
 /// A reference to qcore's layer. A field type named `Conv2d` that is another type is an error at the field; the

@@ -51,6 +51,7 @@ pub fn generate(model: &Model, forward: &Forward, plan: &Plan) -> TokenStream {
     let inherent = context.inherent();
     let aliases = aliases(&model.item, &context.self_ty);
     let types = context.name_types();
+    let functions = context.name_functions();
     let parameters = context.implement_parameters();
     let module = context.implement_module();
     quote! {
@@ -58,6 +59,7 @@ pub fn generate(model: &Model, forward: &Forward, plan: &Plan) -> TokenStream {
         #aliases
         const _: () = {
             #types
+            #functions
             #parameters
             #module
         };

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
 use super::Context;
@@ -11,7 +12,7 @@ use super::checks::is_layer;
 use super::names::local;
 use crate::ir::{Block, Callee, NodeKind};
 use crate::parse::{Field, FieldKind};
-use crate::runtime::{JOIN, PARAMETERS, TENSOR, allow, at};
+use crate::runtime::{ADD_OWNER, JOIN, PARAMETERS, TENSOR, allow, at};
 
 impl Context<'_> {
     pub fn implement_parameters(&self) -> TokenStream {
@@ -35,6 +36,7 @@ impl Context<'_> {
             let place = borrow(field, &quote!(&mut), &quote!(as_layer_mut), &quote!(#this));
             quote!(#tensors(#place, &#JOIN(#path, #name), #visit);)
         });
+        let owners = self.owners(&fields);
         quote! {
             #[automatically_derived]
             #allow
@@ -54,8 +56,58 @@ impl Context<'_> {
                 ) {
                     #(#exclusive)*
                 }
+
+                #owners
             }
         }
+    }
+
+    /// The fields whose keys may meet those of others, as far as only the instance knows, for the error about it.
+    fn owners(&self, fields: &[&Field]) -> Option<TokenStream> {
+        let (this, path, key, owners) = (local("self"), local("path"), local("key"), local("owners"));
+        let model = self.model.ident.unraw().to_string();
+        let calls: Vec<TokenStream> = fields
+            .iter()
+            .filter(|field| may_share(field, fields))
+            .map(|field| {
+                let (ident, state_name) = (&field.ident, field.state_name());
+                let name = format!("{model}.{}", ident.unraw());
+                quote!(#ADD_OWNER(&#this.#ident, &#JOIN(#path, #state_name), #key, #name, #owners);)
+            })
+            .collect();
+        (!calls.is_empty()).then(|| {
+            quote! {
+                fn owners(
+                    &#this,
+                    #path: &::core::primitive::str,
+                    #key: &::core::primitive::str,
+                    #owners: &mut ::std::vec::Vec<::std::string::String>,
+                ) {
+                    #(#calls)*
+                }
+            }
+        })
+    }
+}
+
+/// Whether the keys of a field may be those of another, or some inside of it each other's.
+fn may_share(field: &Field, fields: &[&Field]) -> bool {
+    let is_below =
+        |name: &str, other: &str| name.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'));
+    let name = field.state_name();
+    holds_models(&field.kind)
+        || fields
+            .iter()
+            .map(|other| other.state_name())
+            .any(|other| is_below(&name, &other) || is_below(&other, &name))
+}
+
+fn holds_models(kind: &FieldKind) -> bool {
+    match kind {
+        FieldKind::Other => true,
+        FieldKind::Sequential(elements) => elements.iter().any(|(_, kind)| holds_models(kind)),
+        FieldKind::Vec(element) | FieldKind::Option(element) => holds_models(&element.1),
+        FieldKind::Layer(_) | FieldKind::Flag | FieldKind::Config => false,
     }
 }
 

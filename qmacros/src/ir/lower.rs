@@ -23,7 +23,7 @@ use syn::ext::IdentExt;
 use self::naming::Names;
 use self::scope::{Bound, Scopes};
 pub use self::used::used_values;
-use super::{Block, Callee, Graph, Member, Node, NodeKind, OpNode, Outputs, Value, ValueId};
+use super::{Block, Callee, Graph, Member, NamedFunction, Node, NodeKind, OpNode, Outputs, Value, ValueId};
 use crate::errors::{Errors, Message, count};
 use crate::parse::{Forward, Model};
 
@@ -33,9 +33,9 @@ pub fn lower(errors: &mut Errors, model: &Model, forward: &Forward) -> Graph {
     let inputs = lowering.inputs();
     let outputs = lowering.body();
     lowering.refuse_unread();
-    let Lowering { values, mut blocks, .. } = lowering;
+    let Lowering { values, mut blocks, functions, .. } = lowering;
     let body = blocks.pop().unwrap_or_default();
-    let mut graph = Graph { name: model.ident.clone(), inputs, values, body, outputs };
+    let mut graph = Graph { name: model.ident.clone(), inputs, values, body, outputs, functions };
     used::prune(&mut graph);
     graph
 }
@@ -50,6 +50,7 @@ fn lowering<'a>(errors: &'a mut Errors, model: &'a Model, forward: &'a Forward) 
         scopes: Scopes::default(),
         names: Names::new(model),
         loops: 0,
+        functions: Vec::new(),
     }
 }
 
@@ -63,6 +64,7 @@ struct Lowering<'a> {
     scopes: Scopes,
     names: Names,
     loops: usize,
+    functions: Vec<NamedFunction>,
 }
 
 /// How many values the place has room for in which an expression stands.

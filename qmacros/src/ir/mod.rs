@@ -39,6 +39,15 @@ pub struct Graph {
     pub body: Block,
     /// What `forward` returns.
     pub outputs: Outputs,
+    /// Each function that is called, at the path by which the user named it.
+    pub functions: Vec<NamedFunction>,
+}
+
+/// A path that must name the function of an operation, which only rustc can tell.
+#[derive(Clone, Debug)]
+pub struct NamedFunction {
+    pub path: syn::Path,
+    pub operation: &'static Operation,
 }
 
 /// What is known of a value whatever pass runs.

@@ -49,16 +49,50 @@ fn refuse_shape(errors: &mut Errors, item: &ItemStruct) {
     errors.error(name, message);
 }
 
+/// Two fields with the same key. What depends on the instance, how long a `Vec` is and which names a model has, is
+/// seen when weights are loaded.
 fn refuse_equal_keys(errors: &mut Errors, fields: &[Field]) {
     for (index, field) in fields.iter().enumerate() {
-        let key = field.state_name();
-        let Some(earlier) = fields[..index].iter().find(|other| other.state_name() == key) else { continue };
+        let shared = fields[..index].iter().find_map(|earlier| Some((earlier, shared_key(earlier, field)?)));
+        let Some((earlier, key)) = shared else { continue };
+        let spelled = |field: &Field| match key.strip_prefix(&format!("{}.", field.state_name())) {
+            Some(rest) => format!("`{}` in its element {rest}", field.ident),
+            None => format!("`{}`", field.ident),
+        };
         let message = Message::new(format!(
-            "`{}` and `{}` both have the state-dict key `{key}`",
-            earlier.ident, field.ident
+            "{} and {} both have the state-dict key `{key}`",
+            spelled(earlier),
+            spelled(field)
         ))
-        .help("give each field a key of its own with `#[quantizable(rename = \"..\")]`");
+        .help("give each field a key of its own with `#[quantizable(rename = \"..\")]`")
+        .note("both would load the same tensors");
         let renamed = if field.attributes.rename.is_some() { field } else { earlier };
         errors.error(&renamed.ident, message);
+    }
+}
+
+fn shared_key(earlier: &Field, later: &Field) -> Option<String> {
+    if earlier.state_name() == later.state_name() {
+        return Some(later.state_name());
+    }
+    let keys = [earlier, later].map(|field| {
+        let mut keys = Vec::new();
+        layer_keys(&field.kind, field.state_name(), &mut keys);
+        keys
+    });
+    keys[1].iter().find(|key| keys[0].contains(key)).cloned()
+}
+
+/// The keys of the layers that are there in every instance.
+fn layer_keys(kind: &FieldKind, key: String, keys: &mut Vec<String>) {
+    match kind {
+        FieldKind::Layer(_) => keys.push(key),
+        FieldKind::Sequential(elements) => {
+            for (index, (_, kind)) in elements.iter().enumerate() {
+                layer_keys(kind, format!("{key}.{index}"), keys);
+            }
+        }
+        FieldKind::Option(content) => layer_keys(&content.1, key, keys),
+        FieldKind::Vec(_) | FieldKind::Flag | FieldKind::Config | FieldKind::Other => {}
     }
 }

@@ -10,6 +10,7 @@ mod chunk_split_and_cat;
 mod conditional_compilation;
 mod constructors_beside_forward;
 mod generic_models;
+mod keys_that_meet;
 mod operations_as_functions_and_methods;
 mod operators_and_numbers;
 mod option_in_every_form;

@@ -1,4 +1,5 @@
 use qcore::prelude::*;
+use qcore::{functional, functional as F};
 
 #[quantizable]
 struct Net {

@@ -2,7 +2,7 @@
 
 use qcore::prelude::*;
 
-use crate::by_hand::{apply, array, relu};
+use crate::by_hand::{apply, array, rectify};
 use crate::{assert_variants, assert_variants_with, eighths, linear};
 
 #[quantizable]
@@ -25,7 +25,7 @@ impl Island {
 fn between_dequant_and_quant_everything_runs_in_float() {
     let model = Island { before: linear(4, 4, 0), inside: linear(4, 4, 3), after: linear(4, 4, 6) };
     let x = eighths(&[3, 4], 9);
-    let y = relu(&apply(&model.before, &array(&x)));
+    let y = rectify(&apply(&model.before, &array(&x)));
     let z = apply(&model.inside, &y) + &y;
     let int8 = assert_variants(&model, &x, &[apply(&model.after, &z)]);
     let edges = &int8.summary().edges;
@@ -55,7 +55,7 @@ impl Manual {
 fn boundaries_may_be_drawn_by_hand() {
     let model = Manual { fc: linear(4, 4, 0), head: linear(4, 2, 3) };
     let x = eighths(&[3, 4], 9);
-    let y = apply(&model.head, &relu(&apply(&model.fc, &array(&x))));
+    let y = apply(&model.head, &rectify(&apply(&model.fc, &array(&x))));
     assert_variants(&model, &x, &[y]);
 }
 
@@ -91,7 +91,7 @@ fn fields_have_other_names_qconfigs_or_no_part_at_all() {
         auxiliary: linear(4, 9, 9),
     };
     let x = eighths(&[3, 4], 11);
-    let y = apply(&model.second, &relu(&apply(&model.first, &array(&x))));
+    let y = apply(&model.second, &rectify(&apply(&model.first, &array(&x))));
     let mapping = QConfigMapping::for_backend(Backend::Native).module("features.0", None);
     let prepared = assert_variants_with(&model, &mapping, &x, &[apply(&model.third, &y)]);
     assert_eq!(prepared.observer("features.1").unwrap().name(), "MinMaxObserver");
@@ -126,5 +126,5 @@ fn a_dump_tells_what_the_macro_did() {
     assert!(Dumped::GRAPH.to_dot().starts_with("digraph"), "{}", Dumped::GRAPH.to_dot());
     let model = Dumped { fc: linear(4, 4, 0) };
     let x = eighths(&[3, 4], 9);
-    assert_variants(&model, &x, &[relu(&apply(&model.fc, &array(&x)))]);
+    assert_variants(&model, &x, &[rectify(&apply(&model.fc, &array(&x)))]);
 }

@@ -25,7 +25,7 @@ pub fn apply(layer: &Linear, x: &Array) -> Array {
     y
 }
 
-pub fn relu(x: &Array) -> Array {
+pub fn rectify(x: &Array) -> Array {
     x.mapv(|value| value.max(0.0))
 }
 

@@ -1,8 +1,9 @@
 //! Values: bindings, operators, numbers, tuples.
 
 use qcore::prelude::*;
+use qcore::{functional, functional as F};
 
-use crate::by_hand::{apply, array, relu};
+use crate::by_hand::{apply, array, rectify};
 use crate::{assert_variants, eighths, linear, paths};
 
 #[quantizable]
@@ -33,7 +34,7 @@ fn names_are_bound_shadowed_and_assigned_again() {
     let x = eighths(&[3, 4], 5);
     let a = array(&x);
     let y = apply(&model.fc, &a) + &a;
-    let x2 = relu(&y);
+    let x2 = rectify(&y);
     let z = &x2 + &y;
     let y = &y - &z;
     let y = &y * &x2 - &y;
@@ -113,8 +114,8 @@ fn operations_are_functions_or_methods() {
     let model = Spellings { fc: linear(4, 4, 0), act: ReLU };
     let x = eighths(&[3, 4], 5);
     let a = array(&x);
-    let y = relu(&apply(&model.fc, &a)).mapv(|value| value.min(6.0)) + relu(&a);
-    assert_variants(&model, &x, &[&y * relu(&a) - &y]);
+    let y = rectify(&apply(&model.fc, &a)).mapv(|value| value.min(6.0)) + rectify(&a);
+    assert_variants(&model, &x, &[&y * rectify(&a) - &y]);
 }
 
 #[quantizable]
@@ -134,7 +135,7 @@ fn a_layer_called_twice_has_two_names_and_two_scales() {
     let model = Shared { fc: linear(4, 4, 0) };
     let x = eighths(&[3, 4], 5);
     let once = apply(&model.fc, &array(&x));
-    let int8 = assert_variants(&model, &x, &[relu(&apply(&model.fc, &once))]);
+    let int8 = assert_variants(&model, &x, &[rectify(&apply(&model.fc, &once))]);
     assert_eq!(paths(&int8), ["fc", "fc#1"]);
     let scales: Vec<f32> =
         int8.summary().edges.iter().map(|edge| edge.qparams.as_ref().unwrap().tensor_scale()).collect();

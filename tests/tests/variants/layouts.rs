@@ -3,7 +3,7 @@
 use ndarray::Axis;
 use qcore::prelude::*;
 
-use crate::by_hand::{apply, array, clamp, columns, concatenate, relu, reshaped};
+use crate::by_hand::{apply, array, clamp, columns, concatenate, rectify, reshaped};
 use crate::{assert_variants, eighths, linear};
 
 #[quantizable]
@@ -62,7 +62,7 @@ fn tensors_are_cut_and_joined_in_every_spelling() {
     let (y, x_) = (apply(&model.fc, &array(&x)), array(&x));
     let (a, b) = (columns(&y, 0, 3), columns(&y, 3, 6));
     let (c, d, e) = (columns(&x_, 0, 3), columns(&x_, 3, 6), columns(&x_, 6, 8));
-    let first = concatenate(1, &[&(&a + &c), &relu(&b), &e]);
+    let first = concatenate(1, &[&(&a + &c), &rectify(&b), &e]);
     let second = concatenate(1, &[&a, &d, &a]);
     let third = concatenate(0, &[&d, &c]);
     assert_variants(&model, &x, &[first, second, third]);
@@ -88,7 +88,7 @@ fn means_clamps_and_dropouts_are_those_of_evaluation() {
     let x = eighths(&[3, 4], 5);
     let y = clamp(&apply(&model.fc, &array(&x)), -0.5, 1.5);
     let mean = y.sum_axis(Axis(1)) / 4.0;
-    assert_variants(&model, &x, &[mean.clone(), relu(&mean), clamp(&y, 0.0, 6.0)]);
+    assert_variants(&model, &x, &[mean.clone(), rectify(&mean), clamp(&y, 0.0, 6.0)]);
 }
 
 #[quantizable]
@@ -113,7 +113,7 @@ fn images_are_filtered_and_pooled() {
     let conv = conv.with_bias(Tensor::from_vec(&[1], vec![0.125]).unwrap()).unwrap();
     let model = Images { conv, pool: MaxPool2d::new(2) };
     let x = eighths(&[1, 1, 4, 4], 3);
-    let y = relu(&(array(&x) * 2.0 + 0.125));
+    let y = rectify(&(array(&x) * 2.0 + 0.125));
     let mut largest = [0.0_f32; 4];
     for ((_, value), index) in y.indexed_iter().zip(0..) {
         let (row, column): (usize, usize) = (index / 4, index % 4);

@@ -2,7 +2,7 @@
 
 use qcore::prelude::*;
 
-use crate::by_hand::{Array, apply, array, relu};
+use crate::by_hand::{Array, apply, array, rectify};
 use crate::{assert_variants, eighths, linear, paths};
 
 #[quantizable]
@@ -33,7 +33,7 @@ fn a_loop_may_hold_operations_and_a_list_may_be_called() {
         let mut y = array(&x);
         let mut sum = array(&x);
         for layer in &model.stack {
-            y = relu(&(apply(layer, &y) * 0.5 + array(&x)));
+            y = rectify(&(apply(layer, &y) * 0.5 + array(&x)));
             sum += &y;
         }
         let out = model.direct.iter().fold(y, |y, layer| apply(layer, &y));
@@ -66,7 +66,7 @@ impl Block {
 impl Block {
     fn by_hand(&self, x: &Array) -> Array {
         let identity = self.shortcut.as_ref().map_or_else(|| x.clone(), |shortcut| apply(shortcut, x));
-        relu(&(apply(&self.fc, x) + identity))
+        rectify(&(apply(&self.fc, x) + identity))
     }
 }
 

@@ -5,7 +5,7 @@ use qcore::{CalibrationOptions, Converted};
 use tests::networks::Network;
 use tests::tensors::noise;
 
-use crate::by_hand::{apply, array, relu};
+use crate::by_hand::{apply, array, rectify};
 use crate::{assert_variants, eighths, linear};
 
 mod parts {
@@ -58,7 +58,7 @@ fn a_model_may_stand_in_a_function_and_use_those_of_other_modules() {
 
     let model = Local { part: parts::Part { fc: linear(4, 4, 0) }, act: parts::deeper::Act { act: ReLU } };
     let x = eighths(&[3, 4], 5);
-    assert_variants(&model, &x, &[relu(&apply(&model.part.fc, &array(&x)))]);
+    assert_variants(&model, &x, &[rectify(&apply(&model.part.fc, &array(&x)))]);
 }
 
 macro_rules! model {
@@ -84,7 +84,7 @@ model!(MadeToo { inside: Made });
 fn models_may_be_written_by_macros() {
     let model = MadeToo { inside: Made { inside: linear(4, 4, 0) } };
     let x = eighths(&[3, 4], 5);
-    assert_variants(&model, &x, &[relu(&apply(&model.inside.inside, &array(&x)))]);
+    assert_variants(&model, &x, &[rectify(&apply(&model.inside.inside, &array(&x)))]);
 }
 
 fn assert_shared_between_threads<T: Send + Sync>() {}

@@ -2,7 +2,7 @@
 
 use qcore::prelude::*;
 
-use crate::by_hand::{apply, array, relu};
+use crate::by_hand::{apply, array, rectify};
 use crate::{assert_variants, eighths, linear, paths};
 
 #[quantizable]
@@ -48,10 +48,10 @@ fn optional_layers_run_if_they_are_there() {
         }
         y = apply(&model.fc, &y);
         if model.second.is_some() {
-            y = relu(&y);
+            y = rectify(&y);
         }
         if let Some(tail) = &model.tail {
-            y = relu(&apply(&tail.0.0, &y));
+            y = rectify(&apply(&tail.0.0, &y));
         }
         assert_variants(&model, &x, &[y + array(&x)]);
     }
@@ -84,7 +84,7 @@ fn flags_choose_what_runs() {
         if residual {
             y += &array(&x);
         }
-        let expected = if active { relu(&y) } else { y * 0.5 };
+        let expected = if active { rectify(&y) } else { y * 0.5 };
         assert_variants(&model, &x, &[expected]);
     }
 }
@@ -108,8 +108,8 @@ fn sequentials_nest_and_have_pytorchs_names() {
     let inner = Sequential((ReLU, second.clone(), Identity));
     let model = Deep { net: Sequential((first.clone(), inner, ReLU6)) };
     let x = eighths(&[3, 4], 5);
-    let y = apply(&second, &relu(&apply(&first, &array(&x))));
-    let int8 = assert_variants(&model, &x, &[relu(&y).mapv(|value| value.min(6.0))]);
+    let y = apply(&second, &rectify(&apply(&first, &array(&x))));
+    let int8 = assert_variants(&model, &x, &[rectify(&y).mapv(|value| value.min(6.0))]);
     assert!(paths(&int8).starts_with(&["net.0", "net.1.1"]), "{:?}", paths(&int8));
     let keys: Vec<String> = model.state_dict().shapes().into_keys().collect();
     assert_eq!(keys, ["net.0.bias", "net.0.weight", "net.1.1.bias", "net.1.1.weight"]);
@@ -151,9 +151,9 @@ fn models_are_generic_over_models_and_numbers() {
     let model =
         Body { fc: linear(4, 4, 0), a: Head::<2> { fc: linear(4, 2, 3) }, b: vec![flags(6), flags(8)] };
     let x = eighths(&[3, 4], 5);
-    let mut y = relu(&apply(&model.fc, &array(&x)));
+    let mut y = rectify(&apply(&model.fc, &array(&x)));
     for b in &model.b {
-        y = relu(&apply(&b.fc, &y));
+        y = rectify(&apply(&b.fc, &y));
     }
     let y = crate::by_hand::reshaped(&apply(&model.a.fc, &y), &[2, 3]);
     let int8 = assert_variants(&model, &x, &[y]);
@@ -161,6 +161,6 @@ fn models_are_generic_over_models_and_numbers() {
     assert!(paths(&int8).contains(&"a.fc"), "{:?}", paths(&int8));
 
     let model = Body { fc: linear(4, 4, 0), a: Head::<1> { fc: linear(4, 1, 3) }, b: Vec::<Flags>::new() };
-    let y = apply(&model.a.fc, &relu(&apply(&model.fc, &array(&x))));
+    let y = apply(&model.a.fc, &rectify(&apply(&model.fc, &array(&x))));
     assert_variants(&model, &x, &[crate::by_hand::reshaped(&y, &[1, 3])]);
 }

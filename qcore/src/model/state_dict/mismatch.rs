@@ -20,12 +20,17 @@ pub struct StateDictMismatch {
     pub unexpected: Vec<String>,
     /// Keys with another shape: (key, expected by the model, found in the file).
     pub misshapen: Vec<(String, Vec<usize>, Vec<usize>)>,
+    /// Keys that more than one tensor of the model has, with the fields that hold them.
+    pub shared: Vec<(String, Vec<String>)>,
 }
 
 impl StateDictMismatch {
     /// Whether the state dict fits.
     pub fn is_empty(&self) -> bool {
-        self.missing.is_empty() && self.unexpected.is_empty() && self.misshapen.is_empty()
+        self.missing.is_empty()
+            && self.unexpected.is_empty()
+            && self.misshapen.is_empty()
+            && self.shared.is_empty()
     }
 
     /// If most keys fit after a change of all: how they differ, and what to write.
@@ -109,8 +114,13 @@ fn listed(keys: &[String], others: &[String]) -> String {
 
 impl fmt::Display for StateDictMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { missing, unexpected, misshapen } = self;
+        let Self { missing, unexpected, misshapen, shared } = self;
         write!(f, "the state dict does not fit the model")?;
+        for (key, owners) in shared.iter().take(SHOWN) {
+            let held_by =
+                if owners.is_empty() { String::new() } else { format!(", in {}", owners.join(" and in ")) };
+            write!(f, "\n  {key}: two tensors of the model have this key{held_by}")?;
+        }
         if let Some(advice) = self.advice() {
             return write!(f, ": {advice}");
         }
@@ -140,7 +150,7 @@ mod tests {
     const MODEL: [&str; 4] = ["conv1.weight", "layers.0.conv1.weight", "layers.0.fc.bias", "fc.bias"];
 
     fn message(missing: Vec<String>, unexpected: Vec<String>) -> String {
-        StateDictMismatch { missing, unexpected, misshapen: Vec::new() }.to_string()
+        StateDictMismatch { missing, unexpected, ..StateDictMismatch::default() }.to_string()
     }
 
     #[test]

@@ -21,6 +21,11 @@ pub type BasicBlockPrepared = qp::Prepared<BasicBlock>;
 pub type BasicBlockConverted = qp::Converted<BasicBlock>;
 const _: () = {
     const _: ::core::option::Option<fn(Tensor, Tensor)> = ::core::option::Option::None;
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    fn functions() {
+        qp::Operation(::qcore::functional::relu).is_named(&relu);
+        qp::Operation(::qcore::functional::relu).is_named(&relu);
+    }
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl qp::Parameters for BasicBlock {

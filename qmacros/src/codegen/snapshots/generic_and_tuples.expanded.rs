@@ -27,6 +27,10 @@ pub type PairPrepared<B> = qp::Prepared<Pair<B>>;
 pub type PairConverted<B> = qp::Converted<Pair<B>>;
 const _: () = {
     const _: ::core::option::Option<fn(Tensor, Tensor, (Tensor, Tensor))> = ::core::option::Option::None;
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    fn functions() {
+        qp::Operation(::qcore::functional::dequant).is_named(&dequant);
+    }
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl<B> qp::Parameters for Pair<B>
@@ -66,6 +70,14 @@ const _: () = {
                 &qp::join(path, "fc"),
                 visit,
             );
+        }
+        fn owners(
+            &self,
+            path: &::core::primitive::str,
+            key: &::core::primitive::str,
+            owners: &mut ::std::vec::Vec<::std::string::String>,
+        ) {
+            qp::add_owner(&self.left, &qp::join(path, "left"), key, "Pair.left", owners);
         }
     }
     #[automatically_derived]

@@ -21,6 +21,13 @@ type StagePrepared = qp::Prepared<Stage>;
 type StageConverted = qp::Converted<Stage>;
 const _: () = {
     const _: ::core::option::Option<fn(Tensor, Tensor)> = ::core::option::Option::None;
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    fn functions() {
+        qp::named::max_pool2d(::qcore::functional::max_pool2d).is_named(&max_pool2d);
+        qp::Operation(::qcore::functional::relu).is_named(&relu);
+        qp::Operation(::qcore::functional::flatten)
+            .is_named(&::qcore::functional::flatten);
+    }
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl qp::Parameters for Stage
@@ -55,6 +62,20 @@ const _: () = {
                 >>::as_layer_mut(&mut self.fc),
                 &qp::join(path, "fc"),
                 visit,
+            );
+        }
+        fn owners(
+            &self,
+            path: &::core::primitive::str,
+            key: &::core::primitive::str,
+            owners: &mut ::std::vec::Vec<::std::string::String>,
+        ) {
+            qp::add_owner(
+                &self.layers,
+                &qp::join(path, "layers"),
+                key,
+                "Stage.layers",
+                owners,
             );
         }
     }

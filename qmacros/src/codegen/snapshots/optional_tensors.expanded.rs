@@ -23,6 +23,12 @@ type StepsPrepared = qp::Prepared<Steps>;
 type StepsConverted = qp::Converted<Steps>;
 const _: () = {
     const _: ::core::option::Option<fn(Tensor, Tensor, Tensor)> = ::core::option::Option::None;
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    fn functions() {
+        qp::Operation(::qcore::functional::blend).is_named(&blend);
+        qp::Operation(::qcore::functional::blend).is_named(&::qcore::functional::blend);
+        qp::Operation(::qcore::functional::relu).is_named(&relu);
+    }
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl qp::Parameters for Steps {

@@ -16,6 +16,10 @@ type BoundsPrepared = qp::Prepared<Bounds>;
 type BoundsConverted = qp::Converted<Bounds>;
 const _: () = {
     const _: ::core::option::Option<fn(Tensor, (Tensor, Tensor))> = ::core::option::Option::None;
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    fn functions() {
+        qp::Operation(::qcore::functional::extremes).is_named(&extremes);
+    }
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl qp::Parameters for Bounds {

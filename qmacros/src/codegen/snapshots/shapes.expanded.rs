@@ -16,6 +16,15 @@ type ShufflePrepared = qp::Prepared<Shuffle>;
 type ShuffleConverted = qp::Converted<Shuffle>;
 const _: () = {
     const _: ::core::option::Option<fn(Tensor, Tensor)> = ::core::option::Option::None;
+    #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
+    fn functions() {
+        qp::Operation(::qcore::functional::chunk).is_named(&::qcore::functional::chunk);
+        qp::Operation(::qcore::functional::cat).is_named(&cat);
+        qp::Operation(::qcore::functional::reshape)
+            .is_named(&::qcore::functional::reshape);
+        qp::Operation(::qcore::functional::permute)
+            .is_named(&::qcore::functional::permute);
+    }
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl qp::Parameters for Shuffle {

@@ -11,37 +11,49 @@ use super::naming::joined;
 use super::scope::Bound;
 use super::{Lowering, Operation, Wanted};
 use crate::errors::{Message, did_you_mean, list};
-use crate::ir::{Argument, Callee, Function, FunctionCall, ValueId};
-
-/// Modules under which the functions are known.
-const MODULES: &[&str] = &["functional", "F", "qcore", "prelude"];
+use crate::ir::{Argument, Callee, Function, FunctionCall, NamedFunction, ValueId};
 
 impl Lowering<'_> {
+    /// The operation that a path is called like. Whether it is that one is for rustc to say: see [`NamedFunction`].
     pub(super) fn function_named<'p>(&mut self, path: &'p ExprPath) -> Option<(Function, &'p Ident)> {
-        let mut segments = path.path.segments.iter().rev();
-        let name = &segments.next()?.ident;
-        let is_ours = segments.next().is_none_or(|module| MODULES.iter().any(|known| module.ident == known));
-        if is_ours && let Some(function) = Function::named(&name.to_string()) {
+        let name = &path.path.segments.last()?.ident;
+        let is_associated = path.qself.is_some() || self.begins_with_a_type(&path.path);
+        if !is_associated && let Some(function) = Function::named(&name.to_string()) {
+            self.functions.push(NamedFunction { path: path.path.clone(), operation: function.operation });
             return Some((function, name));
         }
-        if is_ours && path.path.get_ident().is_some() && self.field(name).is_some() {
+        if path.path.get_ident().is_none() {
+            self.refuse_foreign_function(path);
+        } else if self.field(name).is_some() {
             let message = Message::new(format!("no function or layer `{name}` in scope"))
                 .help(format!("fields are reached through `self`: `self.{name}(x)`"));
             self.errors.error(name, message);
-            return None;
-        }
-        if is_ours {
-            self.refuse_function(name);
         } else {
-            self.refuse_foreign_function(path);
+            self.refuse_function(name);
         }
         None
     }
 
+    /// `Self::relu`, `Tensor::relu`, `B::relu`.
+    fn begins_with_a_type(&self, path: &syn::Path) -> bool {
+        let qualifiers = path.segments.iter().rev().skip(1);
+        qualifiers.map(|segment| segment.ident.to_string()).any(|name| {
+            name.chars().next().is_some_and(char::is_uppercase) && name.chars().any(char::is_lowercase)
+        }) || path.segments.len() > 1
+            && path.segments.first().is_some_and(|first| {
+                self.model.generics.type_params().any(|parameter| parameter.ident == first.ident)
+            })
+    }
+
     pub(super) fn method_named(&mut self, name: &Ident) -> Option<Function> {
         let function = Function::named(&name.to_string());
-        if function.is_none() {
-            self.refuse_function(name);
+        match function {
+            // The operation's function at the method's place, so that editors know what it stands for.
+            Some(Function { operation, .. }) => {
+                let path = syn::parse_quote!(::qcore::functional::#name);
+                self.functions.push(NamedFunction { path, operation });
+            }
+            None => self.refuse_function(name),
         }
         function
     }

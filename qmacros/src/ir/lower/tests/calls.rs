@@ -61,9 +61,9 @@ fn a_call_by_path_is_refused() {
 #[test]
 fn an_operation_of_another_module_is_refused() {
     refused(
-        "struct Net {  } impl Net { fn forward(&self, x: Tensor) -> Tensor { torch::relu(x) } }",
+        "struct Net {  } impl Net { fn forward(&self, x: Tensor) -> Tensor { Torch::relu(x) } }",
         &[(
-            "torch::relu",
+            "Torch::relu",
             "call of a function that is not an operation of the graph",
             "if you mean `qcore::functional::relu`, write `relu(..)`",
         )],
