@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
-use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
 use syn::{Attribute, ExprField, ExprMethodCall, Member};
 
-use crate::errors::{Errors, Message, did_you_mean};
+use crate::errors::{Errors, Message};
 use crate::handoff::self_path;
 use crate::ir::lower::used_values;
 use crate::ir::{Block, Graph, NodeKind, ValueId};
@@ -71,17 +70,17 @@ fn attributes(errors: &mut Errors, forward: &Forward) {
         }
     }
 
-    Attributes(errors).visit_block(&forward.body);
+    let mut attributes = Attributes(errors);
+    for body in forward.bodies() {
+        attributes.visit_block(body);
+    }
 }
 
 /// Layers that never run.
 fn fields(errors: &mut Errors, model: &Model, forward: &Forward, is_complete: bool) {
     let mut mentioned = Mentioned::default();
-    mentioned.visit_block(&forward.body);
-    if !is_complete {
-        // A field that is reached in a wrong way was reported there.
-        mentioned.names(forward.body.to_token_stream());
-        mentioned.likely(model);
+    for body in forward.bodies() {
+        mentioned.visit_block(body);
     }
     for field in &model.fields {
         let name = field.ident.unraw().to_string();
@@ -91,7 +90,13 @@ fn fields(errors: &mut Errors, model: &Model, forward: &Forward, is_complete: bo
                 .help("remove `#[quantizable(unused)]`");
             errors.error(&field.ident, message);
         }
-        if is_used || field.attributes.unused || name.starts_with('_') || !must_be_used(model, field) {
+        // What a mistake would have used is not seen.
+        if !is_complete
+            || is_used
+            || field.attributes.unused
+            || name.starts_with('_')
+            || !must_be_used(model, field)
+        {
             continue;
         }
         let call = match &field.kind {
@@ -109,7 +114,9 @@ fn must_be_used(model: &Model, field: &Field) -> bool {
     fn holds_layers(kind: &FieldKind) -> bool {
         match kind {
             FieldKind::Layer(_) | FieldKind::Sequential(_) => true,
-            FieldKind::Vec(element) | FieldKind::Option(element) => holds_layers(&element.1),
+            FieldKind::Vec(element) | FieldKind::Option(element) | FieldKind::Pointer(element) => {
+                holds_layers(&element.1)
+            }
             FieldKind::Flag | FieldKind::Config | FieldKind::Other => false,
         }
     }
@@ -125,29 +132,6 @@ fn must_be_used(model: &Model, field: &Field) -> bool {
 #[derive(Default)]
 struct Mentioned {
     fields: HashSet<String>,
-}
-
-impl Mentioned {
-    /// Fields that a name which is none was probably meant for.
-    fn likely(&mut self, model: &Model) {
-        let known: Vec<String> = model.fields.iter().map(|field| field.ident.unraw().to_string()).collect();
-        let meant = |name: &String| did_you_mean(name, known.iter().map(String::as_str)).map(str::to_owned);
-        let likely: Vec<String> =
-            self.fields.iter().filter(|name| !known.contains(name)).filter_map(meant).collect();
-        self.fields.extend(likely);
-    }
-
-    fn names(&mut self, tokens: TokenStream) {
-        for token in tokens {
-            match token {
-                TokenTree::Ident(ident) => {
-                    self.fields.insert(ident.unraw().to_string());
-                }
-                TokenTree::Group(group) => self.names(group.stream()),
-                _ => {}
-            }
-        }
-    }
 }
 
 impl<'ast> Visit<'ast> for Mentioned {

@@ -1,25 +1,58 @@
 //! The pipeline on one screen: parse, lower, check, passes, generate.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Item, ItemImpl, ItemStruct};
 
+use crate::codegen::asks_for_forward;
 use crate::errors::{Errors, Message, Reported};
 use crate::handoff::{self, Carried};
 use crate::ir::lower::lower;
+use crate::parse::ForwardOptions;
+use crate::runtime::at_path;
 use crate::{check, codegen, fallback, parse, passes};
 
 /// `#[quantizable]` on an item.
 pub fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    let qcore = parse::crate_path(&arguments);
+    at_path(on_item(arguments, item), qcore.as_ref())
+}
+
+fn on_item(arguments: TokenStream, item: TokenStream) -> TokenStream {
     match syn::parse2::<Item>(item.clone()) {
         Ok(Item::Struct(item)) => on_struct(arguments, item),
         Ok(Item::Impl(item)) => on_impl(&arguments, item),
         Ok(other) => misplaced(&other),
-        Err(error) => {
-            let error = error.to_compile_error();
-            quote!(#error #item)
-        }
+        Err(error) => unreadable(&error, item),
     }
+}
+
+/// Wrong syntax, which rustc reports as well; with bodies that are Rust nothing follows from it.
+fn unreadable(error: &syn::Error, item: TokenStream) -> TokenStream {
+    let what = Message::new(format!("the model cannot be read: {error}"));
+    let mut errors = Errors::new();
+    errors.error_at(error.span(), what);
+    let reported = errors.propagate().err();
+    match syn::parse2::<Item>(without_bodies(item.clone(), 0)) {
+        Ok(Item::Impl(item)) => {
+            let fallback = fallback::implementation(None, &item, &ForwardOptions::default());
+            quote!(#fallback #reported)
+        }
+        _ => quote!(#item #reported),
+    }
+}
+
+/// The functions of an `impl` block without what they do.
+fn without_bodies(tokens: TokenStream, depth: usize) -> TokenStream {
+    let tokens = tokens.into_iter().map(|token| match token {
+        TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
+            let inner =
+                if depth == 0 { without_bodies(group.stream(), 1) } else { quote!(::core::unimplemented!()) };
+            TokenTree::Group(Group::new(Delimiter::Brace, inner))
+        }
+        token => token,
+    });
+    tokens.collect()
 }
 
 /// Reports what is wrong with the struct alone, and hands it on to the impl.
@@ -27,6 +60,7 @@ fn on_struct(arguments: TokenStream, item: ItemStruct) -> TokenStream {
     if let Some(alternatives) = parse::configure::of_struct(&arguments, &item) {
         return alternatives;
     }
+    handoff::remember(&item.ident);
     let mut errors = Errors::new();
     parse::of_struct(&mut errors, arguments);
     let model = parse::model(&mut errors, item.clone());
@@ -35,7 +69,8 @@ fn on_struct(arguments: TokenStream, item: ItemStruct) -> TokenStream {
     let left_behind = handoff::leave_behind(&item.ident, carried);
     let cleaned = model.map_or_else(|| fallback::without_our_attributes(&item), |model| model.item);
     let reported = outcome.err();
-    quote!(#cleaned #left_behind #reported)
+    let asks = carried.and_then(asks_for_forward);
+    quote!(#[allow(clippy::type_complexity)] #cleaned #left_behind #asks #reported)
 }
 
 fn on_impl(arguments: &TokenStream, item: ItemImpl) -> TokenStream {
@@ -53,6 +88,18 @@ fn on_impl(arguments: &TokenStream, item: ItemImpl) -> TokenStream {
             .help("write `impl Net { pub fn forward(&self, x: Tensor) -> Tensor { .. } }`");
         errors.error(&item.self_ty, message);
     }
+    if let Some(last) = handoff::self_path(&item).and_then(|path| path.segments.last())
+        && handoff::lacks_attribute(&last.ident)
+    {
+        let name = &last.ident;
+        let message = Message::new(format!("`#[quantizable]` is missing on the struct `{name}`"))
+            .help(format!("write `#[quantizable]` above `struct {name}`, too"))
+            .note("the attribute on the `impl` block learns from it which layers the fields are");
+        errors.error(name, message);
+        let reported = errors.propagate().err();
+        let fallback = fallback::implementation(None, &item, &ForwardOptions::default());
+        return quote!(#fallback #reported);
+    }
     match (errors.propagate(), handoff::call(arguments, &item)) {
         (Ok(()), Some(call)) => call,
         (outcome, _) => {
@@ -68,26 +115,31 @@ pub fn carried(input: TokenStream) -> TokenStream {
         Ok(carried) => carried,
         Err(error) => return error.to_compile_error(),
     };
+    let qcore = parse::crate_path(&options);
+    let mut errors = Errors::new();
+    let options = parse::options(&mut errors, options);
     let Some(item) = item else {
-        return fallback::implementation(None, &implementation);
+        let reported = errors.propagate().err();
+        let fallback = fallback::implementation(None, &implementation, &options);
+        return at_path(quote!(#fallback #reported), qcore.as_ref());
     };
-    match generated(item.clone(), options, implementation.clone()) {
+    let tokens = match generated(errors, item.clone(), options.clone(), implementation.clone()) {
         Ok(tokens) => tokens,
         Err(reported) => {
-            let fallback = fallback::implementation(Some(&item), &implementation);
+            let fallback = fallback::implementation(Some(&item), &implementation, &options);
             quote!(#fallback #reported)
         }
-    }
+    };
+    at_path(tokens, qcore.as_ref())
 }
 
 fn generated(
+    mut errors: Errors,
     item: ItemStruct,
-    options: TokenStream,
+    options: ForwardOptions,
     implementation: ItemImpl,
 ) -> Result<TokenStream, Reported> {
-    let mut errors = Errors::new();
     let model = parse::model(&mut errors, item);
-    let options = parse::options(&mut errors, options);
     let forward = parse::forward(&mut errors, implementation, options);
     let (Some(model), Some(forward)) = (model, forward) else {
         errors.propagate()?;
@@ -99,7 +151,7 @@ fn generated(
     check::all(&mut errors, &model, &forward, &graph, is_complete);
     errors.propagate()?;
 
-    let plan = passes::run(graph, forward.options);
+    let plan = passes::run(graph, &forward.options);
     for (span, message) in &plan.diagnostics {
         errors.error_at(*span, message);
     }
@@ -120,8 +172,17 @@ fn misplaced(item: &Item) -> TokenStream {
         Item::Type(found) => (&found.type_token, "a type alias"),
         other => (other, "this item"),
     };
-    let message = Message::new(format!("`#[quantizable]` on {what}"))
-        .help("put it on a struct of layers, and on the `impl` block with its `forward`");
+    let message = Message::new(format!("`#[quantizable]` on {what}"));
+    let message = match item {
+        Item::Enum(_) => message
+            .help(
+                "for a choice between models write a struct with one `Option` field for each: \
+                 `struct Block { basic: Option<BasicBlock>, bottleneck: Option<Bottleneck> }`",
+            )
+            .note("the names of the fields become the keys of the state dict"),
+        Item::Type(_) => message.help("write the type out in the field: layers fuse by what stands there"),
+        _ => message.help("put it on a struct of layers, and on the `impl` block with its `forward`"),
+    };
     let mut errors = Errors::new();
     errors.error(place, message);
     let reported = errors.propagate().err();

@@ -4,9 +4,9 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{FnArg, Generics, ImplItem, ImplItemFn, ItemImpl, ItemStruct, ReturnType, Type, parse_quote};
 
-use crate::codegen::aliases;
+use crate::codegen::{aliases, has_forward};
 use crate::errors::did_you_mean;
-use crate::parse::is_ours;
+use crate::parse::{ForwardOptions, is_ours, take_methods};
 
 /// The struct as the user wants it to be.
 pub fn without_our_attributes(item: &ItemStruct) -> ItemStruct {
@@ -18,17 +18,22 @@ pub fn without_our_attributes(item: &ItemStruct) -> ItemStruct {
 }
 
 /// The impl block, with a `forward` that type-checks and traits that are implemented.
-pub fn implementation(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStream {
+pub fn implementation(item: Option<&ItemStruct>, source: &ItemImpl, options: &ForwardOptions) -> TokenStream {
     let mut rest = source.clone();
     let mut forwards = rest.items.extract_if(.., is_forward).collect::<Vec<_>>().into_iter();
     let signature = match forwards.next() {
-        Some(ImplItem::Fn(function)) => signature(&function),
+        Some(ImplItem::Fn(function)) => {
+            // What `forward` calls is as little Rust as its own body.
+            take_methods(&mut rest, &function.block);
+            signature(&function)
+        }
         _ => Signature { visibility: quote!(pub), inputs: 1, outputs: 1, is_tuple: false },
     };
     let generics = item.map_or(&source.generics, |item| &item.generics);
     let self_ty = self_type(item, source);
     let traits = traits(generics, &self_ty, &signature);
-    let aliases = item.map(|item| aliases(item, &self_ty));
+    let has_forward = generics.lifetimes().next().is_none().then(|| has_forward(generics, &self_ty));
+    let aliases = item.map(|item| aliases(item, &self_ty, options));
     let (impl_generics, _, where_clause) = generics.split_for_impl();
 
     let Signature { visibility, inputs, outputs, is_tuple } = signature;
@@ -49,6 +54,7 @@ pub fn implementation(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStre
 
         #aliases
         #traits
+        #has_forward
     }
 }
 

@@ -15,10 +15,14 @@
 //! so that `quantizable_expand!` sees both. The name is the advice that rustc gives when the struct's attribute
 //! is missing: "cannot find macro `add_quantizable_above_struct_Net`".
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::{format_ident, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
+use syn::visit::Visit;
 use syn::{ItemImpl, ItemStruct, Path, PathArguments, Type, braced};
 
 /// The macro that an item with mistakes of its own leaves behind carries this instead of the struct.
@@ -71,6 +75,53 @@ pub fn self_path(item: &ItemImpl) -> Option<&Path> {
         }
     }
     path_of(&item.self_ty)
+}
+
+/// The structs of this crate that have the attribute, as far as they were expanded.
+static KNOWN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// Remembers a struct with the attribute.
+pub fn remember(name: &Ident) {
+    if let Ok(mut known) = KNOWN.lock() {
+        known.insert(name.unraw().to_string());
+    }
+}
+
+/// Whether the file of an impl has its struct without the attribute: a look at the source, for the sake of the message,
+/// where the struct is not known yet.
+pub fn lacks_attribute(name: &Ident) -> bool {
+    let is_known = KNOWN.lock().is_ok_and(|known| known.contains(&name.unraw().to_string()));
+    if is_known || !proc_macro::is_available() {
+        return false;
+    }
+    let file = name.span().unwrap().local_file().and_then(|path| std::fs::read_to_string(path).ok());
+    let Some(file) = file.and_then(|text| syn::parse_file(&text).ok()) else { return false };
+    let mut structs = Structs { name: name.unraw(), with: false, without: false };
+    structs.visit_file(&file);
+    structs.without && !structs.with
+}
+
+struct Structs {
+    name: Ident,
+    with: bool,
+    without: bool,
+}
+
+impl<'ast> Visit<'ast> for Structs {
+    fn visit_item_struct(&mut self, item: &'ast ItemStruct) {
+        if item.ident.unraw() == self.name {
+            let is_there = item
+                .attrs
+                .iter()
+                .any(|attribute| attribute.to_token_stream().to_string().contains("quantizable"));
+            *(if is_there { &mut self.with } else { &mut self.without }) = true;
+        }
+    }
+
+    /// A struct that a macro writes is not seen.
+    fn visit_macro(&mut self, call: &'ast syn::Macro) {
+        self.with |= call.tokens.to_string().contains(&format!("struct {}", self.name));
+    }
 }
 
 fn macro_name(name: &Ident) -> Ident {

@@ -51,7 +51,7 @@ use proc_macro::TokenStream;
 /// |---|---|
 /// | `skip` | the layer or model stays in float |
 /// | `qconfig = path` | quantized as the `QConfig` says that `path()` returns |
-/// | `rename = "features.0"` | its keys in the state dict begin with this instead of the field's name |
+/// | `rename = "features.0"` | its keys in the state dict begin with this instead of the field's name; `""`: with nothing |
 /// | `unused` | `forward` does not use it, and that is meant |
 /// | `model` | the type is a `#[quantizable]` model, although its name looks like that of a layer |
 ///
@@ -62,18 +62,27 @@ use proc_macro::TokenStream;
 /// | `stubs = "manual"` | int8 begins and ends only where the body says `quant(x)` and `dequant(x)` |
 /// | `deny(float_ops)` | an operation that must run in float is a compile error |
 /// | `dump` | the graph after each pass is kept as the constant `DUMP` |
+/// | `prepared = Name`, `converted = Name` | the names of the variants, in place of `NetPrepared` and `NetConverted` |
+/// | `crate = path` | where qcore is, if the crate knows it by another name; on the struct, too |
 ///
 /// # The language of `forward`
 ///
 /// `fn forward(&self, a: Tensor, ..) -> Tensor` or `-> (Tensor, ..)`, and in its body:
 ///
-/// - calls of fields, `self.conv1(x)` or `self.conv1.forward(x)`: layers, `Sequential`, `Vec`, nested models;
+/// - calls of fields, `self.conv1(x)` or `self.conv1.forward(x)`: layers, `Sequential`, `Vec`, arrays, `Box`, `Arc`, nested
+///   models; of an element, `self.convs[0](x)`, `self.convs[i](x)`;
+/// - functions of the same `impl` block that take or return tensors, `self.features(x)`: their bodies are read where they
+///   are called, in the same language;
 /// - the operations of `qcore::functional`, as function or method: `relu(x)`, `x.flatten(1)`;
 /// - `+ - *` between tensors and with numbers, `x / 2.0`, `-x`;
-/// - numbers: literals, constants, config fields (`self.scale`), arithmetic over them; `x.size(0)` in `reshape`;
+/// - numbers: literals, constants, config fields (`self.scale`), their methods, arithmetic over them;
+/// - sizes in `reshape`: `x.size(0)`, `let (n, c, h, w) = x.shape();`, arithmetic over them, `c / 2`;
 /// - `let`, tuples and tuple patterns, shadowing, assignment to `let mut` variables, blocks;
-/// - `if` on a `bool` field, `match` and `if let` on an `Option` field;
-/// - `for layer in &self.layers { x = layer(x); }` over a `Vec` field;
+/// - lists of tensors, `vec![x]`, `skips.push(x)`, `skips.pop().unwrap()`, `features[1]`, `cat(features, 1)`: as long as the
+///   source shows how many there are;
+/// - `match` and `if let` on an `Option` field; `if`, `if let` and `match` on anything that an instance knows:
+///   `self.layers.len() > 2`, `match self.act { Act::Relu => relu(x), Act::Scaled(factor) => x * factor }`;
+/// - `for` over a `Vec` or an array field and over numbers, with `enumerate`, `rev`, `zip`, `skip`, `take` and `step_by`;
 /// - `#[cfg(..)]` where Rust allows it, also on the fields of the struct, and `cfg!(..)` as a condition.
 ///
 /// Values are used as often as needed: the macro works out who needs them last. The generated `forward` returns

@@ -3,7 +3,7 @@
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use qcatalogue::Operation;
 use quote::{ToTokens, quote};
-use syn::Ident;
+use syn::{Ident, Path};
 
 /// `::qcore::__private::name`.
 #[derive(Clone, Copy)]
@@ -36,6 +36,36 @@ pub fn at(span: Span, tokens: TokenStream) -> TokenStream {
         .collect()
 }
 
+/// The same tokens for a crate that knows qcore by another path: `#[quantizable(crate = path)]`.
+pub fn at_path(tokens: TokenStream, qcore: Option<&Path>) -> TokenStream {
+    let Some(path) = qcore else { return tokens };
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    let is_colon =
+        |token: Option<&TokenTree>| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == ':');
+    let mut replaced = TokenStream::new();
+    let mut rest = tokens.as_slice();
+    let mut is_after_a_name = false;
+    while let Some((token, after)) = rest.split_first() {
+        let is_qcore = matches!(after.get(1), Some(TokenTree::Ident(name)) if name == "qcore");
+        if is_colon(Some(token)) && is_colon(after.first()) && is_qcore && !is_after_a_name {
+            path.to_tokens(&mut replaced);
+            rest = &after[2..];
+            continue;
+        }
+        is_after_a_name = matches!(token, TokenTree::Ident(_));
+        match token {
+            TokenTree::Group(group) => {
+                let mut inner = Group::new(group.delimiter(), at_path(group.stream(), qcore));
+                inner.set_span(group.span());
+                replaced.extend([TokenTree::Group(inner)]);
+            }
+            token => replaced.extend([token.clone()]),
+        }
+        rest = after;
+    }
+    replaced
+}
+
 /// Lints that have nothing to say about generated items.
 pub fn allow() -> TokenStream {
     quote!(#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)])
@@ -59,6 +89,9 @@ paths! {
     NAMED = "named";
     OPERATION = "Operation";
     PARAMETERS = "Parameters";
+    ELEMENT = "element";
+    INTEGER = "integer";
+    HAS_FORWARD = "HasForward";
     JOIN = "join";
     ADD_OWNER = "add_owner";
 

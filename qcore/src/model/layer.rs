@@ -46,3 +46,14 @@ impl<L> IsLayer<L> for L {
         self
     }
 }
+
+/// That the `impl` block of a model is read, asked where its struct is.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has `#[quantizable]` on its struct and on no `impl` block",
+    label = "the `forward` of this model is not read",
+    note = "write `#[quantizable]` above the `impl` block with `pub fn forward(&self, x: Tensor) -> Tensor`, too"
+)]
+pub trait HasForward {
+    /// To be named where it is asked for.
+    const IS_READ: () = ();
+}

@@ -11,9 +11,9 @@ mod unbuildable;
 mod values;
 
 pub use converted::{Converted, EdgeSummary, ModelSummary};
-pub use layer::{IsLayer, Layer};
+pub use layer::{HasForward, IsLayer, Layer};
 pub use module::{LoadStateDictOptions, Module};
-pub use parameters::{Parameters, add_owner, join};
+pub use parameters::{Parameters, add_owner, element, join};
 pub use prepared::Prepared;
 pub use sequential::Sequential;
 pub use state_dict::{StateDict, StateDictMismatch, StateTensor};

@@ -1,6 +1,8 @@
 //! `Parameters`: the tensors of a state dict, by PyTorch's names.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::{Error, Result, Tensor};
 
@@ -119,4 +121,70 @@ impl<T: Parameters> Parameters for Option<T> {
             item.owners(path, key, owners);
         }
     }
+}
+
+impl<T: Parameters, const N: usize> Parameters for [T; N] {
+    fn parameters(&self, path: &str, visit: &mut dyn FnMut(String, &Tensor)) {
+        for (index, item) in self.iter().enumerate() {
+            item.parameters(&join(path, &index.to_string()), visit);
+        }
+    }
+
+    fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
+        for (index, item) in self.iter_mut().enumerate() {
+            item.parameters_mut(&join(path, &index.to_string()), visit);
+        }
+    }
+
+    fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
+        for (index, item) in self.iter().enumerate() {
+            item.owners(&join(path, &index.to_string()), key, owners);
+        }
+    }
+}
+
+impl<T: Parameters> Parameters for Box<T> {
+    fn parameters(&self, path: &str, visit: &mut dyn FnMut(String, &Tensor)) {
+        (**self).parameters(path, visit);
+    }
+
+    fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
+        (**self).parameters_mut(path, visit);
+    }
+
+    fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
+        (**self).owners(path, key, owners);
+    }
+}
+
+/// What else holds the layer keeps it as it was: a change is made to a copy of its own.
+macro_rules! shared_pointer {
+    ($pointer:ident) => {
+        impl<T: Parameters + Clone> Parameters for $pointer<T> {
+            fn parameters(&self, path: &str, visit: &mut dyn FnMut(String, &Tensor)) {
+                (**self).parameters(path, visit);
+            }
+
+            fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
+                Self::make_mut(self).parameters_mut(path, visit);
+            }
+
+            fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
+                (**self).owners(path, key, owners);
+            }
+        }
+    };
+}
+shared_pointer!(Arc);
+shared_pointer!(Rc);
+
+/// Element `index` of the list `name` in the body of a model.
+///
+/// # Errors
+/// When the list is shorter.
+pub fn element<'l, T>(list: &'l [T], index: usize, name: &str) -> Result<&'l T> {
+    list.get(index).ok_or_else(|| {
+        let message = format!("there is no element {index} in a list of {}", list.len());
+        Error::parameter("element", message).in_layer(name)
+    })
 }

@@ -3,7 +3,7 @@
 use crate::{Error, Result};
 
 /// What `#[quantizable]` emits beside its compile errors calls this, so that rustc has nothing to add to them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unbuildable {}
 
 impl Unbuildable {

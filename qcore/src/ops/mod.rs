@@ -113,7 +113,7 @@ pub use reshape::{Extent, Reshape, reshape};
 pub use scalar::{AddScalar, MulScalar, add_scalar, mul_scalar};
 pub use sigmoid::{Sigmoid, sigmoid};
 pub use silu::{SiLU, silu};
-pub use size::{Size, pair};
+pub use size::{Integer, Size, integer, pair};
 pub use softmax::{LogSoftmax, Softmax, log_softmax, softmax};
 pub use spec::{Format, TensorSpec};
 pub use tanh::{Tanh, tanh};

@@ -11,7 +11,7 @@ use crate::tensor::{Rearrangement, resolve_axis};
 use crate::{Error, Result};
 
 /// One extent of a new shape.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Extent {
     /// A number; -1, once in a shape, is whatever is left over.
@@ -23,6 +23,70 @@ pub enum Extent {
         /// Which of its axes; negative counts from the end.
         dim: isize,
     },
+    /// `a + b`.
+    Sum(Box<[Extent; 2]>),
+    /// `a - b`.
+    Difference(Box<[Extent; 2]>),
+    /// `a * b`.
+    Product(Box<[Extent; 2]>),
+    /// `a / b`, rounded down.
+    Quotient(Box<[Extent; 2]>),
+}
+
+impl Extent {
+    fn operands(&self) -> Option<&[Extent; 2]> {
+        match self {
+            Self::Is(_) | Self::SizeOf { .. } => None,
+            Self::Sum(operands)
+            | Self::Difference(operands)
+            | Self::Product(operands)
+            | Self::Quotient(operands) => Some(operands),
+        }
+    }
+
+    /// The input of the highest number that it asks for a size.
+    fn last_input(&self) -> usize {
+        match self {
+            Self::SizeOf { input, .. } => *input,
+            extent => {
+                let operands = extent.operands().into_iter().flatten();
+                operands.map(Self::last_input).max().unwrap_or(0)
+            }
+        }
+    }
+
+    /// The number for inputs of these shapes, of which there are as many as [`Extent::last_input`] says.
+    fn value(&self, inputs: &[TensorSpec]) -> Result<isize> {
+        let calculated = |result: Option<isize>, what: &str| {
+            let sizes =
+                || inputs.iter().map(|input| format!("{:?}", input.shape())).collect::<Vec<_>>().join(", ");
+            let misfit = || Error::parameter(NAME, format!("{what} for inputs of shape {}", sizes()));
+            result.filter(|&result| result >= 0).ok_or_else(misfit)
+        };
+        let operands = match self.operands() {
+            Some([left, right]) => (left.value(inputs)?, right.value(inputs)?),
+            None => (0, 0),
+        };
+        match (self, operands) {
+            (Self::Is(extent), _) => Ok(*extent),
+            (Self::SizeOf { input, dim }, _) => {
+                let shape = inputs[*input].shape();
+                Ok(isize::try_from(shape[resolve_axis(NAME, *dim, shape)?]).unwrap_or(isize::MAX))
+            }
+            (Self::Sum(_), (left, right)) => {
+                calculated(left.checked_add(right), "a sum of sizes is no extent")
+            }
+            (Self::Difference(_), (left, right)) => {
+                calculated(left.checked_sub(right), "a difference of sizes is no extent")
+            }
+            (Self::Product(_), (left, right)) => {
+                calculated(left.checked_mul(right), "a product of sizes is no extent")
+            }
+            (Self::Quotient(_), (left, right)) => {
+                calculated(left.checked_div(right), "a quotient of sizes is no extent")
+            }
+        }
+    }
 }
 
 macro_rules! extent_from {
@@ -75,13 +139,7 @@ impl Reshape {
         };
         let mut extents = Vec::with_capacity(self.extents.len());
         for extent in &self.extents {
-            extents.push(match *extent {
-                Extent::Is(extent) => extent,
-                Extent::SizeOf { input, dim } => {
-                    let shape = inputs[input].shape();
-                    isize::try_from(shape[resolve_axis(NAME, dim, shape)?]).unwrap_or(isize::MAX)
-                }
-            });
+            extents.push(extent.value(inputs)?);
         }
         let misfit = || Error::shape(NAME, format!("as many values as {extents:?} has"), x.shape());
         // The extent that is inferred counts as 1 until it is known.
@@ -117,11 +175,7 @@ impl Op for Reshape {
     }
 
     fn shape_inputs(&self) -> usize {
-        let input = |extent: &Extent| match *extent {
-            Extent::Is(_) => 0,
-            Extent::SizeOf { input, .. } => input,
-        };
-        self.extents.iter().map(input).max().unwrap_or(0)
+        self.extents.iter().map(Extent::last_input).max().unwrap_or(0)
     }
 }
 
@@ -151,6 +205,34 @@ mod tests {
         let fixed = reshape(vec![3_usize.into(), 3.into()]).unwrap();
         let message = float(&fixed, &[&counting(&[2])]).unwrap_err().to_string();
         assert_eq!(message, "reshape expected as many values as [3, 3] has, found shape [2]");
+    }
+
+    #[test]
+    fn extents_are_calculated_from_sizes() {
+        let size = |dim| Extent::SizeOf { input: 0, dim };
+        let of = |left: Extent, right: Extent| Box::new([left, right]);
+        // `x.reshape((n, 2, c / 2, h * w + 0))`
+        let shuffled = reshape(vec![
+            size(0),
+            2.into(),
+            Extent::Quotient(of(size(1), 2.into())),
+            Extent::Sum(of(Extent::Product(of(size(2), size(3))), Extent::Difference(of(size(0), size(0))))),
+        ]);
+        let shuffled = shuffled.unwrap();
+        assert_eq!(shuffled.shape_inputs(), 0);
+        assert_eq!(float(&shuffled, &[&counting(&[1, 6, 2, 5])]).unwrap().shape(), [1, 2, 3, 10]);
+        let reloaded: Reshape = serde_json::from_value(json!(shuffled)).unwrap();
+        assert_eq!(reloaded, shuffled);
+        for wrong in [
+            Extent::Quotient(of(size(0), 0.into())),
+            Extent::Difference(of(1.into(), size(0))),
+            Extent::Product(of(isize::MAX.into(), size(0))),
+        ] {
+            let message = float(&reshape(vec![wrong, (-1).into()]).unwrap(), &[&counting(&[2, 3])]);
+            assert!(
+                message.unwrap_err().to_string().contains("of sizes is no extent for inputs of shape [2, 3]")
+            );
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use serde::de::{Error, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::Result;
+
 /// A kernel size, stride, padding, dilation or output size in each of `D` spatial dimensions, outermost first:
 /// `[height, width]` for images.
 ///
@@ -93,4 +95,43 @@ impl<'de, const D: usize> Deserialize<'de> for Size<D> {
 /// A number or a tuple as a [`Size`]; for optional arguments, where a constructor takes `Option<Size<2>>`.
 pub fn pair(value: impl Into<Size<2>>) -> Size<2> {
     value.into()
+}
+
+/// A number of a model, which may be of any integer type.
+#[diagnostic::on_unimplemented(
+    message = "an operation takes an integer here, this is `{Self}`",
+    label = "not an integer",
+    note = "give an integer of any type, or cast it: `self.size as usize`"
+)]
+pub trait Integer {
+    /// The number.
+    fn value(self) -> i128;
+}
+
+macro_rules! integers {
+    ($($integer:ty),+) => {$(
+        impl Integer for $integer {
+            fn value(self) -> i128 {
+                // No axis and no size comes near to what `i128` cannot hold.
+                i128::try_from(self).unwrap_or(i128::MAX)
+            }
+        }
+    )+};
+}
+integers!(u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize);
+
+impl<I: Integer + Copy> Integer for &I {
+    fn value(self) -> i128 {
+        (*self).value()
+    }
+}
+
+/// An integer argument in the type that the operation has for it.
+///
+/// # Errors
+/// When that type cannot hold it.
+pub fn integer<T: TryFrom<i128>>(value: impl Integer) -> Result<T> {
+    let value = value.value();
+    let out_of_range = || crate::Error::parameter("an integer argument", format!("{value} is out of range"));
+    T::try_from(value).map_err(|_| out_of_range())
 }

@@ -4,10 +4,11 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::{Attribute, GenericParam, ItemStruct};
 
+use crate::parse::ForwardOptions;
 use crate::runtime::{CONVERTED, PREPARED, allow};
 
 /// The two types, with the struct's visibility and documentation.
-pub fn aliases(item: &ItemStruct, self_ty: &TokenStream) -> TokenStream {
+pub fn aliases(item: &ItemStruct, self_ty: &TokenStream, options: &ForwardOptions) -> TokenStream {
     let ItemStruct { vis, ident, .. } = item;
     let allow = allow();
     let docs: Vec<&Attribute> =
@@ -15,11 +16,11 @@ pub fn aliases(item: &ItemStruct, self_ty: &TokenStream) -> TokenStream {
     let separator = (!docs.is_empty()).then(|| quote!(#[doc = ""]));
     let generics = generics_without_bounds(item);
     let variants = [
-        (PREPARED, "Prepared", "with observers: made by `prepare`"),
-        (CONVERTED, "Converted", "in int8: made by `convert`"),
+        (PREPARED, "Prepared", &options.prepared, "with observers: made by `prepare`"),
+        (CONVERTED, "Converted", &options.converted, "in int8: made by `convert`"),
     ];
-    let aliases = variants.map(|(variant, word, what)| {
-        let name = format_ident!("{ident}{word}");
+    let aliases = variants.map(|(variant, word, name, what)| {
+        let name = name.clone().unwrap_or_else(|| format_ident!("{ident}{word}"));
         let doc = format!(" [`{ident}`] {what}.");
         quote! {
             #(#docs)*

@@ -4,11 +4,11 @@ use proc_macro2::{Span, TokenStream};
 use qcatalogue::{Operation, ParameterKind};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Ident, Type};
+use syn::{Generics, Ident, ItemStruct, Type};
 
 use super::Context;
 use crate::ir::{LayerPlace, NamedFunction};
-use crate::runtime::{IS_LAYER, NAMED, OPERATION, allow, at, layer};
+use crate::runtime::{HAS_FORWARD, IS_LAYER, NAMED, OPERATION, allow, at, layer};
 
 impl Context<'_> {
     /// The types of the user's signature, of which nothing else is left: `use qcore::Tensor` is not unused.
@@ -40,6 +40,25 @@ fn is_named(NamedFunction { path, operation }: &NamedFunction) -> TokenStream {
     let constructor = if has_generics { quote!(#NAMED::#name) } else { quote!(#OPERATION) };
     let call = at(path.span(), quote!(#constructor(::qcore::functional::#name).is_named));
     quote_spanned!(path.span()=> #call(&#path);)
+}
+
+/// What the struct asks for: that the `impl` block is read, too.
+pub fn asks_for_forward(item: &ItemStruct) -> Option<TokenStream> {
+    if item.generics.lifetimes().next().is_some() {
+        return None;
+    }
+    let allow = allow();
+    let (parameters, arguments, clause) = item.generics.split_for_impl();
+    let ident = &item.ident;
+    let asked = at(ident.span(), quote!(#HAS_FORWARD));
+    let asked = quote_spanned!(ident.span()=> <#ident #arguments as #asked>::IS_READ);
+    Some(quote!(const _: () = { #allow fn forward #parameters () #clause { #asked } };))
+}
+
+/// What the `impl` block answers.
+pub fn has_forward(generics: &Generics, self_ty: &TokenStream) -> TokenStream {
+    let (parameters, _, clause) = generics.split_for_impl();
+    quote!(#[automatically_derived] impl #parameters #HAS_FORWARD for #self_ty #clause {})
 }
 
 /// A reference to qcore's layer. A field type named `Conv2d` that is another type is an error at the field; the

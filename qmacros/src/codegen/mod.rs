@@ -22,6 +22,8 @@ use crate::passes::Plan;
 use names::Names;
 
 pub use aliases::aliases;
+pub use checks::{asks_for_forward, has_forward};
+pub use names::index;
 
 /// What all parts of the output need.
 struct Context<'a> {
@@ -49,9 +51,10 @@ pub fn generate(model: &Model, forward: &Forward, plan: &Plan) -> TokenStream {
         this: forward.self_token,
     };
     let inherent = context.inherent();
-    let aliases = aliases(&model.item, &context.self_ty);
+    let aliases = aliases(&model.item, &context.self_ty, &forward.options);
     let types = context.name_types();
     let functions = context.name_functions();
+    let has_forward = has_forward(&model.generics, &context.self_ty);
     let parameters = context.implement_parameters();
     let module = context.implement_module();
     quote! {
@@ -60,6 +63,7 @@ pub fn generate(model: &Model, forward: &Forward, plan: &Plan) -> TokenStream {
         const _: () = {
             #types
             #functions
+            #has_forward
             #parameters
             #module
         };

@@ -69,7 +69,7 @@ fn collect(block: &Block, taken: &mut HashSet<String>, values: &mut Vec<ValueId>
             NodeKind::Op(op) => values.extend(op.results()),
             NodeKind::Model(model) => values.extend(&model.results),
             NodeKind::For(repeat) => {
-                taken.insert(index(repeat.id).to_string());
+                taken.extend(repeat.ids.iter().map(|&id| index(id).to_string()));
                 values.extend(repeat.carried.iter().map(|carried| carried.entry));
                 collect(&repeat.body, taken, values);
                 values.extend(repeat.carried.iter().map(|carried| carried.result));

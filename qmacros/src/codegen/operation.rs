@@ -1,13 +1,13 @@
 //! How generated code names and constructs an operation.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use qcatalogue::ParameterKind;
-use quote::{quote, quote_spanned};
+use quote::{ToTokens as _, quote, quote_spanned};
 use syn::Ident;
 
 use super::names::index;
-use crate::ir::{Argument, Extent, FunctionCall, Member, OpNode, PathSegment, ValueId};
-use crate::runtime::{EXTENT, OPS, PAIR};
+use crate::ir::{Argument, Extent, FunctionCall, Member, OpNode, PathSegment, SizeOperator, ValueId};
+use crate::runtime::{EXTENT, INTEGER, OPS, PAIR, at};
 
 /// `format_args!("layers.{}.conv1", index_0)`: nothing is formatted unless somebody reads it.
 pub fn path_arguments(path: &[PathSegment]) -> TokenStream {
@@ -21,7 +21,11 @@ pub fn path_arguments(path: &[PathSegment]) -> TokenStream {
             PathSegment::Name(name) => pattern.push_str(name),
             PathSegment::Index(id) => {
                 pattern.push_str("{}");
-                indices.push(index(*id));
+                indices.push(index(*id).to_token_stream());
+            }
+            PathSegment::Number(number) => {
+                pattern.push_str("{}");
+                indices.push(number.clone());
             }
         }
     }
@@ -36,9 +40,10 @@ pub fn constructor(op: &OpNode, member: &Member, call: &FunctionCall) -> TokenSt
     for (position, parameter) in call.function.operation.parameters.iter().enumerate() {
         let is_required = position < call.function.operation.required;
         let argument = match (given.next(), is_required) {
-            (Some(argument @ Argument::Tensor(_)), _) | (Some(argument), true) => value(op, argument),
+            (Some(argument @ Argument::Tensor(_)), _) => value(op, argument),
+            (Some(argument), true) => typed_value(op, argument, parameter.kind),
             (Some(argument), false) => {
-                let value = value(op, argument);
+                let value = typed_value(op, argument, parameter.kind);
                 let value = if parameter.kind == ParameterKind::IntegerOrPair {
                     quote!(#PAIR(#value))
                 } else {
@@ -60,6 +65,21 @@ pub fn constructor(op: &OpNode, member: &Member, call: &FunctionCall) -> TokenSt
     }
 }
 
+/// Integers other than literals may be of any type.
+fn typed_value(op: &OpNode, argument: &Argument, kind: ParameterKind) -> TokenStream {
+    let value = value(op, argument);
+    let is_literal =
+        value.clone().into_iter().all(|token| matches!(token, TokenTree::Literal(_) | TokenTree::Punct(_)));
+    match argument {
+        Argument::Expr(tokens) if kind == ParameterKind::Integer && !is_literal => {
+            let span = tokens.clone().into_iter().next().map_or_else(Span::call_site, |token| token.span());
+            let integer = at(span, quote!(#INTEGER));
+            quote_spanned!(span=> #integer(#value)?)
+        }
+        _ => value,
+    }
+}
+
 fn value(op: &OpNode, argument: &Argument) -> TokenStream {
     match argument {
         Argument::Expr(tokens) => tokens.clone(),
@@ -67,15 +87,29 @@ fn value(op: &OpNode, argument: &Argument) -> TokenStream {
         Argument::Tensor(Some(operand)) => quote!(::core::option::Option::Some(#operand)),
         Argument::Tensor(None) => quote!(::core::option::Option::None),
         Argument::Extents(extents) => {
-            let extents = extents.iter().map(|extent| match extent {
-                Extent::Expr(tokens) => quote!(#EXTENT::from(#tokens)),
-                Extent::SizeOf { shape_operand, dim } => {
-                    let tensor = op.shape_operands.get(*shape_operand);
-                    let input = inputs(op).position(|input| Some(&input) == tensor).unwrap_or_default();
-                    quote!(#EXTENT::SizeOf { input: #input, dim: #dim })
-                }
-            });
+            let extents = extents.iter().map(|each| extent(op, each));
             quote!(::std::vec![#(#extents),*])
+        }
+    }
+}
+
+fn extent(op: &OpNode, written: &Extent) -> TokenStream {
+    match written {
+        Extent::Expr(tokens) => quote!(#EXTENT::from(#tokens)),
+        Extent::SizeOf { shape_operand, dim } => {
+            let tensor = op.shape_operands.get(*shape_operand);
+            let input = inputs(op).position(|input| Some(&input) == tensor).unwrap_or_default();
+            quote!(#EXTENT::SizeOf { input: #input, dim: #dim })
+        }
+        Extent::Arithmetic { operator, operands } => {
+            let [left, right] = operands.each_ref().map(|operand| extent(op, operand));
+            let form = match operator {
+                SizeOperator::Add => quote!(Sum),
+                SizeOperator::Sub => quote!(Difference),
+                SizeOperator::Mul => quote!(Product),
+                SizeOperator::Div => quote!(Quotient),
+            };
+            quote!(#EXTENT::#form(::std::boxed::Box::new([#left, #right])))
         }
     }
 }

@@ -92,12 +92,14 @@ impl Context<'_> {
 
 /// Whether the keys of a field may be those of another, or some inside of it each other's.
 fn may_share(field: &Field, fields: &[&Field]) -> bool {
-    let is_below =
-        |name: &str, other: &str| name.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'));
+    let is_below = |name: &str, other: &str| {
+        other.is_empty() || name.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'))
+    };
     let name = field.state_name();
     holds_models(&field.kind)
         || fields
             .iter()
+            .filter(|other| other.ident != field.ident)
             .map(|other| other.state_name())
             .any(|other| is_below(&name, &other) || is_below(&other, &name))
 }
@@ -106,7 +108,9 @@ fn holds_models(kind: &FieldKind) -> bool {
     match kind {
         FieldKind::Other => true,
         FieldKind::Sequential(elements) => elements.iter().any(|(_, kind)| holds_models(kind)),
-        FieldKind::Vec(element) | FieldKind::Option(element) => holds_models(&element.1),
+        FieldKind::Vec(element) | FieldKind::Option(element) | FieldKind::Pointer(element) => {
+            holds_models(&element.1)
+        }
         FieldKind::Layer(_) | FieldKind::Flag | FieldKind::Config => false,
     }
 }
@@ -134,7 +138,9 @@ fn may_hold_parameters(kind: &FieldKind, is_called: bool) -> bool {
         FieldKind::Sequential(elements) => {
             elements.iter().all(|(_, kind)| may_hold_parameters(kind, is_called))
         }
-        FieldKind::Vec(element) | FieldKind::Option(element) => may_hold_parameters(&element.1, is_called),
+        FieldKind::Vec(element) | FieldKind::Option(element) | FieldKind::Pointer(element) => {
+            may_hold_parameters(&element.1, is_called)
+        }
         FieldKind::Other => is_called,
         FieldKind::Flag | FieldKind::Config => false,
     }

@@ -12,7 +12,7 @@ use crate::passes;
 
 fn expanded(source: &str) -> String {
     let lowered = lowered(source).unwrap_or_else(|errors| panic!("{errors:#?}"));
-    let plan = passes::run(lowered.graph, lowered.forward.options);
+    let plan = passes::run(lowered.graph, &lowered.forward.options);
     assert!(plan.diagnostics.is_empty(), "{:?}", plan.diagnostics);
     let tokens = generate(&lowered.model, &lowered.forward, &plan);
     let text = tokens.to_string().replace(":: qcore :: __private ::", "qp ::");

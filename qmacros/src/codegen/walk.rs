@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 
 use super::checks::as_layer;
-use super::names::{index, local};
+use super::names::local;
 use super::operation::{constructor, inputs, path_arguments};
 use super::{Context, pattern};
 use crate::ir::{
@@ -90,10 +90,9 @@ impl Context<'_> {
         }
     }
 
-    /// `for (index_0, block) in self.layers.iter().enumerate()`.
+    /// `for (index_0, block) in Iterator::enumerate(self.layers.iter())`.
     fn repeat(&self, repeat: &ForNode) -> TokenStream {
-        let ForNode { id, iterable, binding, carried, body, .. } = repeat;
-        let index = index(*id);
+        let ForNode { iterator, pattern: element, carried, body, .. } = repeat;
         let entries = self.names.locals(carried.iter().map(|carried| carried.entry));
         let results = self.names.locals(carried.iter().map(|carried| carried.result));
         let initial =
@@ -107,7 +106,7 @@ impl Context<'_> {
         });
         quote! {
             #(let mut #entries = #initial;)*
-            for (#index, #binding) in ::core::iter::Iterator::enumerate(#iterable.iter()) {
+            for #element in #iterator {
                 #body
                 #advance
             }
@@ -121,6 +120,10 @@ impl Context<'_> {
             Condition::IsSome { option, binding } => {
                 let some = quote!(::core::option::Option::Some(#binding));
                 (quote!(&#option), some, quote!(::core::option::Option::None))
+            }
+            Condition::Matches { scrutinee, pattern, otherwise } => {
+                let otherwise = otherwise.clone().unwrap_or_else(|| quote!(_));
+                (scrutinee.clone(), pattern.clone(), otherwise)
             }
         };
         let is_tuple = branch.merged.len() != 1;
@@ -136,10 +139,16 @@ impl Context<'_> {
         let [then_values, else_values] = [then_values, else_values].map(|values| pattern(&values, is_tuple));
         let then_body = self.block(&branch.then_block);
         let else_body = self.block(&branch.else_block);
+        // What the user's `match` leaves out is found there; what is left here never comes.
+        let never = matches!(branch.condition, Condition::Matches { otherwise: Some(_), .. })
+            .then(|| quote!(_ => ::core::unreachable!(),));
+        let exhaustive = &branch.exhaustive;
         quote! {
+            #exhaustive
             let #results = match #scrutinee {
                 #then_pattern => { #then_body #then_values }
                 #else_pattern => { #else_body #else_values }
+                #never
             };
         }
     }

@@ -7,6 +7,7 @@ mod calls;
 mod conditions;
 mod expressions;
 mod functions;
+mod lists;
 mod loops;
 mod naming;
 mod numbers;
@@ -18,6 +19,7 @@ mod used;
 
 use proc_macro2::Span;
 use qcatalogue::Results;
+use syn::Ident;
 use syn::ext::IdentExt;
 
 use self::naming::Names;
@@ -42,6 +44,7 @@ pub fn lower(errors: &mut Errors, model: &Model, forward: &Forward) -> Graph {
 
 fn lowering<'a>(errors: &'a mut Errors, model: &'a Model, forward: &'a Forward) -> Lowering<'a> {
     Lowering {
+        reported_before: errors.count(),
         errors,
         model,
         forward,
@@ -51,6 +54,7 @@ fn lowering<'a>(errors: &'a mut Errors, model: &'a Model, forward: &'a Forward) 
         names: Names::new(model),
         loops: 0,
         functions: Vec::new(),
+        inlined: Vec::new(),
     }
 }
 
@@ -65,6 +69,10 @@ struct Lowering<'a> {
     names: Names,
     loops: usize,
     functions: Vec<NamedFunction>,
+    /// The functions of the impl whose bodies are being read, outermost first.
+    inlined: Vec<Ident>,
+    /// How many errors there were before lowering.
+    reported_before: usize,
 }
 
 /// How many values the place has room for in which an expression stands.
@@ -105,7 +113,11 @@ impl Lowering<'_> {
         Outputs { values, is_tuple: self.forward.output_is_tuple, span }
     }
 
+    /// Waits until nothing else is wrong: what a mistake would have read is not seen.
     fn refuse_unread(&mut self) {
+        if self.errors.count() > self.reported_before {
+            return;
+        }
         for variable in self.scopes.unread() {
             let name = &variable.ident;
             let message = match &variable.bound {

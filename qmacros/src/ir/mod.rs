@@ -195,10 +195,12 @@ pub struct Place {
     pub qconfig: Option<syn::Path>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum PathSegment {
     Name(String),
     Index(LoopId),
+    /// The index of an element that is named by a number: `self.convs[i]`.
+    Number(TokenStream),
 }
 
 /// A function of the catalogue under the name by which it is called: `view` is `reshape`.
@@ -246,6 +248,31 @@ pub enum Extent {
         shape_operand: usize,
         dim: TokenStream,
     },
+    /// Arithmetic over sizes: `x.size(1) / 2`.
+    Arithmetic {
+        operator: SizeOperator,
+        operands: Box<[Extent; 2]>,
+    },
+}
+
+/// Arithmetic that extents may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SizeOperator {
+    Add,
+    Sub,
+    Mul,
+    Div,
+}
+
+impl SizeOperator {
+    pub fn symbol(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+        }
+    }
 }
 
 /// A call of a nested `#[quantizable]` model.
@@ -260,14 +287,17 @@ pub struct ModelNode {
     pub name: String,
 }
 
-/// `for binding in &self.field { … }`, or a direct call of a `Vec` field.
+/// `for binding in &self.field { … }`, a loop over numbers, or a direct call of a `Vec` field.
 #[derive(Clone, Debug)]
 pub struct ForNode {
-    pub id: LoopId,
-    /// The `Vec` in the float struct, a place expression: `self.layers`, `(*stage)`.
+    /// One for each `Vec` that the loop goes through: paths speak of the position in it.
+    pub ids: Vec<LoopId>,
+    /// What the loop goes through, for texts: `self.layers`.
     pub iterable: TokenStream,
-    /// The user's loop variable.
-    pub binding: Ident,
+    /// The iterator, `::core::iter::Iterator::enumerate(self.layers.iter())`.
+    pub iterator: TokenStream,
+    /// What an element is bound to, `(index_0, block)`.
+    pub pattern: TokenStream,
     /// Variables that the body re-assigns.
     pub carried: Vec<Carried>,
     pub body: Block,
@@ -298,6 +328,8 @@ pub struct BranchNode {
     pub merged: Vec<Merged>,
     /// Unique in its block: the field that decides.
     pub name: String,
+    /// The patterns of a whole `match`, for rustc to see that they cover everything.
+    pub exhaustive: Option<TokenStream>,
 }
 
 #[derive(Clone, Debug)]
@@ -306,6 +338,8 @@ pub enum Condition {
     Flag(TokenStream),
     /// An `Option` field, a place expression, and the name that its content gets in the then-block.
     IsSome { option: TokenStream, binding: Ident },
+    /// A config expression that matches a pattern; in the else-block another one, if it binds something.
+    Matches { scrutinee: TokenStream, pattern: TokenStream, otherwise: Option<TokenStream> },
 }
 
 #[derive(Clone, Debug)]

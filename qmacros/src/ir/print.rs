@@ -89,6 +89,7 @@ pub fn path_text(path: &[PathSegment], letter: impl Fn(LoopId) -> String) -> Str
         .map(|segment| match segment {
             PathSegment::Name(name) => name.clone(),
             PathSegment::Index(id) => format!("{{{}}}", letter(*id)),
+            PathSegment::Number(number) => format!("{{{}}}", source_text(number)),
         })
         .collect();
     segments.join(".")
@@ -121,7 +122,7 @@ pub fn loop_letters(graph: &Graph) -> HashMap<LoopId, String> {
         for node in &block.nodes {
             match &node.kind {
                 NodeKind::For(repeat) => {
-                    letters.insert(repeat.id, loop_letter(depth));
+                    letters.extend(repeat.ids.iter().map(|&id| (id, loop_letter(depth))));
                     walk(&repeat.body, depth + 1, letters);
                 }
                 NodeKind::Branch(branch) => {
@@ -246,6 +247,10 @@ impl Printer {
 
     fn extent(&self, extent: &Extent, shape_operands: &[ValueId]) -> String {
         match extent {
+            Extent::Arithmetic { operator, operands } => {
+                let [left, right] = operands.each_ref().map(|operand| self.extent(operand, shape_operands));
+                format!("({left} {} {right})", operator.symbol())
+            }
             Extent::Expr(tokens) => source_text(tokens),
             Extent::SizeOf { shape_operand, dim } => {
                 format!("{}.size({})", self.operand(shape_operands.get(*shape_operand)), source_text(dim))
@@ -266,7 +271,8 @@ impl Printer {
     }
 
     fn repeat(&mut self, repeat: &ForNode) {
-        self.letters.insert(repeat.id, loop_letter(self.loop_depth));
+        let letter = loop_letter(self.loop_depth);
+        self.letters.extend(repeat.ids.iter().map(|&id| (id, letter.clone())));
         let carried = |printer: &Self, carried: &Carried| {
             format!("{} = {}", printer.value(carried.entry), printer.value(carried.initial))
         };
@@ -275,7 +281,7 @@ impl Printer {
         let line = format!(
             "{} = for {} in {} ({}) {{",
             self.values(&results),
-            self.letters[&repeat.id],
+            letter,
             source_text(&repeat.iterable),
             entries.join(", ")
         );
@@ -317,5 +323,8 @@ pub fn condition_text(condition: &Condition) -> String {
     match condition {
         Condition::Flag(flag) => source_text(flag),
         Condition::IsSome { option, .. } => format!("{} is some", source_text(option)),
+        Condition::Matches { scrutinee, pattern, .. } => {
+            format!("{} is {}", source_text(scrutinee), source_text(pattern))
+        }
     }
 }

@@ -137,7 +137,7 @@ impl Verifier<'_> {
 
     fn repeat(&mut self, repeat: &ForNode, name: &str, scope: &mut Scope) -> Result<(), String> {
         let mut inside = scope.clone();
-        inside.loops.push(repeat.id);
+        inside.loops.extend(&repeat.ids);
         for carried in &repeat.carried {
             self.read(carried.initial, scope, name)?;
             self.define(carried.entry, &mut inside)?;
@@ -179,7 +179,7 @@ fn place_is_in_scope(place: &Place, name: &str, scope: &Scope) -> Result<(), Str
             PathSegment::Index(id) if !scope.loops.contains(id) => {
                 return Err(format!("`{name}` speaks of the index of loop {} outside of it", id.0));
             }
-            PathSegment::Index(_) | PathSegment::Name(_) => {}
+            PathSegment::Index(_) | PathSegment::Name(_) | PathSegment::Number(_) => {}
         }
     }
     Ok(())
@@ -194,16 +194,19 @@ fn inputs_exist(arguments: &[Argument], op: &OpNode, name: &str) -> Result<(), S
             Argument::Extents(extents) => extents,
             Argument::Expr(_) | Argument::Tensor(_) | Argument::Piece(_) => continue,
         };
-        for extent in extents {
-            match extent {
-                Extent::SizeOf { shape_operand, .. } if *shape_operand >= op.shape_operands.len() => {
-                    return Err(format!("`{name}` asks for the size of a tensor that it does not read"));
-                }
-                Extent::SizeOf { .. } | Extent::Expr(_) => {}
-            }
+        if !extents.iter().all(|extent| is_readable(extent, op)) {
+            return Err(format!("`{name}` asks for the size of a tensor that it does not read"));
         }
     }
     Ok(())
+}
+
+fn is_readable(extent: &Extent, op: &OpNode) -> bool {
+    match extent {
+        Extent::SizeOf { shape_operand, .. } => *shape_operand < op.shape_operands.len(),
+        Extent::Arithmetic { operands, .. } => operands.iter().all(|operand| is_readable(operand, op)),
+        Extent::Expr(_) => true,
+    }
 }
 
 #[cfg(test)]

@@ -5,23 +5,64 @@
 use proc_macro2::TokenStream;
 use syn::parse::Parser;
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, ExprLit, Lit, Meta, Path, Token};
+use syn::{Attribute, Expr, ExprLit, Ident, Lit, Meta, Path, Token};
 
 use super::{FieldAttributes, ForwardOptions};
 use crate::errors::{Errors, Message, did_you_mean, list};
 
 const ON_FIELDS: &[&str] = &["skip", "rename", "qconfig", "unused", "model"];
-const ON_IMPLS: &[&str] = &["stubs", "deny", "dump"];
+const ON_IMPLS: &[&str] = &["stubs", "deny", "dump", "prepared", "converted", "crate"];
+const ON_STRUCTS: &[&str] = &["crate"];
 
 /// Whether this is `#[quantizable]`, under whatever path.
 pub fn is_ours(attribute: &Attribute) -> bool {
     attribute.path().segments.last().is_some_and(|segment| segment.ident == "quantizable")
 }
 
-/// Arguments of the attribute on the struct: there are none.
+/// Where qcore is, if the arguments of an item say so: `crate = path`.
+pub fn crate_path(tokens: &TokenStream) -> Option<Path> {
+    let metas = Punctuated::<Meta, Token![,]>::parse_terminated.parse2(tokens.clone()).ok()?;
+    metas.iter().find(|meta| meta.path().is_ident("crate")).and_then(path_value)
+}
+
+fn path_value(meta: &Meta) -> Option<Path> {
+    match meta {
+        Meta::NameValue(pair) => match &pair.value {
+            Expr::Path(path) if path.qself.is_none() => Some(path.path.clone()),
+            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => text.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn check_crate(errors: &mut Errors, meta: &Meta) {
+    if path_value(meta).is_none() {
+        let message = Message::new("`crate` needs the path of qcore")
+            .help("write `#[quantizable(crate = ::renamed)]` on the struct and on the `impl` block");
+        errors.error(meta, message);
+    }
+}
+
+/// The name of a variant: `prepared = QatNet`.
+fn variant_name(errors: &mut Errors, meta: &Meta, name: &str) -> Option<Ident> {
+    let ident = path_value(meta).and_then(|path| path.get_ident().cloned());
+    if ident.is_none() {
+        let message = Message::new(format!("`{name}` needs the name of the type"))
+            .help(format!("write `#[quantizable({})]`", example(name)));
+        errors.error(meta, message);
+    }
+    ident
+}
+
+/// Arguments of the attribute on the struct.
 pub fn of_struct(errors: &mut Errors, tokens: TokenStream) {
     for meta in arguments(errors, tokens) {
         let name = name_of(&meta);
+        if ON_STRUCTS.contains(&name.as_str()) {
+            check_crate(errors, &meta);
+            continue;
+        }
         let help = if ON_FIELDS.contains(&name.as_str()) {
             format!("`{name}` belongs on a field of the struct")
         } else if ON_IMPLS.contains(&name.as_str()) {
@@ -46,6 +87,9 @@ pub fn options(errors: &mut Errors, tokens: TokenStream) -> ForwardOptions {
             "stubs" => options.manual_stubs = stubs(errors, &meta),
             "deny" => options.deny_float_ops = deny(errors, &meta),
             "dump" => options.dump = is_word(errors, &meta, &name),
+            "prepared" => options.prepared = variant_name(errors, &meta, &name),
+            "converted" => options.converted = variant_name(errors, &meta, &name),
+            "crate" => check_crate(errors, &meta),
             _ => unknown(errors, &meta, &name, "an `impl` block", ON_IMPLS, ("a field", ON_FIELDS)),
         }
     }
@@ -156,7 +200,8 @@ fn rename(errors: &mut Errors, meta: &Meta) -> Option<String> {
         })
     };
     match string_value(meta) {
-        Some(key) if is_key(&key) => Some(key),
+        // The keys of what the field holds are then those of the model itself.
+        Some(key) if is_key(&key) || key.is_empty() => Some(key),
         Some(key) => {
             let message = Message::new(format!("`{key}` is no state-dict key")).help(
                 "names joined by dots, as PyTorch writes them: `#[quantizable(rename = \"features.0\")]`",
@@ -235,6 +280,9 @@ fn example(name: &str) -> &str {
         "qconfig" => "qconfig = path",
         "stubs" => "stubs = \"manual\"",
         "deny" => "deny(float_ops)",
+        "prepared" => "prepared = NetWithObservers",
+        "converted" => "converted = Int8Net",
+        "crate" => "crate = ::renamed",
         other => other,
     }
 }

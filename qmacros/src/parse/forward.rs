@@ -1,8 +1,9 @@
 //! The impl block: exactly one `forward`, and its signature.
 
+use syn::visit::{self, Visit};
 use syn::{
-    FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, PatType, Receiver, ReceiverKind, ReturnType, Safety,
-    Signature, Token, Type,
+    Block, Expr, ExprCall, ExprMethodCall, FnArg, Ident, ImplItem, ImplItemFn, ItemImpl, Pat, PatType,
+    Receiver, ReceiverKind, ReturnType, Safety, Signature, Token, Type,
 };
 
 use super::{Forward, ForwardOptions, configure, is_ours};
@@ -31,9 +32,11 @@ pub fn forward(errors: &mut Errors, mut item: ItemImpl, options: ForwardOptions)
         refuse_missing(errors, &item);
         return None;
     };
+    let methods = take_methods(&mut item, &function.block);
     let signature = read_signature(errors, &function.sig);
     Some(Forward {
         item,
+        methods,
         attributes: function.attrs.into_iter().filter(|attribute| !is_ours(attribute)).collect(),
         vis: function.vis,
         self_token: signature.self_token,
@@ -46,6 +49,63 @@ pub fn forward(errors: &mut Errors, mut item: ItemImpl, options: ForwardOptions)
         span: function.sig.ident.span(),
         options,
     })
+}
+
+/// Takes the functions out of the impl block that `body` calls, `self.stem(x)` or `Self::stem(x)`, and those that they
+/// call: all that take or return tensors.
+pub fn take_methods(item: &mut ItemImpl, body: &Block) -> Vec<ImplItemFn> {
+    let mut called = Called::default();
+    called.visit_block(body);
+    let mut methods: Vec<ImplItemFn> = Vec::new();
+    loop {
+        let is_called = |item: &mut ImplItem| {
+            matches!(item, ImplItem::Fn(function)
+                if called.names.contains(&function.sig.ident) && mentions_tensors(&function.sig))
+        };
+        let found: Vec<ImplItem> = item.items.extract_if(.., is_called).collect();
+        if found.is_empty() {
+            return methods;
+        }
+        for item in found {
+            if let ImplItem::Fn(function) = item {
+                called.visit_block(&function.block);
+                methods.push(function);
+            }
+        }
+    }
+}
+
+fn mentions_tensors(signature: &Signature) -> bool {
+    signature_types(signature).iter().any(|ty| match unparenthesised(ty) {
+        Type::Tuple(tuple) => tuple.elems.iter().any(is_tensor),
+        Type::Reference(reference) => is_tensor(&reference.elem),
+        ty => is_tensor(ty),
+    })
+}
+
+/// The names that are called as `self.name(..)` and `Self::name(..)`.
+#[derive(Default)]
+struct Called {
+    names: Vec<Ident>,
+}
+
+impl<'ast> Visit<'ast> for Called {
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        if matches!(&*call.receiver, Expr::Path(path) if path.path.is_ident("self")) {
+            self.names.push(call.method.clone());
+        }
+        visit::visit_expr_method_call(self, call);
+    }
+
+    fn visit_expr_call(&mut self, call: &'ast ExprCall) {
+        if let Expr::Path(path) = &*call.func
+            && let [qualifier, name] = path.path.segments.iter().collect::<Vec<_>>().as_slice()
+            && qualifier.ident == "Self"
+        {
+            self.names.push(name.ident.clone());
+        }
+        visit::visit_expr_call(self, call);
+    }
 }
 
 fn signature_types(signature: &Signature) -> Vec<Type> {

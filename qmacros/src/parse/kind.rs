@@ -41,6 +41,10 @@ pub fn kind_of(ty: &Type) -> FieldKind {
             path.path.segments.last().map_or(FieldKind::Other, by_name)
         }
         Type::Path(_) => FieldKind::Other,
+        Type::Array(array) => match with_kind(&array.elem) {
+            element if can_run(&element.1) => FieldKind::Vec(Box::new(element)),
+            _ => FieldKind::Config,
+        },
         _ => FieldKind::Config,
     }
 }
@@ -54,10 +58,25 @@ fn by_name(segment: &PathSegment) -> FieldKind {
         }
         ("Vec", [element]) => FieldKind::Vec(Box::new(with_kind(element))),
         ("Option", [content]) => FieldKind::Option(Box::new(with_kind(content))),
+        ("Box" | "Arc" | "Rc", [content]) => match with_kind(content) {
+            content if can_run(&content.1) => FieldKind::Pointer(Box::new(content)),
+            _ => FieldKind::Config,
+        },
         ("bool", []) => FieldKind::Flag,
         (name, _) if CONFIG.contains(&name) => FieldKind::Config,
         (name, []) => by_layer(name).map_or(FieldKind::Other, FieldKind::Layer),
         _ => FieldKind::Other,
+    }
+}
+
+/// Whether values of this kind are layers or models, or hold some.
+pub fn can_run(kind: &FieldKind) -> bool {
+    match kind {
+        FieldKind::Layer(_) | FieldKind::Sequential(_) | FieldKind::Other => true,
+        FieldKind::Vec(element) | FieldKind::Option(element) | FieldKind::Pointer(element) => {
+            can_run(&element.1)
+        }
+        FieldKind::Flag | FieldKind::Config => false,
     }
 }
 
@@ -84,11 +103,34 @@ pub fn check_spelling(errors: &mut Errors, ty: &Type, generics: &Generics) {
                 check_spelling(errors, element, generics);
             }
         }
-        (_, FieldKind::Vec(element) | FieldKind::Option(element)) => {
+        (_, FieldKind::Vec(element) | FieldKind::Option(element) | FieldKind::Pointer(element)) => {
             check_spelling(errors, &element.0, generics);
         }
         (Type::Group(group), _) => check_spelling(errors, &group.elem, generics),
         (Type::Paren(paren), _) => check_spelling(errors, &paren.elem, generics),
+        (Type::Tuple(tuple), _)
+            if tuple.elems.iter().any(|element| {
+                matches!(kind_of(element), FieldKind::Layer(_) | FieldKind::Sequential(_))
+            }) =>
+        {
+            let elements =
+                tuple.elems.iter().map(|element| quote::quote!(#element).to_string().replace(' ', ""));
+            let elements: Vec<String> = elements.collect();
+            let message = Message::new("a tuple of layers").help(format!(
+                "write `Sequential<({})>` to run them one after the other, or give each a field of its own",
+                elements.join(", ")
+            ));
+            errors.error(ty, message);
+        }
+        (ty, _) if trait_object(ty).is_some() => {
+            let object = trait_object(ty);
+            let message = Message::new("layers behind a trait object")
+                .help(
+                    "write the type of the layer; for a choice between several, one `Option` field for each",
+                )
+                .note("which operations a model has is read from the types of its fields");
+            errors.error(object, message);
+        }
         (Type::Path(path), FieldKind::Other) => {
             let is_parameter = generics.type_params().any(|parameter| path.path.is_ident(&parameter.ident));
             if let (Some(segment), false) = (path.path.segments.last(), is_parameter) {
@@ -96,6 +138,28 @@ pub fn check_spelling(errors: &mut Errors, ty: &Type, generics: &Generics) {
             }
         }
         _ => {}
+    }
+}
+
+/// `dyn Layer` within `Box<dyn Layer>`, if it is called like a layer or a model.
+fn trait_object(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::TraitObject(object) => {
+            let is_ours = |name: &Ident| name == "Layer" || name == "Module" || name == "Op";
+            let is_layer = object.bounds.iter().any(|bound| match bound {
+                syn::TypeParamBound::Trait(bound) => {
+                    bound.path.segments.last().is_some_and(|last| is_ours(&last.ident))
+                }
+                _ => false,
+            });
+            is_layer.then_some(ty)
+        }
+        Type::Path(path) => {
+            path.path.segments.last().and_then(|last| type_arguments(last).into_iter().find_map(trait_object))
+        }
+        Type::Paren(paren) => trait_object(&paren.elem),
+        Type::Reference(reference) => trait_object(&reference.elem),
+        _ => None,
     }
 }
 
@@ -127,7 +191,8 @@ fn check_name(errors: &mut Errors, ty: &Type, ident: &Ident) {
     }
     if let Some(known) = did_you_mean(&name, layers()) {
         let message = Message::new(format!("unknown layer `{name}`")).help(format!(
-            "did you mean `{known}`? If `{name}` is a model of your own, mark the field `#[quantizable(model)]`"
+            "did you mean `{known}`? If `{name}` is a model of your own, mark the field `#[quantizable(model)]`; if it is \
+             another name for layers, write them out: `Sequential<(Conv2d, BatchNorm2d)>`"
         ));
         errors.error(ident, message);
     }

@@ -3,16 +3,16 @@
 mod attrs;
 pub mod configure;
 mod forward;
-mod kind;
+pub mod kind;
 mod model;
 
 use proc_macro2::Span;
 use qcatalogue::Operation;
 use syn::ext::IdentExt;
-use syn::{Attribute, Generics, Ident, ItemImpl, ItemStruct, Token, Type, Visibility};
+use syn::{Attribute, Generics, Ident, ImplItemFn, ItemImpl, ItemStruct, Token, Type, Visibility};
 
-pub use attrs::{is_ours, of_struct, options};
-pub use forward::forward;
+pub use attrs::{crate_path, is_ours, of_struct, options};
+pub use forward::{forward, take_methods};
 pub use model::model;
 
 /// The user's struct.
@@ -49,6 +49,8 @@ pub enum FieldKind {
     Sequential(Vec<(Type, FieldKind)>),
     Vec(Box<(Type, FieldKind)>),
     Option(Box<(Type, FieldKind)>),
+    /// `Box`, `Arc` or `Rc` of a layer or of something that holds one.
+    Pointer(Box<(Type, FieldKind)>),
     /// `bool`.
     Flag,
     /// Numbers, strings, arrays and tuples of them, `PhantomData`.
@@ -72,8 +74,10 @@ pub struct FieldAttributes {
 /// The user's impl block with its `forward`.
 #[derive(Debug)]
 pub struct Forward {
-    /// The impl block without `forward` (constructors and so on are emitted as they are).
+    /// The impl block without `forward` and `methods` (constructors and so on are emitted as they are).
     pub item: ItemImpl,
+    /// The functions of the impl that `forward` calls with tensors: their bodies are read where they are called.
+    pub methods: Vec<ImplItemFn>,
     /// Attributes of `forward` other than ours, doc comments among them.
     pub attributes: Vec<Attribute>,
     pub vis: Visibility,
@@ -94,10 +98,20 @@ pub struct Forward {
     pub options: ForwardOptions,
 }
 
-/// `#[quantizable(stubs = "manual", deny(float_ops), dump)]` on the impl.
-#[derive(Clone, Copy, Debug, Default)]
+impl Forward {
+    /// The body of `forward`, and those of the functions that it calls.
+    pub fn bodies(&self) -> impl Iterator<Item = &syn::Block> {
+        std::iter::once(&self.body).chain(self.methods.iter().map(|method| &method.block))
+    }
+}
+
+/// `#[quantizable(stubs = "manual", deny(float_ops), dump, prepared = Name, converted = Name)]` on the impl.
+#[derive(Clone, Debug, Default)]
 pub struct ForwardOptions {
     pub manual_stubs: bool,
     pub deny_float_ops: bool,
     pub dump: bool,
+    /// The names of the variants, if they are not to be `NetPrepared` and `NetConverted`.
+    pub prepared: Option<Ident>,
+    pub converted: Option<Ident>,
 }

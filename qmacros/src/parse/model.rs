@@ -16,16 +16,25 @@ pub fn model(errors: &mut Errors, mut item: ItemStruct) -> Option<Model> {
     for field in &mut named.named {
         let attributes = attrs::of_field(errors, &mut field.attrs);
         let Some(ident) = field.ident.clone() else { continue };
+        let mut written = None;
         let kind = if attributes.model { FieldKind::Other } else { kind_of(&field.ty) };
         if !attributes.model {
+            let errors_before = errors.count();
             check_spelling(errors, &field.ty, &item.generics);
+            if errors.count() > errors_before {
+                // rustc has nothing to add about a type that is not there.
+                written = Some(std::mem::replace(
+                    &mut field.ty,
+                    syn::parse_quote!(::qcore::__private::Unbuildable),
+                ));
+            }
         }
         if attributes.skip && matches!(kind, FieldKind::Flag | FieldKind::Config) {
             let message = Message::new(format!("`skip` has no meaning for `{ident}`"))
                 .help("remove it: only layers and models are quantized");
             errors.error(&ident, message);
         }
-        fields.push(Field { ident, ty: field.ty.clone(), kind, attributes });
+        fields.push(Field { ident, ty: written.unwrap_or_else(|| field.ty.clone()), kind, attributes });
     }
     refuse_equal_keys(errors, &fields);
     if let Some(lifetime) = item.generics.lifetimes().next() {
@@ -72,7 +81,8 @@ fn refuse_equal_keys(errors: &mut Errors, fields: &[Field]) {
 }
 
 fn shared_key(earlier: &Field, later: &Field) -> Option<String> {
-    if earlier.state_name() == later.state_name() {
+    let is_flattened = later.state_name().is_empty();
+    if earlier.state_name() == later.state_name() && !is_flattened {
         return Some(later.state_name());
     }
     let keys = [earlier, later].map(|field| {
@@ -89,10 +99,11 @@ fn layer_keys(kind: &FieldKind, key: String, keys: &mut Vec<String>) {
         FieldKind::Layer(_) => keys.push(key),
         FieldKind::Sequential(elements) => {
             for (index, (_, kind)) in elements.iter().enumerate() {
-                layer_keys(kind, format!("{key}.{index}"), keys);
+                let key = if key.is_empty() { index.to_string() } else { format!("{key}.{index}") };
+                layer_keys(kind, key, keys);
             }
         }
-        FieldKind::Option(content) => layer_keys(&content.1, key, keys),
+        FieldKind::Option(content) | FieldKind::Pointer(content) => layer_keys(&content.1, key, keys),
         FieldKind::Vec(_) | FieldKind::Flag | FieldKind::Config | FieldKind::Other => {}
     }
 }

@@ -58,7 +58,7 @@ impl Plan {
     }
 }
 
-pub fn run(graph: Graph, options: ForwardOptions) -> Plan {
+pub fn run(graph: Graph, options: &ForwardOptions) -> Plan {
     let mut diagnostics = Vec::new();
     check("lowering", &graph, &mut diagnostics);
     let mut dump = String::new();

@@ -17,6 +17,7 @@ mod option_in_every_form;
 mod own_model_named_like_a_layer;
 mod references_and_clones;
 mod renamed_and_raw_fields;
+mod renamed_crate;
 mod residual_block;
 mod same_layer_twice;
 mod sequences_and_norms;

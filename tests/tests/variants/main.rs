@@ -4,6 +4,7 @@
 mod boundaries;
 mod by_hand;
 mod expressions;
+mod language;
 mod layouts;
 mod loops;
 mod places;

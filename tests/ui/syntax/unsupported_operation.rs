@@ -8,7 +8,7 @@ struct Net {
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        softmax(self.fc(x), 1)
+        interpolate(self.fc(x), 2)
     }
 }
 

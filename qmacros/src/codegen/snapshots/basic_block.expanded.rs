@@ -27,6 +27,8 @@ const _: () = {
         qp::Operation(::qcore::functional::relu).is_named(&relu);
     }
     #[automatically_derived]
+    impl qp::HasForward for BasicBlock {}
+    #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl qp::Parameters for BasicBlock {
         fn parameters(

@@ -32,6 +32,8 @@ const _: () = {
         qp::Operation(::qcore::functional::dequant).is_named(&dequant);
     }
     #[automatically_derived]
+    impl<B> qp::HasForward for Pair<B> {}
+    #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl<B> qp::Parameters for Pair<B>
     where

@@ -29,6 +29,8 @@ const _: () = {
             .is_named(&::qcore::functional::flatten);
     }
     #[automatically_derived]
+    impl qp::HasForward for Stage {}
+    #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl qp::Parameters for Stage
     where

@@ -30,6 +30,8 @@ const _: () = {
         qp::Operation(::qcore::functional::relu).is_named(&relu);
     }
     #[automatically_derived]
+    impl qp::HasForward for Steps {}
+    #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl qp::Parameters for Steps {
         fn parameters(
@@ -240,7 +242,7 @@ const _: () = {
                             "blend",
                             &qp::ops::blend(
                                     ::core::option::Option::None,
-                                    self.count,
+                                    qp::integer(self.count)?,
                                     ::core::option::Option::Some(1usize),
                                 )
                                 .map_err(|error| error.in_layer("blend"))?,

@@ -21,6 +21,8 @@ const _: () = {
         qp::Operation(::qcore::functional::extremes).is_named(&extremes);
     }
     #[automatically_derived]
+    impl qp::HasForward for Bounds {}
+    #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl qp::Parameters for Bounds {
         fn parameters(

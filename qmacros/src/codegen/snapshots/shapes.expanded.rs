@@ -26,6 +26,8 @@ const _: () = {
             .is_named(&::qcore::functional::permute);
     }
     #[automatically_derived]
+    impl qp::HasForward for Shuffle {}
+    #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
     impl qp::Parameters for Shuffle {
         fn parameters(

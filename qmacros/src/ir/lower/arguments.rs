@@ -8,7 +8,7 @@ use syn::{Expr, ExprLit, Ident, Lit};
 use super::Lowering;
 use super::callable::{dereferenced, peeled, plain_name};
 use super::numbers::NumberType;
-use super::scope::Bound;
+use super::scope::{Bound, Size};
 use crate::errors::{Message, count, list};
 use crate::ir::{Argument, Extent, Function, ValueId};
 
@@ -183,28 +183,32 @@ impl Lowering<'_> {
     }
 
     fn extent(&mut self, expr: &Expr, role: &str, read: &mut GivenArguments) -> Option<Extent> {
-        let size = match peeled(expr) {
-            Expr::MethodCall(call) if call.method == "size" => {
-                Some(self.expression(expr, super::Wanted::One))
+        if self.is_number(expr) || !self.mentions_a_size(expr) {
+            let is_fine = self.check_number(expr, role, NumberType::Integer);
+            return is_fine.then(|| Extent::Expr(self.number(expr)));
+        }
+        match self.expression(expr, super::Wanted::One) {
+            Bound::Size(size) => Some(extent_of(size, read)),
+            Bound::Poison => None,
+            other => {
+                let message =
+                    Message::new(format!("{role} must be a size or a number, this is {}", other.describe()))
+                        .help("write one for each axis: `x.reshape((x.size(0), -1))`");
+                self.errors.error(expr, message);
+                None
             }
-            _ => plain_name(expr)
-                .filter(|name| matches!(self.scopes.peek(name), Some(Bound::Size { .. })))
-                .and_then(|name| self.scopes.read(name)),
-        };
-        match size {
-            Some(Bound::Size { tensor, dim }) => {
-                let position = read.shape_operands.iter().position(|known| *known == tensor);
-                let shape_operand = position.unwrap_or_else(|| {
-                    read.shape_operands.push(tensor);
-                    read.shape_operands.len() - 1
-                });
-                Some(Extent::SizeOf { shape_operand, dim })
-            }
-            Some(_) => None,
-            None => {
-                let is_fine = self.check_number(expr, role, NumberType::Integer);
-                is_fine.then(|| Extent::Expr(self.number(expr)))
-            }
+        }
+    }
+
+    /// Whether an expression is made of sizes: calls of `size` and `shape`, and names of such.
+    pub(super) fn mentions_a_size(&self, expr: &Expr) -> bool {
+        match dereferenced(expr) {
+            Expr::MethodCall(call) => call.method == "size" || call.method == "shape",
+            Expr::Binary(binary) => self.mentions_a_size(&binary.left) || self.mentions_a_size(&binary.right),
+            Expr::Index(index) => self.mentions_a_size(&index.expr),
+            Expr::Cast(cast) => self.mentions_a_size(&cast.expr),
+            expr => plain_name(expr)
+                .is_some_and(|name| matches!(self.scopes.peek(name), Some(Bound::Size(_) | Bound::Shape(_)))),
         }
     }
 
@@ -258,10 +262,7 @@ impl Lowering<'_> {
                 .help("write its default, or leave out all arguments from here on");
             return self.errors.error(expr, message);
         }
-        if matches!(inner, Expr::MethodCall(call) if call.method == "size")
-            || plain_name(inner)
-                .is_some_and(|name| matches!(self.scopes.peek(name), Some(Bound::Size { .. })))
-        {
+        if self.mentions_a_size(inner) {
             let message = Message::new(format!("{role} depends on the size of a tensor"))
                 .help("write a literal or a config field: `self.size`")
                 .note("sizes are known only when the model runs; `reshape` alone may take them over");
@@ -270,7 +271,10 @@ impl Lowering<'_> {
         let errors_before = self.errors.count();
         let found = match inner {
             Expr::Tuple(_) | Expr::Array(_) => "a list".to_owned(),
-            Expr::Path(_) | Expr::Field(_) => self.expression(inner, super::Wanted::One).describe(),
+            Expr::Path(_) | Expr::Field(_) => match self.expression(inner, super::Wanted::One) {
+                Bound::Poison => return,
+                bound => bound.describe(),
+            },
             Expr::Call(_) | Expr::MethodCall(_) | Expr::Binary(_) => {
                 let message = Message::new(format!("{role} must be known when the model is prepared"))
                     .help("write a literal, a constant or a config field: `self.size`");
@@ -310,6 +314,24 @@ impl Lowering<'_> {
         let message = Message::new(format!("`{}` takes {expected}, {given}", function.name))
             .help(format!("it is called as `{}({shown}{parameters})`", function.name));
         self.errors.error(name, message);
+    }
+}
+
+fn extent_of(size: Size, read: &mut GivenArguments) -> Extent {
+    match size {
+        Size::Number(number) => Extent::Expr(number),
+        Size::Of { tensor, dim } => {
+            let position = read.shape_operands.iter().position(|known| *known == tensor);
+            let shape_operand = position.unwrap_or_else(|| {
+                read.shape_operands.push(tensor);
+                read.shape_operands.len() - 1
+            });
+            Extent::SizeOf { shape_operand, dim }
+        }
+        Size::Arithmetic(operator, operands) => {
+            let operands = Box::new((*operands).map(|operand| extent_of(operand, read)));
+            Extent::Arithmetic { operator, operands }
+        }
     }
 }
 

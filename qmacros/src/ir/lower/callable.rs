@@ -3,13 +3,16 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::ext::IdentExt;
-use syn::{Expr, ExprField, Ident, Index, Member, Type, UnOp};
+use syn::{Expr, ExprField, ExprIndex, Ident, Index, Member, Type, UnOp};
 
 use super::Lowering;
+use super::arguments::source;
 use super::scope::Bound;
 use crate::errors::{Message, did_you_mean, list};
 use crate::ir::{LoopId, PathSegment, Place};
+use crate::parse::kind::can_run;
 use crate::parse::{Field, FieldKind};
+use crate::runtime::ELEMENT;
 
 /// A layer, a model or a container of them, and how to get at it.
 #[derive(Clone, Debug)]
@@ -37,11 +40,14 @@ pub struct Root {
 impl Callable {
     pub fn of_field(field: &Field, self_token: &Expr, ident: &Ident) -> Self {
         let name = field.ident.unraw().to_string();
-        Self {
+        let state_name = field.state_name();
+        let parts = state_name.split('.').filter(|part| !part.is_empty());
+        let path = parts.map(|part| PathSegment::Name(part.to_owned())).collect();
+        let whole = Self {
             float_expr: quote_spanned!(ident.span()=> #self_token.#ident),
             ty: field.ty.clone(),
             kind: field.kind.clone(),
-            path: field.state_name().split('.').map(|part| PathSegment::Name(part.to_owned())).collect(),
+            path,
             spelling: format!("self.{name}"),
             label: name,
             root: Root {
@@ -49,7 +55,17 @@ impl Callable {
                 skip: field.attributes.skip,
                 qconfig: field.attributes.qconfig.clone(),
             },
-        }
+        };
+        whole.opened()
+    }
+
+    /// What a `Box` or an `Arc` points to.
+    fn opened(self) -> Self {
+        let FieldKind::Pointer(content) = &self.kind else { return self };
+        let (ty, kind) = (**content).clone();
+        let pointer = &self.float_expr;
+        let float_expr = quote_spanned!(self.root.field.span()=> (*#pointer));
+        Self { float_expr, ty, kind, ..self }.opened()
     }
 
     /// Element `index` of a `Sequential`.
@@ -58,7 +74,7 @@ impl Callable {
         let whole = &self.float_expr;
         let mut path = self.path.clone();
         path.push(PathSegment::Name(index.to_string()));
-        Self {
+        let element = Self {
             float_expr: quote_spanned!(self.root.field.span()=> #whole.0.#position),
             ty: ty.clone(),
             kind: kind.clone(),
@@ -66,19 +82,41 @@ impl Callable {
             label: format!("{}_{index}", self.label),
             spelling: format!("{}.0.{index}", self.spelling),
             root: self.root.clone(),
-        }
+        };
+        element.opened()
+    }
+
+    /// Element `number` of a `Vec` or an array: `self.convs[0]`, `self.convs[i]`.
+    pub fn indexed(&self, number: &TokenStream, spelling: &str, ty: &Type, kind: &FieldKind) -> Self {
+        let (whole, name) = (&self.float_expr, &self.spelling);
+        let mut path = self.path.clone();
+        path.push(match number.to_string() {
+            literal if literal.parse::<usize>().is_ok() => PathSegment::Name(literal),
+            _ => PathSegment::Number(number.clone()),
+        });
+        let written: String = spelling.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
+        let element = Self {
+            float_expr: quote_spanned!(self.root.field.span()=> (*#ELEMENT(&#whole, #number, #name)?)),
+            ty: ty.clone(),
+            kind: kind.clone(),
+            path,
+            label: format!("{}_{written}", self.label),
+            spelling: format!("{}[{spelling}]", self.spelling),
+            root: self.root.clone(),
+        };
+        element.opened()
     }
 
     /// What `binding` refers to in `for binding in self` over a `Vec`.
     pub fn iterated(&self, binding: &Ident, label: String, id: LoopId, ty: &Type, kind: &FieldKind) -> Self {
         let mut path = self.path.clone();
         path.push(PathSegment::Index(id));
-        Self { path, label, ..self.bound_to(binding, ty, kind) }
+        Self { path, label, ..self.bound_to(binding, ty, kind) }.opened()
     }
 
     /// What `binding` refers to in `Some(binding)`.
     pub fn content(&self, binding: &Ident, ty: &Type, kind: &FieldKind) -> Self {
-        self.bound_to(binding, ty, kind)
+        self.bound_to(binding, ty, kind).opened()
     }
 
     fn bound_to(&self, binding: &Ident, ty: &Type, kind: &FieldKind) -> Self {
@@ -100,15 +138,6 @@ impl Callable {
             skip: self.root.skip,
             qconfig: self.root.qconfig.clone(),
         }
-    }
-}
-
-/// Whether values of this kind are layers or models, or hold some.
-pub fn can_run(kind: &FieldKind) -> bool {
-    match kind {
-        FieldKind::Layer(_) | FieldKind::Sequential(_) | FieldKind::Other => true,
-        FieldKind::Vec(element) | FieldKind::Option(element) => can_run(&element.1),
-        FieldKind::Flag | FieldKind::Config => false,
     }
 }
 
@@ -162,6 +191,9 @@ impl Lowering<'_> {
         if let Some((this, ident)) = own_field(expr) {
             return self.field(ident).map(|field| Callable::of_field(field, this, ident));
         }
+        if let Expr::Index(index) = expr {
+            return self.element_of(index);
+        }
         let name = plain_name(expr)?;
         match self.scopes.peek(name) {
             Some(Bound::Callable(_)) => match self.scopes.read(name) {
@@ -170,6 +202,20 @@ impl Lowering<'_> {
             },
             _ => None,
         }
+    }
+
+    /// `self.convs[0]`, also of a `Vec` that a loop's variable names.
+    fn element_of(&mut self, index: &ExprIndex) -> Option<Callable> {
+        if !self.is_number(&index.index) {
+            return None;
+        }
+        let list = self.callable(&index.expr)?;
+        let FieldKind::Vec(element) = &list.kind else { return None };
+        if !can_run(&element.1) {
+            return None;
+        }
+        let number = self.number(&index.index);
+        Some(list.indexed(&number, &source(&index.index), &element.0, &element.1))
     }
 
     pub(super) fn refuse_unknown_field(&mut self, ident: &Ident) {

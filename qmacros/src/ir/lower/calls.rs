@@ -3,19 +3,34 @@
 use proc_macro2::Span;
 use qcatalogue::{Parameter, ParameterKind};
 use syn::punctuated::Punctuated;
-use syn::{Expr, ExprCall, ExprMethodCall, ExprPath, Ident, Token};
+use syn::{
+    Expr, ExprCall, ExprIndex, ExprMethodCall, ExprPath, FnArg, Ident, ImplItemFn, PatType, ReturnType,
+    Token, Type,
+};
 
+use super::arguments::source;
 use super::callable::{Callable, is_self, own_field, peeled};
-use super::scope::Bound;
+use super::scope::{Bound, Size};
 use super::{Lowering, Operation, Wanted};
-use crate::errors::Message;
+use crate::errors::{Message, count};
 use crate::ir::{Callee, LayerPlace, ModelNode, NodeKind, ValueId};
-use crate::parse::FieldKind;
+use crate::parse::kind::can_run;
+use crate::parse::{FieldKind, Forward};
+
+fn typed(input: &FnArg) -> Option<&PatType> {
+    match input {
+        FnArg::Typed(typed) => Some(typed),
+        FnArg::Receiver(_) => None,
+    }
+}
 
 type Arguments = Punctuated<Expr, Token![,]>;
 
-impl Lowering<'_> {
+impl<'m> Lowering<'m> {
     pub(super) fn call(&mut self, call: &ExprCall, wanted: Wanted<'_>) -> Bound {
+        if let Some(list) = Self::new_list(call) {
+            return list;
+        }
         let function = peeled(&call.func);
         match function {
             Expr::Path(path) => self.call_path(path, call, wanted),
@@ -23,10 +38,39 @@ impl Lowering<'_> {
                 Some((this, ident)) => self.call_field(this, ident, &call.args, wanted),
                 None => self.expression(function, Wanted::One),
             },
+            Expr::Index(index) => match self.callable(function) {
+                Some(callable) => {
+                    self.call_callable(&callable, &call.args, index.bracket_token.span.join(), wanted)
+                }
+                None => {
+                    self.refuse_element_call(index);
+                    Bound::Poison
+                }
+            },
             _ => {
                 self.refuse_call(function);
                 Bound::Poison
             }
+        }
+    }
+
+    fn refuse_element_call(&mut self, index: &ExprIndex) {
+        let errors_before = self.errors.count();
+        let message = match self.callable(&index.expr) {
+            Some(list) if matches!(list.kind, FieldKind::Vec(_)) => {
+                Message::new(format!("`{}` is called at an index that depends on a tensor", list.spelling))
+                    .help("index by a number, a config field or a loop's variable: `self.convs[i](x)`")
+            }
+            Some(list) => Message::new(format!("`{}` is no `Vec` and no array of layers", list.spelling))
+                .help("make it one, `convs: Vec<Conv2d>`, or write one field for each layer"),
+            None => {
+                let what = source(&index.expr);
+                Message::new(format!("an element of `{what}` is called"))
+                    .help("call a layer of the model: `self.convs[0](x)`")
+            }
+        };
+        if self.errors.count() == errors_before {
+            self.errors.error(index, message);
         }
     }
 
@@ -48,6 +92,12 @@ impl Lowering<'_> {
                 }
                 None => {}
             }
+        }
+        if let [qualifier, name] = path.path.segments.iter().collect::<Vec<_>>().as_slice()
+            && (qualifier.ident == "Self" || qualifier.ident == self.model.ident)
+            && let Some(method) = self.method(&name.ident)
+        {
+            return self.inline(method, &call.args, name.ident.span(), wanted);
         }
         match self.function_named(path) {
             Some((function, name)) => self.call_function(function, name, None, &call.args, wanted),
@@ -74,9 +124,12 @@ impl Lowering<'_> {
             self.refuse_method_of_layer(&callable, method);
             return Bound::Poison;
         }
+        if let Some(bound) = self.list_method(call).or_else(|| self.unwrapped_element(call)) {
+            return bound;
+        }
         match method.to_string().as_str() {
-            "clone" if call.args.is_empty() => self.expression(&call.receiver, wanted),
-            "size" => self.size(call),
+            "clone" | "contiguous" if call.args.is_empty() => self.expression(&call.receiver, wanted),
+            "size" | "shape" => self.size(call),
             _ => match self.method_named(method) {
                 Some(function) => {
                     self.call_function(function, method, Some(&call.receiver), &call.args, wanted)
@@ -86,29 +139,99 @@ impl Lowering<'_> {
         }
     }
 
+    /// `x.size(1)`, or all of them: `x.size()`, `x.shape()`.
     fn size(&mut self, call: &ExprMethodCall) -> Bound {
-        let Some(tensor) = self.tensor(&call.receiver, "the receiver of `size`") else {
-            return Bound::Poison;
-        };
+        let role = format!("the receiver of `{}`", call.method);
+        let Some(tensor) = self.tensor(&call.receiver, &role) else { return Bound::Poison };
         match call.args.first() {
-            Some(dim) if call.args.len() == 1 && self.is_number(dim) => {
-                Bound::Size { tensor, dim: self.number(dim) }
+            None => Bound::Shape(tensor),
+            Some(dim) if call.args.len() == 1 && call.method == "size" && self.is_number(dim) => {
+                Bound::Size(Size::Of { tensor, dim: self.number(dim) })
             }
             _ => {
-                let message = Message::new("`size` takes one axis").help("write `x.size(0)`");
+                let message = Message::new(format!("`{}` takes one axis, a number", call.method))
+                    .help("write `x.size(1)`, or `let (n, c, h, w) = x.shape();`");
                 self.errors.error(&call.method, message);
                 Bound::Poison
             }
         }
     }
 
+    pub(super) fn method(&self, name: &Ident) -> Option<&'m ImplItemFn> {
+        let forward: &'m Forward = self.forward;
+        forward.methods.iter().find(|method| method.sig.ident == *name)
+    }
+
+    /// A function of the impl block: its body in the place of the call.
+    fn inline(&mut self, method: &'m ImplItemFn, args: &Arguments, span: Span, wanted: Wanted<'_>) -> Bound {
+        let name = &method.sig.ident;
+        if self.inlined.contains(name) {
+            let message = Message::new(format!("`{name}` calls itself"))
+                .help("write a loop: `for layer in &self.layers { x = layer(x); }`")
+                .note("a graph is finite: what a function computes is written out where it is called");
+            self.errors.error_at(span, message);
+            return Bound::Poison;
+        }
+        let parameters: Vec<&PatType> = method.sig.inputs.iter().filter_map(typed).collect();
+        if parameters.len() != args.len() {
+            let message = Message::new(format!(
+                "`{name}` takes {}, {} given",
+                count(parameters.len(), "argument"),
+                if args.len() == 1 { "1 is".to_owned() } else { format!("{} are", args.len()) }
+            ))
+            .help("give as many as it has parameters");
+            self.errors.error_at(span, message);
+            return Bound::Poison;
+        }
+        let arguments: Vec<Bound> = args.iter().map(|arg| self.argument_of_a_method(arg)).collect();
+        let hidden = self.scopes.hide();
+        self.scopes.enter();
+        for (parameter, bound) in parameters.iter().zip(arguments) {
+            self.bind(&parameter.pat, bound, usize::MAX);
+        }
+        self.inlined.push(name.clone());
+        let outputs = match &method.sig.output {
+            ReturnType::Type(_, ty) => match &**ty {
+                Type::Tuple(tuple) => Some(tuple.elems.len()),
+                _ => None,
+            },
+            ReturnType::Default => None,
+        };
+        let all = vec![true; outputs.unwrap_or_default()];
+        let inner = match (wanted, outputs) {
+            (Wanted::Tuple(kept), Some(number)) if kept.len() == number => wanted,
+            (_, Some(_)) => Wanted::Tuple(&all),
+            (_, None) => Wanted::One,
+        };
+        let (tail, _) = self.outermost_block(&method.block, inner);
+        self.inlined.pop();
+        self.scopes.leave();
+        self.scopes.show(hidden);
+        tail.unwrap_or(Bound::Poison)
+    }
+
+    /// A tensor, a number, or a layer that is handed on.
+    fn argument_of_a_method(&mut self, arg: &Expr) -> Bound {
+        if self.is_number(arg) {
+            return self.expression(arg, Wanted::One);
+        }
+        match self.callable(arg) {
+            Some(callable) => Bound::Callable(callable),
+            None => self.expression(arg, Wanted::One),
+        }
+    }
+
     fn call_field(&mut self, this: &Expr, ident: &Ident, args: &Arguments, wanted: Wanted<'_>) -> Bound {
-        match self.field(ident).map(|field| Callable::of_field(field, this, ident)) {
+        let callable = self.field(ident).map(|field| Callable::of_field(field, this, ident));
+        if let (None, Some(method)) = (&callable, self.method(ident)) {
+            return self.inline(method, args, ident.span(), wanted);
+        }
+        match callable {
             Some(callable) => self.call_callable(&callable, args, ident.span(), wanted),
             None if self.is_method_of_the_impl(ident) => {
-                let message = Message::new(format!("`{ident}` is a function of yours, not a layer"))
-                    .help("write its body here, or make it the `forward` of a `#[quantizable]` model of its own")
-                    .note("the graph is read from this body alone; it cannot look into other functions");
+                let message = Message::new(format!("`{ident}` takes and returns no tensor"))
+                    .help(format!("write `fn {ident}(&self, x: Tensor) -> Tensor` with the operations that it stands for"))
+                    .note("its body is then read where it is called");
                 self.errors.error(ident, message);
                 Bound::Poison
             }
@@ -131,7 +254,7 @@ impl Lowering<'_> {
                 self.refuse_option(callable, &content.1, span);
                 Bound::Poison
             }
-            FieldKind::Flag | FieldKind::Config => {
+            FieldKind::Flag | FieldKind::Config | FieldKind::Pointer(_) => {
                 self.refuse_config_call(callable, span);
                 Bound::Poison
             }
@@ -152,23 +275,26 @@ impl Lowering<'_> {
 
     fn single_operand(&mut self, callable: &Callable, args: &Arguments, span: Span) -> Option<ValueId> {
         let role = format!("the argument of `{}`", callable.spelling);
-        let mut operands = args.iter().map(|arg| self.tensor(arg, &role)).collect::<Vec<_>>().into_iter();
-        match (operands.next(), operands.next()) {
-            (Some(operand), None) => operand,
-            _ => {
-                let message = Message::new(format!(
-                    "`{}` takes 1 tensor, {} given",
-                    callable.spelling,
-                    match args.len() {
-                        1 => "1 is".to_owned(),
-                        more => format!("{more} are"),
-                    }
-                ))
-                .help(format!("write `{}(x)`", callable.spelling));
-                self.errors.error_at(span, message);
-                None
-            }
+        if args.len() != 1 {
+            self.refuse_operand_count(callable, args, span);
+            return None;
         }
+        self.tensor(&args[0], &role)
+    }
+
+    fn refuse_operand_count(&mut self, callable: &Callable, args: &Arguments, span: Span) {
+        let spelling = &callable.spelling;
+        let given = args.len();
+        let numbers = args.iter().skip(1).filter(|arg| self.is_number(arg)).count();
+        let message = Message::new(format!(
+            "`{spelling}` takes 1 tensor, {given} {} given",
+            if given == 1 { "is" } else { "are" }
+        ))
+        .help(match numbers {
+            0 => format!("write `{spelling}(x)`"),
+            _ => format!("write `{spelling}(x)`; what the layer is set to is given where it is made"),
+        });
+        self.errors.error_at(span, message);
     }
 
     /// The tensor of a layer, then its optional ones: it knows them by their order, so none is left out in between.
@@ -253,7 +379,7 @@ impl Lowering<'_> {
                 self.refuse_option(callable, &content.1, span);
                 Bound::Poison
             }
-            FieldKind::Flag | FieldKind::Config => {
+            FieldKind::Flag | FieldKind::Config | FieldKind::Pointer(_) => {
                 self.refuse_config_call(callable, span);
                 Bound::Poison
             }
@@ -310,7 +436,7 @@ impl Lowering<'_> {
     fn refuse_option(&mut self, callable: &Callable, content: &FieldKind, span: Span) {
         let spelling = &callable.spelling;
         let message = Message::new(format!("`{spelling}` is an `Option` and may be absent"));
-        let message = if super::callable::can_run(content) {
+        let message = if can_run(content) {
             message.help(format!(
                 "say what happens without it: `match &{spelling} {{ Some(layer) => layer(x), None => x }}`"
             ))
@@ -334,6 +460,16 @@ impl Lowering<'_> {
 
     fn refuse_method_of_layer(&mut self, callable: &Callable, method: &Ident) {
         let spelling = &callable.spelling;
+        if matches!(callable.kind, FieldKind::Other) && method != "forward" {
+            let message = Message::new(format!("`{method}` of `{spelling}` is called past its `forward`"))
+                .help(format!(
+                    "let the `forward` of `{spelling}` run it, or make `{method}` a field of this model, with its key in \
+                     the state dict: `#[quantizable(rename = \"{}.{method}\")]`",
+                    spelling.trim_start_matches("self.")
+                ))
+                .note("the graph of a model is made of its own fields; of another model it knows `forward`");
+            return self.errors.error(method, message);
+        }
         let message = Message::new(format!("`{method}` is called on `{spelling}`, which is not a tensor"))
             .help(format!("run it first: `{spelling}(x)` or `{spelling}.forward(x)`"))
             .note("`forward` may only run layers; whatever else they offer stays outside");

@@ -4,11 +4,11 @@ use proc_macro2::Span;
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Expr, ExprField, ExprUnary, Ident, Member, UnOp};
+use syn::{Expr, ExprField, ExprIndex, ExprUnary, Ident, Member, UnOp};
 
 use super::callable::{dereferenced, own_field, peeled, plain_name};
 use super::numbers::is_tensor_type;
-use super::scope::Bound;
+use super::scope::{Bound, Size};
 use super::{Lowering, Wanted};
 use crate::errors::{Message, did_you_mean, list};
 use crate::ir::ValueId;
@@ -50,6 +50,12 @@ impl Lowering<'_> {
             Expr::If(branch) => self.if_expression(branch, wanted),
             Expr::Match(branch) => self.match_expression(branch, wanted),
             Expr::Field(field) => self.member(expr, field),
+            Expr::Index(index) => self.element(expr, index),
+            Expr::Array(array) => self.list_of(&array.elems),
+            Expr::Macro(call) => match self.list_macro(&call.mac) {
+                Some(list) => list,
+                None => self.refuse_expression(expr),
+            },
             _ => self.refuse_expression(expr),
         }
     }
@@ -96,6 +102,27 @@ impl Lowering<'_> {
                 self.errors.error(unary.op, message);
                 Bound::Poison
             }
+        }
+    }
+
+    /// `x.shape()[1]`, or a misplaced `self.convs[0]`.
+    fn element(&mut self, expr: &Expr, index: &ExprIndex) -> Bound {
+        if let Some(callable) = self.callable(expr) {
+            let message = Message::new(format!("`{}` is a layer, not a tensor", callable.spelling))
+                .help(format!("call it: `{}(x)`", callable.spelling));
+            return self.refuse(expr, message);
+        }
+        let of_a_value = match peeled(&index.expr) {
+            Expr::Path(_) | Expr::MethodCall(_) => self.expression(&index.expr, Wanted::One),
+            _ => return self.refuse_expression(expr),
+        };
+        match of_a_value {
+            Bound::Poison => Bound::Poison,
+            Bound::List(elements) => self.list_element(&elements, expr, &index.index),
+            Bound::Shape(tensor) if self.is_number(&index.index) => {
+                Bound::Size(Size::Of { tensor, dim: self.number(&index.index) })
+            }
+            _ => self.refuse_expression(expr),
         }
     }
 
@@ -174,7 +201,7 @@ impl Lowering<'_> {
                         message = message.help(format!("call it: `{}(x)`", callable.spelling));
                     }
                     Bound::Tuple(_) => message = message.help("take it apart first: `let (a, b) = ..;`"),
-                    Bound::Size { .. } => {
+                    Bound::Size(_) | Bound::Shape(_) => {
                         message = message
                             .help("sizes can only be extents of `reshape`: `x.reshape((x.size(0), -1))`");
                     }

@@ -1,7 +1,7 @@
 //! Functions of the catalogue: finding them, and what a call of one adds to the graph.
 
 use proc_macro2::Span;
-use qcatalogue::{Results, Tensors, Unsupported, by_function, functions, unsupported_function};
+use qcatalogue::{Results, Tensors, Unsupported, by_function, functions, unsupported, unsupported_function};
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprPath, Ident, Token};
 
@@ -10,7 +10,7 @@ use super::callable::{dereferenced, peeled};
 use super::naming::joined;
 use super::scope::Bound;
 use super::{Lowering, Operation, Wanted};
-use crate::errors::{Message, did_you_mean, list};
+use crate::errors::{Message, did_you_mean};
 use crate::ir::{Argument, Callee, Function, FunctionCall, NamedFunction, ValueId};
 
 impl Lowering<'_> {
@@ -29,13 +29,13 @@ impl Lowering<'_> {
                 .help(format!("fields are reached through `self`: `self.{name}(x)`"));
             self.errors.error(name, message);
         } else {
-            self.refuse_function(name);
+            self.refuse_function(name, false);
         }
         None
     }
 
     /// `Self::relu`, `Tensor::relu`, `B::relu`.
-    fn begins_with_a_type(&self, path: &syn::Path) -> bool {
+    pub(super) fn begins_with_a_type(&self, path: &syn::Path) -> bool {
         let qualifiers = path.segments.iter().rev().skip(1);
         qualifiers.map(|segment| segment.ident.to_string()).any(|name| {
             name.chars().next().is_some_and(char::is_uppercase) && name.chars().any(char::is_lowercase)
@@ -53,14 +53,14 @@ impl Lowering<'_> {
                 let path = syn::parse_quote!(::qcore::functional::#name);
                 self.functions.push(NamedFunction { path, operation });
             }
-            None => self.refuse_function(name),
+            None => self.refuse_function(name, true),
         }
         function
     }
 
-    fn refuse_function(&mut self, ident: &Ident) {
+    fn refuse_function(&mut self, ident: &Ident, is_method: bool) {
         let name = ident.to_string();
-        let operations = || format!("the operations are {}", list(functions()));
+        let operations = || "the operations are the functions of `qcore::functional`".to_owned();
         let message = if let Some(Unsupported { advice, .. }) = unsupported_function(&name) {
             let help = advice.map_or_else(operations, str::to_owned);
             Message::new(format!("`{name}` has no quantized form here")).help(help)
@@ -68,7 +68,7 @@ impl Lowering<'_> {
             Message::new(format!("`{name}(..)` around a value")).help("write the value alone").note(
                 "the body is written as if nothing could fail; the generated `forward` returns a `Result`",
             )
-        } else if matches!(name.as_str(), "shape" | "dim" | "numel" | "len" | "to_vec" | "item") {
+        } else if matches!(name.as_str(), "dim" | "numel" | "len" | "to_vec" | "item") {
             Message::new(format!("`{name}` reads a tensor at run time"))
                 .help(
                     "inside `reshape`, the extent of an axis may be taken over: `x.reshape((x.size(0), -1))`",
@@ -76,10 +76,26 @@ impl Lowering<'_> {
                 .note("a static graph cannot depend on what a tensor holds")
         } else if let Some(meant) = similar(&name) {
             Message::new(format!("unknown operation `{name}`")).help(format!("did you mean `{meant}`?"))
+        } else if let Some(row) = similar_unsupported(&name) {
+            let meant = row.function.unwrap_or_default();
+            Message::new(format!("unknown operation `{name}`")).help(match row.advice {
+                Some(advice) => format!("`{meant}` has no quantized form here: {advice}"),
+                None => format!("`{meant}` has no quantized form here; {}", operations()),
+            })
+        } else if ITERATORS.contains(&name.as_str()) {
+            Message::new(format!("`{name}` of an iterator in `forward`"))
+                .help("write a loop: `for layer in &self.layers { x = layer(x); }`")
+                .note("the graph is read from this body, and what a closure does is not visible in it")
+        } else if is_method {
+            Message::new(format!("`{name}` is no operation on tensors")).help(operations())
         } else {
             Message::new(format!("call of `{name}`, which is not an operation of the graph"))
-                .help(operations())
-                .note("the graph is read from this body alone; it cannot look into other functions")
+                .help(format!(
+                    "make it a function of this `impl`, `fn {name}(&self, x: Tensor) -> Tensor`, which is read where \
+                     `self.{name}(x)` calls it; {}",
+                    operations()
+                ))
+                .note("a function outside of the `impl` is not visible here")
         };
         self.errors.error(ident, message);
     }
@@ -87,6 +103,12 @@ impl Lowering<'_> {
     fn refuse_foreign_function(&mut self, path: &ExprPath) {
         let name = path.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
         let known = by_function(&name).is_some();
+        if path.path.segments.first().is_some_and(|first| first.ident == "Tensor") && !known {
+            let message = Message::new("a tensor is made in `forward`")
+                .help("pass it in: `fn forward(&self, x: Tensor, h: Tensor)`, or let a layer hold it")
+                .note("a graph computes with what comes in and with the weights of its layers");
+            return self.errors.error(path, message);
+        }
         let help = if known {
             format!("if you mean `qcore::functional::{name}`, write `{name}(..)`")
         } else {
@@ -201,14 +223,19 @@ impl Lowering<'_> {
             Expr::Array(array) => array.elems.iter().collect(),
             Expr::Tuple(tuple) => tuple.elems.iter().collect(),
             other => {
-                if let Expr::Path(_) = other
-                    && let Bound::Tuple(elements) = self.expression(other, Wanted::One)
-                {
-                    let role = format!("an element of the list of `{name}`");
-                    return elements
-                        .into_iter()
-                        .map(|element| self.as_tensor(element, other, &role))
-                        .collect();
+                if !matches!(other, Expr::Lit(_)) {
+                    let errors_before = self.errors.count();
+                    match self.expression(other, Wanted::One) {
+                        Bound::Tuple(elements) | Bound::List(elements) if !elements.is_empty() => {
+                            let role = format!("an element of the list of `{name}`");
+                            let tensors =
+                                elements.into_iter().map(|element| self.as_tensor(element, other, &role));
+                            return tensors.collect();
+                        }
+                        Bound::Poison => return None,
+                        _ if self.errors.count() > errors_before => return None,
+                        _ => {}
+                    }
                 }
                 let message = Message::new(format!("`{name}` takes a list of tensors"))
                     .help(format!("write `{name}([a, b], 1)`"))
@@ -279,10 +306,45 @@ fn literal_integer(expr: &Expr) -> Option<usize> {
     }
 }
 
+/// Methods by which iterators are worked on.
+const ITERATORS: &[&str] = &[
+    "iter",
+    "iter_mut",
+    "into_iter",
+    "map",
+    "fold",
+    "try_fold",
+    "for_each",
+    "filter",
+    "filter_map",
+    "flat_map",
+    "collect",
+    "reduce",
+    "scan",
+    "zip",
+    "enumerate",
+    "rev",
+    "chain",
+    "windows",
+    "chunks",
+];
+
+/// What PyTorch has and we do not under a name like this.
+fn similar_unsupported(name: &str) -> Option<&'static Unsupported> {
+    let names = unsupported().iter().filter_map(|row| row.function);
+    unsupported_function(did_you_mean(name, names).filter(|meant| is_likely(name, meant))?)
+}
+
+/// Short names are near to each other by accident: a user's `act` is no `cat`.
+fn is_likely(name: &str, meant: &str) -> bool {
+    name.len() > 4 || name.chars().next() == meant.chars().next()
+}
+
 /// The operation that a wrong name is most likely meant for: `relu_`, `MaxPool2d`, `max_pol2d`.
 fn similar(name: &str) -> Option<String> {
     let in_place = name.strip_suffix('_').filter(|name| by_function(name).is_some());
-    let meant = in_place.or_else(|| did_you_mean(name, functions())).map(str::to_owned);
+    let near = did_you_mean(name, functions()).filter(|meant| is_likely(name, meant));
+    let meant = in_place.or(near).map(str::to_owned);
     let without_dimension = |name: &str| name.to_lowercase().replace(['_', '2', 'd'], "");
     let as_pool = || {
         functions()

@@ -1,18 +1,20 @@
 //! `for layer in &self.layers`, and the direct call of a `Vec` field.
 
-use proc_macro2::Span;
-use quote::ToTokens;
-use syn::spanned::Spanned;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
-use syn::{Block as Source, Expr, ExprAssign, ExprBinary, ExprForLoop, Ident, Pat, Type};
+use syn::{Block as Source, Expr, ExprAssign, ExprBinary, ExprForLoop, ExprMethodCall, Ident, Pat, Type};
 
-use super::callable::{Callable, can_run, dereferenced, own_field, peeled, plain_name};
+use super::callable::{Callable, dereferenced, own_field, peeled, plain_name};
 use super::operators::Arithmetic;
 use super::scope::{Bound, VariableId};
 use super::{Lowering, Wanted};
+use crate::codegen::index;
 use crate::errors::Message;
 use crate::ir::{Carried, ForNode, LoopId, NodeKind, ValueId};
 use crate::parse::FieldKind;
+use crate::parse::kind::can_run;
 
 impl Lowering<'_> {
     pub(super) fn for_loop(&mut self, source: &ExprForLoop) {
@@ -21,17 +23,12 @@ impl Lowering<'_> {
             let message = Message::new("a label on a loop").help("remove it: every loop runs to its end");
             self.errors.error(label, message);
         }
-        let Some((layers, element, kind)) = self.iterated(&source.expr) else { return };
-        let Some(binding) = self.loop_variable(&source.pat) else { return };
-        let id = self.new_loop();
-        let loop_name = self.names.control(&layers.label);
-        let layer = layers.iterated(
-            &binding,
-            binding.to_string().trim_start_matches("r#").to_owned(),
-            id,
-            &element,
-            &kind,
-        );
+        if let Some(turns) = self.turns(source) {
+            return self.written_out(source, turns);
+        }
+        let Some(iteration) = self.iteration(&source.expr, &source.pat) else { return };
+        let Iteration { ids, iterator, pattern, bindings, label } = iteration;
+        let loop_name = self.names.control(&label);
 
         let variables = self.assigned_variables(&source.body);
         let mut carrying = Vec::new();
@@ -44,8 +41,11 @@ impl Lowering<'_> {
             carrying.push((variable, bound, slots));
         }
         let (body, ()) = self.in_block(|lowering| {
-            let variable = lowering.scopes.declare(&binding, false, Bound::Callable(layer));
-            lowering.scopes.get_mut(variable).must_be_read = true;
+            for (binding, bound) in bindings {
+                let is_layer = matches!(bound, Bound::Callable(_));
+                let variable = lowering.scopes.declare(&binding, false, bound);
+                lowering.scopes.get_mut(variable).must_be_read = is_layer;
+            }
             let (tail, span) = lowering.inner_block(&source.body, super::Wanted::Nothing);
             if let Some(Bound::Tensor(_)) = tail {
                 lowering.refuse_dropped(span);
@@ -59,7 +59,8 @@ impl Lowering<'_> {
             let after = self.leave_iteration(&initial, &next, &ident, &mut slots, &mut carried, span);
             self.scopes.get_mut(variable).bound = after;
         }
-        let node = ForNode { id, iterable: layers.float_expr, binding, carried, body, name: loop_name };
+        let iterable = iterated_text(&source.expr);
+        let node = ForNode { ids, iterable, iterator, pattern, carried, body, name: loop_name };
         self.push(NodeKind::For(node), span);
     }
 
@@ -87,8 +88,9 @@ impl Lowering<'_> {
         let Bound::Tensor(next) = output else { return Bound::Poison };
         let result = self.value(layers.label.clone(), span);
         let carried = vec![Carried { initial: input, entry, next, result }];
-        let node =
-            ForNode { id, iterable: layers.float_expr.clone(), binding, carried, body, name: loop_name };
+        let iterable = layers.float_expr.clone();
+        let (iterator, pattern) = (enumerated(&iterable), numbered_pattern(id, &binding));
+        let node = ForNode { ids: vec![id], iterable, iterator, pattern, carried, body, name: loop_name };
         self.push(NodeKind::For(node), span);
         Bound::Tensor(result)
     }
@@ -98,16 +100,125 @@ impl Lowering<'_> {
         LoopId(self.loops - 1)
     }
 
-    /// The `Vec` behind `&self.layers`, `self.layers.iter()`, or a loop variable that is a `Vec` itself.
-    fn iterated(&mut self, expr: &Expr) -> Option<(Callable, Type, FieldKind)> {
-        let inner = match peeled(expr) {
-            Expr::MethodCall(call) if call.method == "iter" && call.args.is_empty() => &*call.receiver,
-            inner => inner,
-        };
-        let Some(layers) = self.callable(inner) else {
-            match own_field(dereferenced(inner)) {
+    /// What a `for` goes through, and what its pattern binds in each turn.
+    fn iteration(&mut self, expr: &Expr, pattern: &Pat) -> Option<Iteration> {
+        let expr = peeled(expr);
+        let pattern = unparenthesised(pattern);
+        if let Expr::MethodCall(call) = expr
+            && self.mentions_layers(expr)
+        {
+            let [first, second] = [call.args.get(0), call.args.get(1)];
+            match (call.method.to_string().as_str(), first, second) {
+                ("iter" | "into_iter", None, _) => return self.layers(&call.receiver, expr, pattern),
+                ("enumerate", None, _) => {
+                    let [index, element] = self.pair(pattern, "enumerate")?;
+                    let inner = self.iteration(&call.receiver, element)?;
+                    let index = self.number_pattern(index);
+                    let iterator = inner.iterator;
+                    let iterator = quote!(::core::iter::Iterator::enumerate(#iterator));
+                    let (position, element) = (index.tokens, inner.pattern);
+                    let numbers = index.bindings.into_iter();
+                    let numbers = numbers.map(|(ident, number)| (ident, Bound::Number(number)));
+                    let bindings = numbers.chain(inner.bindings).collect();
+                    let pattern = quote!((#position, #element));
+                    return Some(Iteration { iterator, pattern, bindings, ..inner });
+                }
+                ("rev", None, _) => {
+                    let inner = self.iteration(&call.receiver, pattern)?;
+                    let iterator = inner.iterator;
+                    let iterator = quote!(::core::iter::Iterator::rev(#iterator));
+                    return Some(Iteration { iterator, ..inner });
+                }
+                (name @ ("skip" | "take" | "step_by"), Some(count), None) if self.is_number(count) => {
+                    let inner = self.iteration(&call.receiver, pattern)?;
+                    let (iterator, count) = (inner.iterator, self.number(count));
+                    let adapter = Ident::new(name, call.method.span());
+                    let iterator = quote!(::core::iter::Iterator::#adapter(#iterator, #count));
+                    return Some(Iteration { iterator, ..inner });
+                }
+                ("zip", Some(other), None) => {
+                    let [left, right] = self.pair(pattern, "zip")?;
+                    let left = self.iteration(&call.receiver, left)?;
+                    let right = self.iteration(other, right)?;
+                    let (first, second) = (left.iterator, right.iterator);
+                    let iterator = quote!(::core::iter::Iterator::zip(#first, #second));
+                    let (first, second) = (left.pattern, right.pattern);
+                    return Some(Iteration {
+                        ids: [left.ids, right.ids].concat(),
+                        iterator,
+                        pattern: quote!((#first, #second)),
+                        bindings: left.bindings.into_iter().chain(right.bindings).collect(),
+                        label: left.label,
+                    });
+                }
+                _ => {}
+            }
+        }
+        let is_range = matches!(expr, Expr::Range(range) if range.end.is_some());
+        if !self.mentions_layers(expr) && self.is_free_of_tensors(expr) && (is_range || self.is_config(expr))
+        {
+            let iterator = self.config(expr);
+            let pattern = self.number_pattern(pattern);
+            let numbers = pattern.bindings.into_iter();
+            return Some(Iteration {
+                ids: Vec::new(),
+                iterator: if is_range { quote!((#iterator)) } else { iterator },
+                pattern: pattern.tokens,
+                bindings: numbers.map(|(ident, number)| (ident, Bound::Number(number))).collect(),
+                label: match self.flag_label(expr) {
+                    label if label == "branch" => "repeat".to_owned(),
+                    label => label,
+                },
+            });
+        }
+        self.layers(expr, expr, pattern)
+    }
+
+    /// Whether an iterator goes through layers, alone or beside something else.
+    fn mentions_layers(&mut self, expr: &Expr) -> bool {
+        match dereferenced(expr) {
+            Expr::MethodCall(call) => {
+                self.mentions_layers(&call.receiver) || call.args.iter().any(|arg| self.mentions_layers(arg))
+            }
+            expr => self.callable(expr).is_some_and(|callable| can_run(&callable.kind)),
+        }
+    }
+
+    /// The `Vec` or array behind `&self.layers` or a loop's variable.
+    fn layers(&mut self, list: &Expr, whole: &Expr, pattern: &Pat) -> Option<Iteration> {
+        let (layers, ty, kind) = self.iterated(list, whole)?;
+        let binding = self.loop_variable(pattern)?;
+        let id = self.new_loop();
+        let label = binding.unraw().to_string();
+        let element = layers.iterated(&binding, label, id, &ty, &kind);
+        Some(Iteration {
+            ids: vec![id],
+            iterator: enumerated(&layers.float_expr),
+            pattern: numbered_pattern(id, &binding),
+            bindings: vec![(binding, Bound::Callable(element))],
+            label: layers.label,
+        })
+    }
+
+    /// The two patterns of `(i, layer)`.
+    fn pair<'p>(&mut self, pattern: &'p Pat, adapter: &str) -> Option<[&'p Pat; 2]> {
+        if let Pat::Tuple(tuple) = pattern
+            && let [first, second] = tuple.elems.iter().collect::<Vec<_>>().as_slice()
+        {
+            return Some([first, second]);
+        }
+        let names = if adapter == "zip" { "(conv, norm)" } else { "(i, layer)" };
+        let message = Message::new(format!("`{adapter}` gives two values in each turn"))
+            .help(format!("bind both: `for {names} in ..`"));
+        self.errors.error(pattern, message);
+        None
+    }
+
+    fn iterated(&mut self, list: &Expr, whole: &Expr) -> Option<(Callable, Type, FieldKind)> {
+        let Some(layers) = self.callable(list) else {
+            match own_field(dereferenced(list)) {
                 Some((_, ident)) if self.field(ident).is_none() => self.refuse_unknown_field(ident),
-                _ => self.refuse_iterable(expr, inner),
+                _ => self.refuse_iterable(whole),
             }
             return None;
         };
@@ -116,23 +227,17 @@ impl Lowering<'_> {
                 let (ty, kind) = (**element).clone();
                 Some((layers, ty, kind))
             }
-            FieldKind::Vec(_) => {
-                let span =
-                    own_field(dereferenced(inner)).map_or_else(|| inner.span(), |(_, ident)| ident.span());
-                self.refuse_elements(&layers, span);
-                None
-            }
             FieldKind::Sequential(_) => {
                 let message = Message::new(format!("`{}` is a `Sequential`, not a `Vec`", layers.spelling))
                     .help(format!("call it: `{}(x)`", layers.spelling));
-                self.errors.error(inner, message);
+                self.errors.error(list, message);
                 None
             }
             _ => {
                 let message = Message::new(format!("`{}` is no `Vec`", layers.spelling)).help(
-                    "loop over a `Vec` of layers or models: `for layer in &self.layers { x = layer(x); }`",
+                    "loop over a `Vec` or an array of layers or models: `for layer in &self.layers { x = layer(x); }`",
                 );
-                self.errors.error(inner, message);
+                self.errors.error(list, message);
                 None
             }
         }
@@ -146,28 +251,29 @@ impl Lowering<'_> {
         self.errors.error_at(span, message);
     }
 
-    fn refuse_iterable(&mut self, expr: &Expr, inner: &Expr) {
-        let help = match inner {
-            Expr::Range(_) => {
-                "to repeat a block, put the copies into a `Vec` field and loop over it".to_owned()
-            }
-            Expr::MethodCall(call)
-                if matches!(
-                    call.method.to_string().as_str(),
-                    "enumerate" | "rev" | "zip" | "skip" | "take"
-                ) =>
-            {
-                format!("loop over the whole field in order; `{}` is not part of the language", call.method)
-            }
+    fn refuse_iterable(&mut self, expr: &Expr) {
+        let (place, help) = match expr {
             Expr::MethodCall(call) if call.method == "iter_mut" => {
-                "write `for layer in &self.layers`".to_owned()
+                (call.method.to_token_stream(), "write `for layer in &self.layers`".to_owned())
             }
-            _ => "loop over a `Vec` field: `for layer in &self.layers { x = layer(x); }`".to_owned(),
+            Expr::MethodCall(call) => (
+                call.method.to_token_stream(),
+                format!(
+                    "`for` goes through a list by `iter`, `enumerate`, `rev`, `zip`, `skip`, `take` and `step_by`; write \
+                     what `{}` does inside of the loop",
+                    call.method
+                ),
+            ),
+            Expr::Range(_) => (expr.to_token_stream(), "count to a number that the model has: `for i in 0..self.depth`".to_owned()),
+            _ => (
+                expr.to_token_stream(),
+                "loop over a field: `for layer in &self.layers { x = layer(x); }`, or over numbers: `for i in 0..3`".to_owned(),
+            ),
         };
-        let message = Message::new("`for` over something that is not a `Vec` field")
+        let message = Message::new("`for` over something that no instance of the model knows")
             .help(help)
-            .note("each turn must stand for one layer or model of `self`, so that it gets scales of its own");
-        self.errors.error(expr, message);
+            .note("each turn stands for operations of its own, so how many there are must be known when the model is prepared");
+        self.errors.error(place, message);
     }
 
     fn loop_variable(&mut self, pattern: &Pat) -> Option<Ident> {
@@ -176,6 +282,8 @@ impl Lowering<'_> {
                 Some(binding.ident.clone())
             }
             Pat::Paren(paren) => self.loop_variable(&paren.pat),
+            Pat::Wild(wild) => Some(Ident::new("_layer", wild.underscore_token.span)),
+            Pat::Reference(reference) => self.loop_variable(&reference.pat),
             _ => {
                 let message = Message::new("the loop variable must be a name")
                     .help("write `for layer in &self.layers { x = layer(x); }`");
@@ -185,7 +293,7 @@ impl Lowering<'_> {
         }
     }
 
-    fn assigned_variables(&self, body: &Source) -> Vec<VariableId> {
+    pub(super) fn assigned_variables(&self, body: &Source) -> Vec<VariableId> {
         let mut assigned = Assigned::default();
         assigned.visit_block(body);
         let mut variables = Vec::new();
@@ -216,6 +324,9 @@ impl Lowering<'_> {
             Bound::Tuple(elements) => Bound::Tuple(
                 elements.iter().map(|element| self.enter_iteration(element, ident, slots)).collect(),
             ),
+            Bound::List(elements) => Bound::List(
+                elements.iter().map(|element| self.enter_iteration(element, ident, slots)).collect(),
+            ),
             other => other.clone(),
         }
     }
@@ -244,6 +355,19 @@ impl Lowering<'_> {
                     .map(|(before, after)| self.leave_iteration(before, after, ident, slots, carried, span));
                 Bound::Tuple(elements.collect())
             }
+            (Bound::List(before), Bound::List(after)) if before.len() == after.len() => {
+                let pairs = before.iter().zip(after);
+                let elements = pairs
+                    .map(|(before, after)| self.leave_iteration(before, after, ident, slots, carried, span));
+                Bound::List(elements.collect())
+            }
+            (Bound::List(_), Bound::List(_)) => {
+                let message = Message::new(format!("the list `{ident}` changes its length in a loop over a `Vec`"))
+                    .help("make the field an array, `layers: [Conv2d; 4]`, or loop over plain numbers: `for i in 0..4`")
+                    .note("how many tensors there are must be visible in the source, and a `Vec` may have any length");
+                self.errors.error_at(span, message);
+                Bound::Poison
+            }
             (Bound::Poison, _) | (_, Bound::Poison) => Bound::Poison,
             (before, after) if before.is_same(after) => after.clone(),
             (before, after) => {
@@ -262,6 +386,39 @@ impl Lowering<'_> {
                 Bound::Poison
             }
         }
+    }
+}
+
+/// A `for` that is understood.
+struct Iteration {
+    ids: Vec<LoopId>,
+    iterator: TokenStream,
+    pattern: TokenStream,
+    bindings: Vec<(Ident, Bound)>,
+    label: String,
+}
+
+fn enumerated(list: &TokenStream) -> TokenStream {
+    quote!(::core::iter::Iterator::enumerate(#list.iter()))
+}
+
+fn numbered_pattern(id: LoopId, binding: &Ident) -> TokenStream {
+    let index = index(id);
+    quote!((#index, #binding))
+}
+
+/// What the user sees of a loop: `self.layers` of `&self.layers` and `self.layers.iter()`.
+fn iterated_text(expr: &Expr) -> TokenStream {
+    match dereferenced(expr) {
+        Expr::MethodCall(call) if call.method == "iter" => call.receiver.to_token_stream(),
+        expr => expr.to_token_stream(),
+    }
+}
+
+fn unparenthesised(pattern: &Pat) -> &Pat {
+    match pattern {
+        Pat::Paren(paren) => unparenthesised(&paren.pat),
+        pattern => pattern,
     }
 }
 
@@ -284,6 +441,13 @@ impl<'ast> Visit<'ast> for Assigned {
     fn visit_expr_assign(&mut self, assign: &'ast ExprAssign) {
         self.target(&assign.left);
         visit::visit_expr_assign(self, assign);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        if matches!(call.method.to_string().as_str(), "push" | "pop" | "reverse") {
+            self.target(&call.receiver);
+        }
+        visit::visit_expr_method_call(self, call);
     }
 
     fn visit_expr_binary(&mut self, binary: &'ast ExprBinary) {

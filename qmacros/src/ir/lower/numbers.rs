@@ -1,14 +1,17 @@
 //! Numbers that an instance of the model knows: literals, constants, config fields, arithmetic over them.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{BinOp, Expr, ExprPath, GenericParam, Lit, LitFloat, Member, Type, UnOp};
+use syn::{
+    BinOp, Expr, ExprMethodCall, ExprPath, GenericParam, Ident, ImplItem, Lit, LitFloat, Member, Type, UnOp,
+};
 
 use super::Lowering;
-use super::callable::{is_self, own_field, peeled, plain_name};
+use super::callable::{dereferenced, is_self, own_field, peeled, plain_name};
 use super::scope::Bound;
 use crate::parse::FieldKind;
+use crate::parse::kind::can_run;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NumberType {
@@ -30,13 +33,107 @@ impl Lowering<'_> {
             Expr::Cast(cast) => self.is_number(&cast.expr),
             Expr::Reference(reference) => self.is_number(&reference.expr),
             Expr::Path(path) => self.is_number_path(path),
-            Expr::Macro(call) => call.mac.path.is_ident("cfg"),
+            Expr::Macro(call) => {
+                call.mac.path.is_ident("cfg")
+                    || call.mac.path.is_ident("matches") && self.is_free_of_tensors(expr)
+            }
+            Expr::MethodCall(call) => self.is_number_method(call),
+            Expr::Index(index) => self.is_number(&index.expr) && self.is_number(&index.index),
+            Expr::Call(call) => match peeled(&call.func) {
+                Expr::Path(path) => {
+                    self.begins_with_a_type(&path.path)
+                        && !path.path.segments.first().is_some_and(|first| {
+                            first.ident == "Self" || first.ident == "Vec" || first.ident == "Tensor"
+                        })
+                        && call.args.iter().all(|arg| self.is_number(arg))
+                }
+                _ => false,
+            },
             Expr::Field(field) => match own_field(expr) {
                 Some((_, ident)) => self.field(ident).is_some_and(|field| is_config(&field.kind)),
                 None => self.is_inside_config(&field.base),
             },
             _ => false,
         }
+    }
+
+    /// `self.scale.sqrt()`, `self.layers.len()`, `self.sizes.iter().max()`: nothing that reads a tensor or runs a layer.
+    fn is_number_method(&self, call: &ExprMethodCall) -> bool {
+        if call.method == "forward" || is_self(&call.receiver) {
+            return false;
+        }
+        let is_argument = |arg: &Expr| self.is_number(arg) || matches!(arg, Expr::Closure(_) | Expr::Lit(_));
+        let is_of_a_list =
+            matches!(call.method.to_string().as_str(), "len" | "is_empty" | "is_some" | "is_none");
+        let is_known = match own_field(dereferenced(&call.receiver)) {
+            Some((_, ident)) => self.field(ident).is_some_and(|field| is_of_a_list || is_config(&field.kind)),
+            None => self.is_number(&call.receiver),
+        };
+        is_known
+            && call.args.iter().all(is_argument)
+            && self.is_free_of_tensors(&Expr::MethodCall(call.clone()))
+    }
+
+    /// Whether an expression reads nothing but fields, constants and numbers, as far as its names tell. A layer that is
+    /// called is not free of tensors: it is called with one.
+    pub(super) fn is_free_of_tensors(&self, expr: &Expr) -> bool {
+        self.are_free(expr.to_token_stream())
+    }
+
+    fn are_free(&self, tokens: TokenStream) -> bool {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        tokens.iter().enumerate().all(|(index, token)| match token {
+            TokenTree::Group(group) => self.are_free(group.stream()),
+            TokenTree::Ident(ident) if ident == "self" => self.is_free_field(&tokens[index + 1..]),
+            TokenTree::Ident(ident) if is_a_variable(&tokens, index) => {
+                self.scopes.peek(ident).is_none_or(|bound| matches!(bound, Bound::Number(_)))
+            }
+            _ => true,
+        })
+    }
+
+    /// What follows `self`: a field that is read, or a function of the model's that takes no tensor.
+    fn is_free_field(&self, after: &[TokenTree]) -> bool {
+        let [TokenTree::Punct(dot), TokenTree::Ident(name), rest @ ..] = after else { return false };
+        let is_call = matches!(rest.first(), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
+        match self.field(name) {
+            Some(field) => {
+                let is_used = matches!(rest, [TokenTree::Punct(dot), TokenTree::Ident(method), ..]
+                    if dot.as_char() == '.' && method != "forward");
+                dot.as_char() == '.' && !is_call && (is_config(&field.kind) || is_used)
+            }
+            None => is_call && self.has_config_method(name),
+        }
+    }
+
+    /// A function of the impl block that is left as it is: it takes no tensor.
+    fn has_config_method(&self, name: &Ident) -> bool {
+        self.forward
+            .item
+            .items
+            .iter()
+            .any(|item| matches!(item, ImplItem::Fn(function) if function.sig.ident == *name))
+    }
+
+    /// The tokens with the variables in them replaced by what they stand for.
+    pub(super) fn substituted(&mut self, tokens: TokenStream) -> TokenStream {
+        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+        let mut substituted = TokenStream::new();
+        for (index, token) in tokens.iter().enumerate() {
+            match token {
+                TokenTree::Group(group) => {
+                    let mut inner = Group::new(group.delimiter(), self.substituted(group.stream()));
+                    inner.set_span(group.span());
+                    substituted.extend([TokenTree::Group(inner)]);
+                }
+                TokenTree::Ident(ident) if is_a_variable(&tokens, index) => match self.scopes.read(ident) {
+                    Some(Bound::Number(number)) => substituted.extend(number),
+                    _ => substituted.extend([token.clone()]),
+                },
+                _ => substituted.extend([token.clone()]),
+            }
+        }
+        substituted
     }
 
     /// `self.config`, `self.config.sizes`, of which a member is read.
@@ -81,6 +178,10 @@ impl Lowering<'_> {
             Expr::Unary(unary) => {
                 let (op, inner) = (unary.op, self.number(&unary.expr));
                 match (op, peeled(&unary.expr)) {
+                    // Of a loop's variable, which may be a reference; what is no reference may be written like one.
+                    (UnOp::Deref(_), Expr::Path(_)) if inner.clone().into_iter().count() == 1 => {
+                        quote!(#op #inner)
+                    }
                     (UnOp::Deref(_), _) => inner,
                     (op, Expr::Lit(_)) => quote!(#op #inner),
                     (op, _) => quote_spanned!(span=> (#op #inner)),
@@ -95,7 +196,7 @@ impl Lowering<'_> {
                 quote_spanned!(span=> (#inner as #ty))
             }
             Expr::Reference(reference) => self.number(&reference.expr),
-            other => other.to_token_stream(),
+            other => self.substituted(other.to_token_stream()),
         }
     }
 
@@ -147,8 +248,22 @@ impl Lowering<'_> {
     }
 }
 
-fn is_config(kind: &FieldKind) -> bool {
-    matches!(kind, FieldKind::Config | FieldKind::Flag | FieldKind::Other)
+pub fn is_config(kind: &FieldKind) -> bool {
+    match kind {
+        FieldKind::Config | FieldKind::Flag | FieldKind::Other => true,
+        FieldKind::Vec(element) | FieldKind::Option(element) => !can_run(&element.1),
+        FieldKind::Layer(_) | FieldKind::Sequential(_) | FieldKind::Pointer(_) => false,
+    }
+}
+
+/// Whether the identifier at `index` may be a variable: no member, no part of a path, no macro, no function.
+fn is_a_variable(tokens: &[TokenTree], index: usize) -> bool {
+    let is = |token: Option<&TokenTree>, c: char| matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == c);
+    let before = index.checked_sub(1).and_then(|before| tokens.get(before));
+    let is_range = index.checked_sub(2).is_some_and(|before| is(tokens.get(before), '.'));
+    let after = tokens.get(index + 1);
+    let is_path = is(after, ':') && is(tokens.get(index + 2), ':');
+    (!is(before, '.') || is_range) && !is(before, ':') && !is(after, '!') && !is_path
 }
 
 pub fn is_tensor_type(ty: &Type) -> bool {

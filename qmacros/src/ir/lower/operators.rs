@@ -6,10 +6,11 @@ use syn::spanned::Spanned;
 use syn::{BinOp, Expr, ExprBinary};
 
 use super::naming::joined;
-use super::scope::Bound;
+use super::numbers::NumberType;
+use super::scope::{Bound, Size};
 use super::{Lowering, Operation, Wanted};
 use crate::errors::Message;
-use crate::ir::{Argument, Callee, Function, FunctionCall, ValueId};
+use crate::ir::{Argument, Callee, Function, FunctionCall, SizeOperator, ValueId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arithmetic {
@@ -28,6 +29,15 @@ impl Arithmetic {
             BinOp::Div(_) | BinOp::DivAssign(_) => Self::Div,
             _ => return None,
         })
+    }
+
+    fn of_sizes(self) -> SizeOperator {
+        match self {
+            Self::Add => SizeOperator::Add,
+            Self::Sub => SizeOperator::Sub,
+            Self::Mul => SizeOperator::Mul,
+            Self::Div => SizeOperator::Div,
+        }
     }
 
     fn word(self) -> &'static str {
@@ -71,6 +81,19 @@ impl Lowering<'_> {
         (right_expr, right): (&Expr, Bound),
         span: Span,
     ) -> Bound {
+        if let (Bound::Size(_), Bound::Size(_) | Bound::Number(_)) | (Bound::Number(_), Bound::Size(_)) =
+            (&left, &right)
+        {
+            for (expr, bound) in [(left_expr, &left), (right_expr, &right)] {
+                if matches!(bound, Bound::Number(_)) && self.number_type(expr) == NumberType::Float {
+                    let message = Message::new("a size is a whole number, this is a float")
+                        .help("calculate with whole numbers: `x.size(1) / 2`");
+                    return self.refuse(expr, message);
+                }
+            }
+            let operands = [as_size(left), as_size(right)];
+            return Bound::Size(Size::Arithmetic(op.of_sizes(), Box::new(operands)));
+        }
         if let Bound::Number(_) = right {
             let Some(tensor) = self.as_tensor(left, left_expr, &side(op)) else { return Bound::Poison };
             return self.tensor_with_number(op, (left_expr, tensor), right_expr, span);
@@ -190,6 +213,14 @@ impl Lowering<'_> {
         let callee = Callee::Function(FunctionCall { function, arguments });
         let operation = Operation { callee, operands, shape_operands: Vec::new(), name };
         self.push_op(operation, Wanted::One, span)
+    }
+}
+
+fn as_size(bound: Bound) -> Size {
+    match bound {
+        Bound::Size(size) => size,
+        Bound::Number(number) => Size::Number(number),
+        _ => Size::Number(TokenStream::new()),
     }
 }
 

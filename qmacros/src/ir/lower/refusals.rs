@@ -117,7 +117,7 @@ impl Lowering<'_> {
     pub(super) fn refuse_macro(&mut self, call: &Macro) {
         let name = call.path.segments.last().map(|segment| segment.ident.to_string()).unwrap_or_default();
         let help = match name.as_str() {
-            "vec" => "write the tensors where they are used: `cat([a, b], 1)`".to_owned(),
+            "vec" => "write the tensors of a list one by one: `vec![a, b]`".to_owned(),
             "println" | "print" | "eprintln" | "eprint" | "dbg" => {
                 "remove it; to see what happens inside, put `#[quantizable(dump)]` on the impl".to_owned()
             }
@@ -158,6 +158,19 @@ impl Lowering<'_> {
         match function {
             Expr::Closure(_) | Expr::Macro(_) => {
                 self.refuse_expression(function);
+            }
+            Expr::MethodCall(call) if call.method == "unwrap" || call.method == "expect" => {
+                let mut inner = &call.receiver;
+                while let Expr::MethodCall(call) = &**inner {
+                    inner = &call.receiver;
+                }
+                let option = super::arguments::source(inner);
+                self.refuse(
+                    &call.method,
+                    Message::new(format!("`{}` of a layer that may be absent", call.method))
+                        .help(format!("say what happens without it: `match &{option} {{ Some(layer) => layer(x), None => x }}`"))
+                        .note("whether it is there is known when the model is prepared, and decides what the graph is"),
+                );
             }
             _ => {
                 self.refuse(

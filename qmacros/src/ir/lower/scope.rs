@@ -6,20 +6,44 @@ use syn::ext::IdentExt;
 
 use super::callable::Callable;
 use crate::errors::count;
-use crate::ir::ValueId;
+use crate::ir::{SizeOperator, ValueId};
+
+/// What is known when the model runs: a size of a tensor, and arithmetic over it.
+#[derive(Clone, Debug)]
+pub enum Size {
+    Number(TokenStream),
+    Of { tensor: ValueId, dim: TokenStream },
+    Arithmetic(SizeOperator, Box<[Size; 2]>),
+}
+
+impl Size {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Number(a), Self::Number(b)) => a.to_string() == b.to_string(),
+            (Self::Of { tensor: a, dim: i }, Self::Of { tensor: b, dim: j }) => {
+                a == b && i.to_string() == j.to_string()
+            }
+            (Self::Arithmetic(a, left), Self::Arithmetic(b, right)) => {
+                a == b && left.iter().zip(right.iter()).all(|(a, b)| a.is_same(b))
+            }
+            _ => false,
+        }
+    }
+}
 
 /// What a variable or an expression stands for.
 #[derive(Clone, Debug)]
 pub enum Bound {
     Tensor(ValueId),
     Tuple(Vec<Bound>),
+    /// A `Vec` of tensors, of which the source shows how many there are.
+    List(Vec<Bound>),
     /// An expression over literals, constants and config fields.
     Number(TokenStream),
-    /// `x.size(dim)`.
-    Size {
-        tensor: ValueId,
-        dim: TokenStream,
-    },
+    /// `x.size(dim)`, and arithmetic over it.
+    Size(Size),
+    /// `x.shape()`: the sizes of a tensor, however many.
+    Shape(ValueId),
     Callable(Callable),
     /// Something that was reported already; nothing more is said about it.
     Poison,
@@ -31,8 +55,10 @@ impl Bound {
             Self::Tensor(_) => "a tensor".to_owned(),
             Self::Tuple(elements) if elements.is_empty() => "nothing".to_owned(),
             Self::Tuple(elements) => format!("a tuple of {}", count(elements.len(), "value")),
+            Self::List(_) => "a list of tensors".to_owned(),
             Self::Number(_) => "a number".to_owned(),
-            Self::Size { .. } => "a size".to_owned(),
+            Self::Size(_) => "a size".to_owned(),
+            Self::Shape(_) => "a shape".to_owned(),
             Self::Callable(_) => "a layer".to_owned(),
             Self::Poison => "a mistake".to_owned(),
         }
@@ -41,13 +67,12 @@ impl Bound {
     pub fn is_same(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Tensor(a), Self::Tensor(b)) => a == b,
-            (Self::Tuple(a), Self::Tuple(b)) => {
+            (Self::Tuple(a), Self::Tuple(b)) | (Self::List(a), Self::List(b)) => {
                 a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.is_same(b))
             }
             (Self::Number(a), Self::Number(b)) => a.to_string() == b.to_string(),
-            (Self::Size { tensor: a, dim: i }, Self::Size { tensor: b, dim: j }) => {
-                a == b && i.to_string() == j.to_string()
-            }
+            (Self::Size(a), Self::Size(b)) => a.is_same(b),
+            (Self::Shape(a), Self::Shape(b)) => a == b,
             (Self::Callable(a), Self::Callable(b)) => a.float_expr.to_string() == b.float_expr.to_string(),
             (Self::Poison, Self::Poison) => true,
             _ => false,
@@ -132,6 +157,15 @@ impl Scopes {
     /// The value of a name, just looked at.
     pub fn peek(&self, ident: &Ident) -> Option<&Bound> {
         self.resolve(ident).map(|id| &self.get(id).bound)
+    }
+
+    /// Hides every variable, for the body of another function, and gives what [`Scopes::show`] takes.
+    pub fn hide(&mut self) -> Vec<Vec<VariableId>> {
+        std::mem::take(&mut self.visible)
+    }
+
+    pub fn show(&mut self, hidden: Vec<Vec<VariableId>>) {
+        self.visible = hidden;
     }
 
     pub fn visible_names(&self) -> Vec<String> {

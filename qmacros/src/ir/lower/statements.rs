@@ -1,16 +1,17 @@
 //! Statements: bindings, assignments, and the block they stand in.
 
-use proc_macro2::Span;
+use proc_macro2::{Literal, Span};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
-use syn::{Block as Source, Expr, ExprAssign, ExprBinary, Ident, Local, Pat, Stmt};
+use syn::{Block as Source, Expr, ExprAssign, ExprBinary, Ident, Local, Pat, PatSlice, PatTuple, Stmt};
 
 use super::callable::{peeled, plain_name};
 use super::expressions::narrow_span;
 use super::loops::is_compound;
 use super::operators::Arithmetic;
-use super::scope::{Bound, VariableId};
+use super::scope::{Bound, Size, VariableId};
 use super::{Lowering, Wanted};
 use crate::errors::{Message, count, did_you_mean};
 use crate::ir::ValueId;
@@ -58,7 +59,8 @@ impl Lowering<'_> {
         if self.forward.output_count == 0 {
             return;
         }
-        let message = Message::new("`forward` ends without a value")
+        let function = self.inlined.last().map_or_else(|| "forward".to_owned(), ToString::to_string);
+        let message = Message::new(format!("`{function}` ends without a value"))
             .help(help.unwrap_or("end the body with the tensor that the model computes"));
         self.errors.error_at(span, message);
     }
@@ -138,8 +140,9 @@ impl Lowering<'_> {
             Expr::Tuple(tuple) if tuple.elems.is_empty() => {}
             expr => {
                 let errors_before = self.errors.count();
-                self.expression(expr, Wanted::One);
-                if self.errors.count() == errors_before {
+                let bound = self.expression(expr, Wanted::One);
+                let is_nothing = matches!(&bound, Bound::Tuple(elements) if elements.is_empty());
+                if self.errors.count() == errors_before && !is_nothing {
                     self.refuse_dropped(narrow_span(expr));
                 }
             }
@@ -176,10 +179,12 @@ impl Lowering<'_> {
     }
 
     /// Gives names to a value. Tensors from `fresh` on were made for it and take the name over.
-    fn bind(&mut self, pattern: &Pat, bound: Bound, fresh: usize) {
+    pub(super) fn bind(&mut self, pattern: &Pat, bound: Bound, fresh: usize) {
         match pattern {
             Pat::Ident(binding) if binding.by_ref.is_none() && binding.subpat.is_none() => {
-                if let Bound::Callable(callable) = &bound {
+                if let Bound::Callable(callable) = &bound
+                    && fresh != usize::MAX
+                {
                     let message = Message::new(format!("`{}` is bound to a second name", callable.spelling))
                         .help(format!("call it by its own: `{}(x)`", callable.spelling));
                     self.errors.error(&binding.ident, message);
@@ -197,9 +202,15 @@ impl Lowering<'_> {
             }
             Pat::Type(typed) => self.bind(&typed.pat, bound, fresh),
             Pat::Paren(paren) => self.bind(&paren.pat, bound, fresh),
-            Pat::Tuple(tuple) => match bound {
-                Bound::Tuple(elements) if elements.len() == tuple.elems.len() => {
-                    for (pattern, bound) in tuple.elems.iter().zip(elements) {
+            Pat::Tuple(PatTuple { elems, .. }) | Pat::Slice(PatSlice { elems, .. }) => match bound {
+                Bound::Shape(tensor) => {
+                    for (axis, pattern) in elems.iter().enumerate() {
+                        let dim = Literal::usize_unsuffixed(axis).to_token_stream();
+                        self.bind(pattern, Bound::Size(Size::Of { tensor, dim }), fresh);
+                    }
+                }
+                Bound::Tuple(elements) if elements.len() == elems.len() => {
+                    for (pattern, bound) in elems.iter().zip(elements) {
                         self.bind(pattern, bound, fresh);
                     }
                 }
@@ -208,7 +219,7 @@ impl Lowering<'_> {
                         let message = Message::new(format!(
                             "{} cannot be taken apart into {}",
                             bound.describe(),
-                            count(tuple.elems.len(), "name")
+                            count(elems.len(), "name")
                         ))
                         .maybe_help(match bound {
                             Bound::Tensor(_) => {
@@ -336,7 +347,7 @@ impl Lowering<'_> {
         self.scopes.get_mut(variable).bound = bound;
     }
 
-    fn check_assignable(&mut self, variable: VariableId, ident: &Ident) {
+    pub(super) fn check_assignable(&mut self, variable: VariableId, ident: &Ident) {
         let declared = self.scopes.get(variable);
         if let Bound::Callable(callable) = &declared.bound {
             let message = Message::new(format!("assignment to `{}`, which names a layer", callable.spelling))

@@ -24,5 +24,5 @@ fn fused(fields: &str, body: &str) -> String {
 }
 
 fn plan(graph: Graph) -> Plan {
-    run(graph, ForwardOptions::default())
+    run(graph, &ForwardOptions::default())
 }

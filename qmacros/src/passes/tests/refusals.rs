@@ -4,7 +4,7 @@ use super::*;
 
 fn manual(fields: &str, body: &str) -> Vec<String> {
     let options = ForwardOptions { manual_stubs: true, ..ForwardOptions::default() };
-    let plan = run(graph_of(fields, body), options);
+    let plan = run(graph_of(fields, body), &options);
     assert_eq!(plan.stubs.in_order().count(), 0);
     let first_lines = plan.diagnostics.iter().map(|(_, text)| text.lines().next().unwrap_or("").to_owned());
     first_lines.collect()
@@ -48,7 +48,7 @@ fn manual_stubs_report_a_loop_that_changes_the_domain() {
 #[test]
 fn a_message_has_help_and_a_note() {
     let options = ForwardOptions { manual_stubs: true, ..ForwardOptions::default() };
-    let plan = run(graph_of("a: Linear", "dequant(self.a(x))"), options);
+    let plan = run(graph_of("a: Linear", "dequant(self.a(x))"), &options);
     let expected = "`self.a` is quantized and gets `x`, which is float\n\nhelp: hand it `quant(x)`\n\
                     note: `stubs = \"manual\"` leaves every quantize and dequantize step to you";
     assert_eq!(plan.diagnostics[0].1, expected);
@@ -58,7 +58,7 @@ fn a_message_has_help_and_a_note() {
 fn denied_float_operations_are_named_with_the_reason() {
     let options = ForwardOptions { deny_float_ops: true, ..ForwardOptions::default() };
     let fields = "a: Linear, #[quantizable(skip)] s: Linear";
-    let plan = run(graph_of(fields, "let y = self.s(self.a(x)); self.a(dequant(y))"), options);
+    let plan = run(graph_of(fields, "let y = self.s(self.a(x)); self.a(dequant(y))"), &options);
     let found: Vec<_> = plan.diagnostics.iter().map(|(_, text)| text.lines().next()).collect();
     assert_eq!(
         found,

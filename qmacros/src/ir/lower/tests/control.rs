@@ -72,11 +72,11 @@ fn conditions_over_config_are_flags() {
         r"struct Net { depth: usize, wide: bool } impl Net { fn forward(&self, x: Tensor) -> Tensor { if self.depth > 2 && self.wide { relu(x) } else if self.depth == 1 { relu6(x) } else { x } } }",
         "
 %0 = input x
-%4 = if ((self.depth> 2) &&self.wide) {
+%4 = if self.depth> 2 &&self.wide {
   %1 = relu self.relu(%0)
   yield %1
 } else {
-  %3 = if (self.depth == 1) {
+  %3 = if self.depth == 1 {
     %2 = relu6 self.relu6(%0)
     yield %2
   } else {
@@ -154,7 +154,7 @@ fn loops_nest() {
         "
 %0 = input x
 %5 = for i in self.stages (%1 = %0) {
-  %4 = for j in (* stage) (%2 = %1) {
+  %4 = for j in stage (%2 = %1) {
     %3 = model Block self.stages.{i}.{j}(%2)
     next %3
   }

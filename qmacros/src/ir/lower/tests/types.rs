@@ -9,7 +9,7 @@ fn a_mistyped_layer_is_refused_with_the_right_name() {
         &[(
             "Conv2D",
             "unknown layer `Conv2D`",
-            "did you mean `Conv2d`? If `Conv2D` is a model of your own, mark the field `#[quantizable(model)]`",
+            "did you mean `Conv2d`? If `Conv2D` is a model of your own, mark the field `#[quantizable(model)]`; if it is another name for layers, write them out: `Sequential<(Conv2d, BatchNorm2d)>`",
         )],
     );
 }
@@ -21,7 +21,7 @@ fn a_layer_in_other_capitals_is_refused() {
         &[(
             "Relu",
             "unknown layer `Relu`",
-            "did you mean `ReLU`? If `Relu` is a model of your own, mark the field `#[quantizable(model)]`",
+            "did you mean `ReLU`? If `Relu` is a model of your own, mark the field `#[quantizable(model)]`; if it is another name for layers, write them out: `Sequential<(Conv2d, BatchNorm2d)>`",
         )],
     );
 }
@@ -45,7 +45,7 @@ fn a_mistyped_layer_inside_of_containers_is_refused() {
         &[(
             "Liner",
             "unknown layer `Liner`",
-            "did you mean `Linear`? If `Liner` is a model of your own, mark the field `#[quantizable(model)]`",
+            "did you mean `Linear`? If `Liner` is a model of your own, mark the field `#[quantizable(model)]`; if it is another name for layers, write them out: `Sequential<(Conv2d, BatchNorm2d)>`",
         )],
     );
 }
@@ -253,7 +253,7 @@ fn an_argument_of_a_field_is_refused_on_the_impl() {
         &[(
             "skip",
             "unknown argument `skip`",
-            r#"`skip` belongs on a field; an `impl` block takes `stubs = "manual"`, `deny(float_ops)` and `dump`"#,
+            r#"`skip` belongs on a field; an `impl` block takes `stubs = "manual"`, `deny(float_ops)`, `dump`, `prepared = NetWithObservers`, `converted = Int8Net` and `crate = ::renamed`"#,
         )],
     );
 }

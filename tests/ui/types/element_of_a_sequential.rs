@@ -2,17 +2,13 @@ use qcore::prelude::*;
 
 #[quantizable]
 struct Net {
-    fc: Linear,
+    block: qcore::Sequential<(Linear, ReLU)>,
 }
 
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        let mut x = x;
-        for _ in 0..3 {
-            x = self.fc(x);
-        }
-        x
+        self.block[0](x)
     }
 }
 

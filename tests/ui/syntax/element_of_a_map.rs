@@ -2,17 +2,13 @@ use qcore::prelude::*;
 
 #[quantizable]
 struct Net {
-    fc: Linear,
+    blocks: std::collections::HashMap<String, Conv2d>,
 }
 
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        self.head(self.fc(x))
-    }
-
-    fn head(&self, x: Tensor) -> Tensor {
-        x
+        self.blocks["a"](x)
     }
 }
 

@@ -1,0 +1,15 @@
+use qcore::prelude::*;
+
+#[quantizable]
+struct Net {
+    layers: Vec<Linear>,
+}
+
+#[quantizable]
+impl Net {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.layers.iter().fold(x, |x, layer| layer(x))
+    }
+}
+
+fn main() {}
