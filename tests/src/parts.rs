@@ -57,14 +57,19 @@ impl Parts {
         self.with_text(contents.to_string().as_bytes())
     }
 
-    /// With other bytes as the description of the network, which comes last in the file.
+    /// With other bytes as the description of the network; what comes behind it, which is of bytes too, moves.
     pub fn with_text(mut self, text: &[u8]) -> Self {
         let range = self.range(GRAPH);
-        assert_eq!(range.end, self.data.len());
-        self.data.truncate(range.start);
-        self.data.extend(text);
+        for name in self.tensors() {
+            let Range { start, end } = self.range(&name);
+            if start >= range.end {
+                let moved = [start, end].map(|offset| offset - range.len() + text.len());
+                self.header[&name]["data_offsets"] = moved.to_vec().into();
+            }
+        }
         self.header[GRAPH]["shape"] = vec![text.len()].into();
-        self.header[GRAPH]["data_offsets"] = vec![range.start, self.data.len()].into();
+        self.header[GRAPH]["data_offsets"] = vec![range.start, range.start + text.len()].into();
+        self.data.splice(range, text.iter().copied());
         self
     }
 

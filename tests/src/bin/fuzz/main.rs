@@ -40,7 +40,7 @@ struct Cli {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// After so many seconds in one case it hangs.
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 60.0)]
     patience: f64,
     /// What a call may take, in megabytes.
     #[arg(long, default_value_t = 256)]
