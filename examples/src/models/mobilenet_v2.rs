@@ -97,7 +97,6 @@ impl DepthwiseSeparable {
 
 /// A network of depthwise convolutions for pictures.
 #[quantizable]
-#[expect(clippy::type_complexity, reason = "the macro has to see every layer")]
 pub struct MobileNetV2 {
     features: Sequential<(
         Conv2dNormActivation,

@@ -214,7 +214,6 @@ fn classifier(
 
 /// The large network.
 #[quantizable]
-#[expect(clippy::type_complexity, reason = "the macro has to see every layer")]
 pub struct MobileNetV3Large {
     features: Sequential<(
         ConvNormHardswish,
@@ -274,7 +273,6 @@ impl MobileNetV3Large {
 
 /// The small network.
 #[quantizable]
-#[expect(clippy::type_complexity, reason = "the macro has to see every layer")]
 pub struct MobileNetV3Small {
     features: Sequential<(
         ConvNormHardswish,

@@ -8,7 +8,6 @@ use qcore::prelude::*;
 #[derive(Debug)]
 pub struct InvertedResidual {
     branch1: Option<Sequential<(Conv2d, BatchNorm2d, Conv2d, BatchNorm2d, ReLU)>>,
-    #[expect(clippy::type_complexity, reason = "the macro has to see every layer")]
     branch2: Sequential<(Conv2d, BatchNorm2d, ReLU, Conv2d, BatchNorm2d, Conv2d, BatchNorm2d, ReLU)>,
 }
 

@@ -4,7 +4,6 @@ use qcore::prelude::*;
 
 /// Thirteen 3x3 convolutions and three large linear layers.
 #[quantizable]
-#[expect(clippy::type_complexity, reason = "the macro has to see every layer")]
 pub struct Vgg16 {
     features: Sequential<(
         Conv2d,

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use qkernels::elementwise::{PReLU, prelu};
 use qkernels::quantize::ChannelExtents;
 use qkernels::rows::{Affine, Normalization, Softmax, normalize, normalize_float, softmax_float};
-use qkernels::{EightBit, QParams, QuantizedInteger};
+use qkernels::{EightBit, QParams};
 
 use crate::problem::in_every_way;
 use crate::reference::quantize_steps;

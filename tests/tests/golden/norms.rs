@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use qcore::ops::{InstanceNorm, Op};
 use qcore::prelude::*;
-use qcore::{Parameters, QTensor, Tensor};
+use qcore::{QTensor, Tensor};
 
 use crate::comparison::Findings;
 use crate::index::Case;
@@ -39,7 +39,7 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
 }
 
 /// Runs a norm with the weight and bias of the case.
-fn run_norm(case: &Case<'_>, mut layer: impl Op + Parameters) -> Result<QTensor> {
+fn run_norm(case: &Case<'_>, mut layer: impl Op) -> Result<QTensor> {
     let tensor = |name: &str| case.optional_tensor(name);
     set_parameters(&mut layer, &[("weight", tensor("weight")?), ("bias", tensor("bias")?)])?;
     run_observed(case, &layer, None, &[case.quantized("x")?])

@@ -129,10 +129,10 @@ fn any_expression_without_tensors_decides() {
         let model = Config { layers, act, name: name.to_owned(), sizes: vec![1], last };
         let mut y = model.layers.iter().fold(array(&x), |y, layer| apply(layer, &y));
         if depth > 2 {
-            y = y + 1.0;
+            y += 1.0;
         }
         if name.starts_with("wide") || matches!(act, Act::None) || name == "narrow" {
-            y = y * 2.0;
+            y *= 2.0;
         }
         y = match act {
             Act::Relu => rectify(&(y * if depth > 1 { 0.5 } else { 0.25 })),
@@ -142,7 +142,7 @@ fn any_expression_without_tensors_decides() {
             Act::Scaled(factor) => y * factor + factor,
         };
         if let Some(last) = last {
-            y = y * last;
+            y *= last;
         }
         assert_variants(&model, &x, &[y]);
     }
@@ -203,7 +203,7 @@ fn loops_go_through_layers_and_numbers() {
     }
     for (i, conv) in model.convs.iter().enumerate().rev() {
         for _ in 0..=i {
-            y = y * 0.5;
+            y *= 0.5;
         }
         y = apply(conv, &y) + (i + 1) as f32;
     }
@@ -213,7 +213,7 @@ fn loops_go_through_layers_and_numbers() {
     for conv in model.convs.iter().skip(1) {
         y = apply(conv, &y);
     }
-    y = y * 0.5;
+    y *= 0.5;
     for _ in 0..2 {
         y = apply(&model.shared, &y);
     }
@@ -284,6 +284,7 @@ impl Inner {
 struct Pointers {
     boxed: Box<Linear>,
     shared: Arc<Sequential<(Linear, ReLU)>>,
+    #[allow(clippy::vec_box)]
     blocks: Vec<Box<Inner>>,
     maybe: Option<Box<Linear>>,
     pair: [Inner; 2],
