@@ -140,7 +140,8 @@ pub fn loop_letters(graph: &Graph) -> HashMap<LoopId, String> {
 
 /// Tokens as the user would write them: without the spaces that `TokenStream` puts everywhere.
 pub fn source_text(tokens: &TokenStream) -> String {
-    let spaced = tokens.to_string();
+    // Long ones are broken into lines.
+    let spaced = tokens.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     let mut text = String::new();
     let mut characters = spaced.chars().peekable();
     while let Some(character) = characters.next() {
