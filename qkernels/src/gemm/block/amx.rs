@@ -13,6 +13,9 @@ use crate::panel::{PANEL, PanelQuad, Runs, Sums};
 /// Panels whose sums become output together: a cache line of bytes.
 const PANELS: usize = 4;
 
+/// Panels that are multiplied at once.
+const PANELS_OF_PRODUCT: usize = 2;
+
 /// Rows of a pair of tiles.
 const MAX_ROWS: usize = 2 * TileShape::MAX.rows;
 
@@ -114,11 +117,12 @@ impl<R: Rows, E: Epilogue> Product<'_, R, E> {
                 initial: &initial[..count],
                 sums,
                 pair: 0,
+                part: 0,
                 end_row: 0,
                 corrections: self.corrections,
                 panels: panels.clone(),
             };
-            tiles.multiply(0);
+            (0..tiles.parts()).for_each(|part| tiles.multiply(0, part));
             self.finish(0..self.block.rows.len(), panels, &mut tiles);
             first += count;
         }
@@ -133,38 +137,50 @@ struct TileProducts<'a> {
     initial: &'a [Sums],
     /// Those of even and those of odd pairs.
     sums: &'a mut [[Sums; MAX_ROWS * PANELS]; 2],
-    /// The next one, which is multiplied already.
+    /// The next one, which is multiplied already, and the next part of it.
     pair: usize,
-    /// Where the rows of the last one end.
+    part: usize,
+    /// Where the last rows end.
     end_row: usize,
     corrections: Corrections<'a>,
     panels: Range<usize>,
 }
 
 impl TileProducts<'_> {
-    fn multiply(&mut self, pair: usize) {
+    /// Parts in which a pair is multiplied, and likewise handed on.
+    fn parts(&self) -> usize {
+        self.initial.len().div_ceil(PANELS_OF_PRODUCT)
+    }
+
+    fn multiply(&mut self, pair: usize, part: usize) {
         let len = self.rows.rows_of_pair(pair).len() * self.initial.len();
         let sums = &mut self.sums[pair % 2][..len];
-        self.registers.multiply(&self.rows, pair, self.weights, self.initial, sums);
+        let first_panel = part * PANELS_OF_PRODUCT;
+        self.registers.multiply(&self.rows, pair, first_panel, self.weights, self.initial, sums);
     }
 }
 
 impl Tiles for TileProducts<'_> {
     fn next(&mut self) -> Option<&[Sums]> {
-        let pair = self.pair;
+        let (pair, part) = (self.pair, self.part);
         if pair == self.rows.pairs() {
             return None;
         }
-        self.pair += 1;
-        if self.pair < self.rows.pairs() {
-            self.multiply(self.pair);
+        if pair + 1 < self.rows.pairs() {
+            self.multiply(pair + 1, part);
         }
         let rows = self.rows.rows_of_pair(pair);
         let panels = self.initial.len();
         // Tiles overlap.
         let new_rows = self.end_row..rows.end;
-        let sums = &mut self.sums[pair % 2][(new_rows.start - rows.start) * panels..rows.len() * panels];
-        self.end_row = rows.end;
+        let others = self.parts() - 1 - part;
+        // Groups of four rows are requantized fastest.
+        let end =
+            if others == 0 { rows.end } else { rows.end - new_rows.len() / (others + 1) * others / 4 * 4 };
+        let sums = &mut self.sums[pair % 2];
+        let sums = &mut sums[(new_rows.start - rows.start) * panels..(end - rows.start) * panels];
+        self.end_row = end;
+        (self.pair, self.part) = if others == 0 { (pair + 1, 0) } else { (pair, part + 1) };
         self.corrections.apply(new_rows.start, &self.panels, sums);
         Some(sums)
     }

@@ -8,13 +8,14 @@ use crate::panel::{PanelQuad, Sums};
 
 impl TileRegisters {
     /// `sums[row][panel][column] = initial[panel][column] + sum over k of rows[row][k] * weights[panel][k][column]`
-    /// for the rows of a pair.
+    /// for the rows of a pair and the panel `first_panel`, with the next one if there is one.
     ///
     /// `weights` are those of the panels, one after the other, and `sums` is where the pair's first row starts.
     pub(crate) fn multiply(
         &self,
         rows: &RowTiles<'_>,
         pair: usize,
+        first_panel: usize,
         weights: &[PanelQuad],
         initial: &[Sums],
         sums: &mut [Sums],
@@ -24,27 +25,25 @@ impl TileRegisters {
         let (pair, steps) = rows.pair(pair);
         assert!(self.shape() == rows.shape() && !steps.is_empty());
         assert!(weights.len() == panels * rows.quads_of_panel());
-        assert!(sums.len() == panels * rows_of_pair.len());
+        assert!(sums.len() == panels * rows_of_pair.len() && first_panel < panels);
         let second_row = pair.first_rows[1] - pair.first_rows[0];
         let sums = sums.as_mut_ptr();
-        for first_panel in (0..panels).step_by(2) {
-            let operands = Operands {
-                pair,
-                steps,
-                weights: &weights[first_panel * rows.quads_of_panel()..],
-                panel_len: rows.quads_of_panel() * size_of::<PanelQuad>(),
-                initial: &initial[first_panel..],
-                sums: [0, second_row].map(|row| sums.wrapping_add(row * panels + first_panel)),
-                sums_stride: size_of_val(initial),
-            };
-            match panels - first_panel {
-                // SAFETY: the registers have the shape of the tiles, and the activations of each step can be read in
-                // it. The weights of a step are quads of a panel, of which there is one. `sums` has room for all rows
-                // of the pair.
-                1 => unsafe { multiply_panel(operands) },
-                // SAFETY: as above, of two panels.
-                _ => unsafe { multiply_two_panels(operands) },
-            }
+        let operands = Operands {
+            pair,
+            steps,
+            weights: &weights[first_panel * rows.quads_of_panel()..],
+            panel_len: rows.quads_of_panel() * size_of::<PanelQuad>(),
+            initial: &initial[first_panel..],
+            sums: [0, second_row].map(|row| sums.wrapping_add(row * panels + first_panel)),
+            sums_stride: size_of_val(initial),
+        };
+        match panels - first_panel {
+            // SAFETY: the registers have the shape of the tiles, and the activations of each step can be read in it.
+            // The weights of a step are quads of a panel, of which there is one. `sums` has room for all rows of the
+            // pair.
+            1 => unsafe { multiply_panel(operands) },
+            // SAFETY: as above, of two panels.
+            _ => unsafe { multiply_two_panels(operands) },
         }
     }
 }
