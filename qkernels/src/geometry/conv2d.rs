@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use super::reach::{self, Axis};
 use crate::error::{Error, Result};
 use crate::length::product;
 
@@ -44,7 +45,7 @@ impl Conv2dGeometry {
     ///
     /// # Errors
     /// If a size other than the batch is zero, the groups do not divide the channels, the output
-    /// would have no pixel, or a tensor is too large to address.
+    /// would have no pixel, or a tensor or an offset within it is too large to address.
     pub fn new(parameters: Conv2dParameters) -> Result<Self> {
         let p = &parameters;
         let groups = p.groups;
@@ -59,8 +60,16 @@ impl Conv2dGeometry {
                 p.in_channels, p.out_channels
             )));
         }
-        let output_height = output_size("height", p.height, p, 0)?;
-        let output_width = output_size("width", p.width, p, 1)?;
+        let axes = [("height", p.height, 0), ("width", p.width, 1)].map(|(name, size, axis)| Axis {
+            name,
+            size,
+            kernel: p.kernel[axis],
+            stride: p.stride[axis],
+            padding: p.padding[axis],
+            dilation: p.dilation[axis],
+        });
+        reach::check(axes, p.in_channels)?;
+        let [output_height, output_width] = [output_size(axes[0])?, output_size(axes[1])?];
         product("weight", &[p.out_channels, p.in_channels / groups, p.kernel[0], p.kernel[1]])?;
         Ok(Self {
             output: [output_height, output_width],
@@ -128,8 +137,7 @@ impl Conv2dGeometry {
     /// The input coordinate under `tap` of output `position`, or `None` in the padding.
     #[inline(always)]
     pub(crate) fn source(&self, axis: usize, position: usize, tap: usize) -> Option<usize> {
-        // Neither product nor sum overflows: the constructor has computed the padded size, which
-        // is larger.
+        // Neither product nor sum overflows: the constructor has computed what is larger.
         let padded = position * self.stride[axis] + tap * self.dilation[axis];
         let size = if axis == 0 { self.height } else { self.width };
         padded.checked_sub(self.padding[axis]).filter(|&coordinate| coordinate < size)
@@ -144,21 +152,10 @@ impl Deref for Conv2dGeometry {
     }
 }
 
-fn output_size(name: &str, size: usize, p: &Conv2dParameters, axis: usize) -> Result<usize> {
-    let [kernel, stride, padding, dilation] =
-        [p.kernel, p.stride, p.padding, p.dilation].map(|pair| pair[axis]);
-    if size == 0 || kernel == 0 || stride == 0 || dilation == 0 {
-        return Err(Error::geometry(format!(
-            "{name} {size}, kernel {kernel}, stride {stride} and dilation {dilation} must not be zero"
-        )));
-    }
-    let too_large = || Error::geometry(format!("padding or dilation of the {name} is too large"));
-    let padded =
-        padding.checked_mul(2).and_then(|padding| padding.checked_add(size)).ok_or_else(too_large)?;
-    let extent =
-        dilation.checked_mul(kernel - 1).and_then(|extent| extent.checked_add(1)).ok_or_else(too_large)?;
+fn output_size(axis: Axis) -> Result<usize> {
+    let (name, padded, extent) = (axis.name, axis.padded(), axis.extent());
     match padded.checked_sub(extent) {
-        Some(room) => Ok(room / stride + 1),
+        Some(room) => Ok(room / axis.stride + 1),
         None => Err(Error::geometry(format!(
             "the output would have no pixel: the filter covers {extent} of the {name}, the padded input has {padded}"
         ))),

@@ -2,6 +2,7 @@
 
 mod conv2d;
 mod pool2d;
+mod reach;
 pub(crate) mod window;
 
 pub use conv2d::{Conv2dGeometry, Conv2dParameters};

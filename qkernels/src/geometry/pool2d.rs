@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use super::reach::{self, Axis};
 use super::window::Window;
 use crate::error::{Error, Result};
 use crate::length::product;
@@ -43,14 +44,22 @@ impl Pool2dGeometry {
     ///
     /// # Errors
     /// If a size other than the batch is zero, the padding is more than half the window, the
-    /// output would have no pixel, or a tensor is too large to address.
+    /// output would have no pixel, or a tensor or an offset within it is too large to address.
     pub fn new(parameters: Pool2dParameters) -> Result<Self> {
         let p = &parameters;
         if p.channels == 0 {
             return Err(Error::geometry("channels must not be zero"));
         }
-        let height = output_size("height", p.height, p, 0)?;
-        let width = output_size("width", p.width, p, 1)?;
+        let axes = [("height", p.height, 0), ("width", p.width, 1)].map(|(name, size, axis)| Axis {
+            name,
+            size,
+            kernel: p.kernel[axis],
+            stride: p.stride[axis],
+            padding: p.padding[axis],
+            dilation: p.dilation[axis],
+        });
+        reach::check(axes, p.channels)?;
+        let [height, width] = [output_size(axes[0], p.ceil_mode)?, output_size(axes[1], p.ceil_mode)?];
         Ok(Self {
             output: [height, width],
             input_len: product("input", &[p.batch, p.height, p.width, p.channels])?,
@@ -120,32 +129,15 @@ impl Deref for Pool2dGeometry {
     }
 }
 
-fn output_size(name: &str, size: usize, p: &Pool2dParameters, axis: usize) -> Result<usize> {
-    let [kernel, stride, padding, dilation] =
-        [p.kernel, p.stride, p.padding, p.dilation].map(|pair| pair[axis]);
-    if size == 0 || kernel == 0 || stride == 0 || dilation == 0 {
-        return Err(Error::geometry(format!(
-            "{name} {size}, kernel {kernel}, stride {stride} and dilation {dilation} must not be zero"
-        )));
-    }
+fn output_size(axis: Axis, ceil_mode: bool) -> Result<usize> {
+    let Axis { name, size, kernel, stride, padding, .. } = axis;
     if padding > kernel / 2 {
         return Err(Error::geometry(format!(
             "padding {padding} of the {name} is more than half of kernel {kernel}"
         )));
     }
-    // Everything the kernels compute later, a window's end included, is below this sum.
-    let furthest = [padding, padding, kernel, stride]
-        .iter()
-        .try_fold(size, |sum, &term| sum.checked_add(term))
-        .and_then(|sum| sum.checked_add(dilation.checked_mul(kernel)?));
-    if furthest.is_none() {
-        return Err(Error::geometry(format!(
-            "padding, kernel, stride or dilation of the {name} is too large"
-        )));
-    }
-    let extent = dilation * (kernel - 1) + 1;
-    let round_up = if p.ceil_mode { stride - 1 } else { 0 };
-    let padded = size + 2 * padding;
+    let (padded, extent) = (axis.padded(), axis.extent());
+    let round_up = if ceil_mode { stride - 1 } else { 0 };
     let Some(room) = (padded + round_up).checked_sub(extent) else {
         return Err(Error::geometry(format!(
             "the output would have no pixel: the window covers {extent} of the {name}, the padded input has {padded}"
@@ -153,7 +145,7 @@ fn output_size(name: &str, size: usize, p: &Pool2dParameters, axis: usize) -> Re
     };
     let output = room / stride + 1;
     let last_starts_in_padding = (output - 1) * stride >= size + padding;
-    Ok(if p.ceil_mode && last_starts_in_padding { output - 1 } else { output })
+    Ok(if ceil_mode && last_starts_in_padding { output - 1 } else { output })
 }
 
 /// The sizes of an adaptive 2-d pool: the window follows from the output size.

@@ -72,6 +72,9 @@ fn impossible_convolutions_are_refused() {
         Conv2dParameters { padding: [huge / 2, huge / 2], ..CONV },
         Conv2dParameters { batch: huge, ..CONV },
         Conv2dParameters { kernel: [huge, 1], padding: [huge, 0], ..CONV },
+        // Valid as numbers, but offsets into the image could not be computed.
+        Conv2dParameters { stride: [1 << 61, 1], ..CONV },
+        Conv2dParameters { kernel: [1, 1], dilation: [1 << 61, 1 << 61], ..CONV },
     ] {
         let error = Conv2dGeometry::new(parameters).unwrap_err();
         assert!(matches!(error, Error::Geometry(_)), "{parameters:?}: {error}");
@@ -98,6 +101,8 @@ fn impossible_pools_are_refused() {
         Pool2dParameters { kernel: [huge, 3], padding: [huge / 2, 0], ..POOL },
         Pool2dParameters { stride: [usize::MAX, 1], ceil_mode: true, ..POOL },
         Pool2dParameters { batch: usize::MAX, ..POOL },
+        Pool2dParameters { stride: [1 << 61, 1], ..POOL },
+        Pool2dParameters { kernel: [1, 1], padding: [0, 0], dilation: [1, 1 << 62], ..POOL },
     ] {
         assert!(matches!(Pool2dGeometry::new(parameters), Err(Error::Geometry(_))), "{parameters:?}");
     }

@@ -350,20 +350,24 @@ fn conv2d_needs_only_what_is_seen_of_a_weight() {
     }
 }
 
-/// One pixel of output in the middle of far more padding than anyone could hold in memory.
+/// Outputs in the middle of far more padding than image, which see a single pixel each at most.
 #[test]
 fn conv2d_agrees_where_all_is_padding() {
-    for (in_channels, out_channels, groups) in [(2, 20, 1), (3, 3, 3)] {
+    for (in_channels, out_channels, groups, taps) in
+        [(2, 20, 1, 3), (3, 3, 3, 3), (2, 5, 1, 41), (3, 3, 3, 41)]
+    {
+        let dilation = 1 << 14;
+        let padding = taps / 2 * dilation;
         let geometry = Conv2dGeometry::new(Conv2dParameters {
             batch: 1,
             in_channels,
             height: 1,
             width: 40,
             out_channels,
-            kernel: [3, 3],
+            kernel: [taps; 2],
             stride: [1, 1],
-            padding: [1 << 40, 1 << 40],
-            dilation: [1 << 40, 1 << 40],
+            padding: [padding; 2],
+            dilation: [dilation; 2],
             groups,
         })
         .unwrap();
@@ -463,6 +467,28 @@ fn max_pool_propagates_nan() {
     let mut output = [0.0; 1];
     max_pool2d(&geometry, &[1.0, f32::NAN, 3.0, 2.0], &mut output).unwrap();
     assert!(output[0].is_nan());
+}
+
+#[test]
+fn max_pool_agrees_where_windows_are_larger_than_the_image() {
+    let geometry = Pool2dGeometry::new(qkernels::geometry::Pool2dParameters {
+        batch: 1,
+        channels: 2,
+        height: 3,
+        width: 5,
+        kernel: [1 << 12, 20],
+        stride: [2, 3],
+        padding: [1 << 11, 10],
+        dilation: [1, 1],
+        ceil_mode: true,
+    })
+    .unwrap();
+    let input: Vec<f32> = (0..geometry.input_len()).map(|i| (i * 7 % 11) as f32).collect();
+    let mut output = vec![f32::NAN; geometry.output_len()];
+    max_pool2d(&geometry, &input, &mut output).unwrap();
+    for_each_window(&geometry, &input, |i, window, _| {
+        assert_eq!(output[i], window.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+    });
 }
 
 fn pool_of_two() -> Pool2dGeometry {
