@@ -8,6 +8,7 @@ mod errors;
 mod file_bytes;
 mod float;
 mod linear;
+mod long_rows;
 mod pooling;
 mod problem;
 mod quantization;

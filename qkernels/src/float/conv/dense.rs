@@ -23,9 +23,18 @@ thread_local! {
     static WINDOWS: Cell<Windows> = Cell::default();
 }
 
-/// How many rows of the output a tile may touch.
-pub(super) fn tile_rows(geometry: &Conv2dGeometry) -> usize {
-    (PIXELS.div_ceil(geometry.output_width()) + 1).min(geometry.output_height())
+/// Whether no tile goes on in the next row of the output: rows are so long that it would see much more than it is of.
+fn has_long_rows(geometry: &Conv2dGeometry) -> bool {
+    geometry.output_width() >= 2 * PIXELS
+}
+
+/// How many rows and columns of the output a tile may touch.
+pub(super) fn tile_extents(geometry: &Conv2dGeometry) -> [usize; 2] {
+    let (height, width) = (geometry.output_height(), geometry.output_width());
+    match has_long_rows(geometry) {
+        true => [1, PIXELS],
+        false => [(PIXELS.div_ceil(width) + 1).min(height), width],
+    }
 }
 
 pub(super) fn convolve(
@@ -43,12 +52,15 @@ pub(super) fn convolve(
     let image = input.len() / (geometry.batch * geometry.groups);
     let products = geometry.batch * geometry.groups;
     let threads = threads_for(geometry.work().saturating_mul(COST));
-    let tiles = match pixels.div_ceil(PIXELS) {
+    // Neighbouring pixels that are cut into tiles.
+    let segment = if has_long_rows(geometry) { geometry.output_width() } else { pixels };
+    let tiles = match segment.div_ceil(PIXELS) {
         1 => 1,
         tiles => tiles.next_multiple_of(threads),
     };
-    let tile = pixels.div_ceil(tiles).next_multiple_of(size.columns());
-    let tiles = pixels.div_ceil(tile);
+    let tile = segment.div_ceil(tiles).next_multiple_of(size.columns());
+    let segment_tiles = segment.div_ceil(tile);
+    let tiles = pixels / segment * segment_tiles;
     // All output channels are a task, unless that leaves threads idle.
     let tasks = products * tiles;
     let blocks = if tasks.is_multiple_of(threads) || tasks >= 4 * threads { 1 } else { threads };
@@ -60,7 +72,9 @@ pub(super) fn convolve(
         let (product, block_index, tile_index) =
             (task / (blocks * tiles), task / tiles % blocks, task % tiles);
         let rows = block_index * block..(block_index * block + block).min(out_channels);
-        let pixels = tile_index * tile..(tile_index * tile + tile).min(pixels);
+        let (segment_index, tile_index) = (tile_index / segment_tiles, tile_index % segment_tiles);
+        let (start, end) = (tile_index * tile, (tile_index * tile + tile).min(segment));
+        let pixels = segment_index * segment + start..segment_index * segment + end;
         let first = product * out_channels;
         // SAFETY: the tasks' products, channels and pixels tell their tiles apart.
         let output = unsafe { output.disjoint_part(first + rows.start..first + rows.end, pixels.clone()) };

@@ -54,7 +54,7 @@ pub(super) fn convolve(
                 let indices = first..first + outputs.len() / pixels;
                 for (index, dealt) in indices.zip(dealt.chunks_exact_mut(phases.len())) {
                     let plane = index / multiplier;
-                    phases.deal(isa, geometry, &input[plane * plane_len..][..plane_len], 0, dealt);
+                    phases.deal(isa, geometry, &input[plane * plane_len..][..plane_len], [0, 0], dealt);
                 }
                 for (i, output) in outputs.chunks_exact_mut(pixels).enumerate() {
                     let channel = (first + i) % geometry.out_channels;

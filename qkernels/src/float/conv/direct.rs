@@ -1,4 +1,4 @@
-//! Convolutions of mostly padding, one output after the other.
+//! Convolutions of mostly padding or with very long filters, one output after the other.
 
 use crate::float::Epilogue;
 use crate::geometry::Conv2dGeometry;
@@ -20,7 +20,7 @@ pub(super) fn convolve(
         let plane = image * geometry.in_channels + channel / out_channels * channels;
         let finish = epilogue.of(channel..channel + 1);
         for (pixel, output) in output.iter_mut().enumerate() {
-            let mut sum = 0.0;
+            let mut sum = 0.0_f64;
             let rows =
                 (0..kernel_height).filter_map(|tap| Some((tap, geometry.source(0, pixel / width, tap)?)));
             for (tap_y, y) in rows {
@@ -30,11 +30,11 @@ pub(super) fn convolve(
                     for c in 0..channels {
                         let tap = ((channel * channels + c) * kernel_height + tap_y) * kernel_width + tap_x;
                         let value = input[((plane + c) * geometry.height + y) * geometry.width + x];
-                        sum += weight[tap] * value;
+                        sum += f64::from(weight[tap] * value);
                     }
                 }
             }
-            *output = finish.apply(0, sum);
+            *output = finish.apply(0, sum as f32);
         }
     });
 }

@@ -19,6 +19,9 @@ use crate::error::Result;
 use crate::geometry::Conv2dGeometry;
 use crate::length;
 
+/// The most taps of a depthwise filter whose sum is in float.
+const DEPTHWISE_TAPS: usize = 4096;
+
 thread_local! {
     /// Kept between calls, so that a steady state allocates nothing.
     static PHASES: Cell<Phases> = Cell::default();
@@ -71,9 +74,14 @@ fn convolve(
             };
         }
     };
-    let rows = if depthwise { geometry.output_height() } else { dense::tile_rows(geometry) };
+    let windows = match depthwise {
+        true => [geometry.output_height(), geometry.output_width()],
+        false => dense::tile_extents(geometry),
+    };
+    // The products of a channel's filter are added up one after the other, and only the direct way does it in double.
+    let is_long = depthwise && geometry.depth() > DEPTHWISE_TAPS;
     let mut phases = PHASES.take();
-    if !phases.set(geometry, rows) {
+    if is_long || !phases.set(geometry, windows) {
         direct::convolve(geometry, input, weight, epilogue, output);
     } else if depthwise {
         depthwise::convolve(geometry, &phases, input, weight, epilogue, output);

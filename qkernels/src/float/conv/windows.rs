@@ -43,7 +43,10 @@ impl Windows {
         pixels: Range<usize>,
     ) {
         let plane_len = geometry.height * geometry.width;
-        let first_row = pixels.start / geometry.output_width();
+        let width = geometry.output_width();
+        let first_row = pixels.start / width;
+        // Of the only row, or of several.
+        let first_column = if pixels.end <= (first_row + 1) * width { pixels.start % width } else { 0 };
         let planes = &planes[channels.start * plane_len..channels.end * plane_len];
         let pointwise = geometry.is_pointwise();
         let (source, stride) = if pointwise {
@@ -54,7 +57,7 @@ impl Windows {
             grow(&mut self.phases, channels.len() * len + N);
             self.phases[..channels.len() * len].fill(0.0);
             for (plane, dealt) in planes.chunks_exact(plane_len).zip(self.phases.chunks_exact_mut(len)) {
-                phases.deal(isa, geometry, plane, first_row, dealt);
+                phases.deal(isa, geometry, plane, [first_row, first_column], dealt);
             }
             (self.phases.as_slice(), len)
         };
@@ -67,8 +70,8 @@ impl Windows {
             if pointwise {
                 self.runs.push(Run { place, source: start });
             } else {
-                let width = geometry.output_width();
-                self.runs.extend(runs(place, start..end, width, first_row, phases.row_len));
+                let first = first_row * width + first_column;
+                self.runs.extend(runs(place, start..end, width, first, phases.row_len));
             }
         }
         let mut row = 0;
@@ -113,18 +116,19 @@ impl Windows {
     }
 }
 
-/// The runs of a panel's `pixels` in an image of this width.
+/// The runs of a panel's `pixels` in an image of this width, whose phases begin with the window of pixel `first`.
 #[inline(always)]
 fn runs(
     place: usize,
     pixels: Range<usize>,
     width: usize,
-    first_row: usize,
+    first: usize,
     row_len: usize,
 ) -> impl Iterator<Item = Run> {
     (pixels.start / width..pixels.end.div_ceil(width)).map(move |row| {
         let start = (row * width).max(pixels.start);
-        Run { place: place + start - pixels.start, source: (row - first_row) * row_len + start - row * width }
+        let (below, column) = (row - first / width, start - row * width - first % width);
+        Run { place: place + start - pixels.start, source: below * row_len + column }
     })
 }
 

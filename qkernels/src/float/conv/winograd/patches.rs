@@ -38,7 +38,12 @@ impl TransformedPatches {
         let columns = FloatTile::of(isa).columns();
         let across = geometry.output_width().div_ceil(2);
         let rows = patches.start / across..patches.end.div_ceil(across);
-        let row_len = 2 * across + 2;
+        // Of an only row the part that the patches see, as rows may be much longer.
+        let columns_of_rows = match rows.len() {
+            1 => patches.start % across..(patches.end - 1) % across + 1,
+            _ => 0..across,
+        };
+        let row_len = 2 * columns_of_rows.len() + 2;
         let channels = geometry.in_channels;
         self.panels = patches.len().div_ceil(columns);
         self.panel_len = (channels + 1) * columns;
@@ -48,7 +53,7 @@ impl TransformedPatches {
             for row in start / across..end.div_ceil(across) {
                 let first = (row * across).max(start);
                 self.runs.push(PatchRun {
-                    source: 2 * ((row - rows.start) * row_len + first - row * across),
+                    source: 2 * ((row - rows.start) * row_len + first - row * across - columns_of_rows.start),
                     place: panel * self.panel_len + first - start,
                     len: (row * across + across).min(end) - first,
                 });
@@ -64,7 +69,7 @@ impl TransformedPatches {
         let values = self.values.first_mut(POSITIONS * position_len);
         for (index, planes) in planes.chunks(together * plane_len).enumerate() {
             for (plane, padded) in planes.chunks_exact(plane_len).zip(padded.chunks_exact_mut(padded_len)) {
-                pad(geometry, plane, 2 * rows.start, padded, row_len);
+                pad(geometry, plane, [2 * rows.start, 2 * columns_of_rows.start], padded, row_len);
             }
             for i in 0..planes.len() / plane_len {
                 let values = &mut values[(index * together + i) * columns..];
@@ -83,16 +88,22 @@ impl TransformedPatches {
     }
 }
 
-/// Copies rows of `plane` `[H, W]` into those of `padded`, which begin with row `first_row` of the padded image. What
-/// belongs to the padding stays as it is.
+/// Copies of `plane` `[H, W]` what belongs into `padded`, whose rows begin with row and column `first` of the padded
+/// image. What belongs to the padding stays as it is.
 #[inline(always)]
-fn pad(geometry: &Conv2dGeometry, plane: &[f32], first_row: usize, padded: &mut [f32], row_len: usize) {
-    let [above, before] = geometry.padding;
-    let inside = first_row.max(above)..(first_row + padded.len() / row_len).min(above + geometry.height);
-    if !inside.is_empty() {
-        let rows = Rows { values: &plane[(inside.start - above) * geometry.width..], stride: geometry.width };
-        let padded = &mut padded[(inside.start - first_row) * row_len + before..];
-        let padded = &mut padded[..(inside.len() - 1) * row_len + geometry.width];
-        strided::copy_rows(rows, 1, padded, row_len, geometry.width);
+fn pad(geometry: &Conv2dGeometry, plane: &[f32], first: [usize; 2], padded: &mut [f32], row_len: usize) {
+    let lens = [padded.len() / row_len, row_len];
+    let sizes = [geometry.height, geometry.width];
+    let [rows, columns] = [0, 1].map(|axis| {
+        let padding = geometry.padding[axis];
+        first[axis].max(padding)..(first[axis] + lens[axis]).min(padding + sizes[axis])
+    });
+    if !rows.is_empty() && !columns.is_empty() {
+        let source =
+            (rows.start - geometry.padding[0]) * geometry.width + columns.start - geometry.padding[1];
+        let from = Rows { values: &plane[source..], stride: geometry.width };
+        let padded = &mut padded[(rows.start - first[0]) * row_len + columns.start - first[1]..];
+        let padded = &mut padded[..(rows.len() - 1) * row_len + columns.len()];
+        strided::copy_rows(from, 1, padded, row_len, columns.len());
     }
 }
