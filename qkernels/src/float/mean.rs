@@ -1,13 +1,11 @@
 //! Mean over some axes.
 
+use super::sums::{LANES, sum, sum_columns};
 use crate::blocks::at;
 use crate::error::{Error, Result};
 use crate::length;
 use crate::pool::MeanExtents;
 use crate::threads::{elementwise_chunk, for_each_chunk};
-
-/// Sums that are added up side by side, as vectors.
-const LANES: usize = 16;
 
 /// Mean over the middle extent, `[outer, reduced, inner]` to `[outer, inner]`, of sums in double.
 ///
@@ -55,24 +53,4 @@ pub fn mean_into(extents: MeanExtents, input: &[f32], output: &mut [f32]) -> Res
         },
     );
     Ok(())
-}
-
-/// The sum of each lane of `row(i)` for `i` below `rows`.
-#[inline(always)]
-fn sum_columns(rows: usize, row: impl Fn(usize) -> [f32; LANES]) -> [f64; LANES] {
-    let mut sums = [0.0; LANES];
-    for i in 0..rows {
-        for (sum, value) in sums.iter_mut().zip(row(i)) {
-            *sum += f64::from(value);
-        }
-    }
-    sums
-}
-
-/// The sum of all values.
-#[inline(always)]
-fn sum(values: &[f32]) -> f64 {
-    let (rows, rest) = values.as_chunks::<LANES>();
-    let lanes: f64 = sum_columns(rows.len(), |i| rows[i]).iter().sum();
-    lanes + rest.iter().copied().map(f64::from).sum::<f64>()
 }

@@ -13,6 +13,7 @@ mod pool;
 mod positions;
 mod prelu;
 mod strided;
+mod sums;
 
 pub use affine::affine_into;
 pub use conv::{PackedWeight, Weight, conv2d_into};

@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use super::positions::positions_inside;
 use super::strided;
+use super::sums::sum;
 use crate::error::Result;
 use crate::geometry::window::Window;
 use crate::geometry::{AdaptivePool2dGeometry, Pool2dGeometry};
@@ -153,15 +154,15 @@ fn average(
                 let rows = &plane[y.start * width..y.end * width];
                 for (x, output) in output.iter_mut().enumerate() {
                     let x = window(1, x);
-                    let sum: f32 = rows.chunks_exact(width).flat_map(|row| &row[x.start..x.end]).sum();
+                    let sum = match x.len() == width {
+                        true => sum(rows),
+                        false => rows.chunks_exact(width).map(|row| sum(&row[x.start..x.end])).sum(),
+                    };
                     let [rows, columns] = match count_include_pad {
                         true => [y.padded_len, x.padded_len],
                         false => [y.len(), x.len()],
                     };
-                    // Windows may be far larger than the image.
-                    let exact = rows.checked_mul(columns).map(|count| count as f32);
-                    let divisor = exact.unwrap_or(rows as f32 * columns as f32);
-                    *output = sum / divisor;
+                    *output = (sum / (rows as f64 * columns as f64)) as f32;
                 }
             }
         },

@@ -8,8 +8,10 @@
 //! raw:       y = clamp(rne(f32(sum(q) * r)))            # padding contributes z to the sum
 //! ```
 
+use std::ops::Range;
+
 use crate::blocks::{Block, at, at_mut, for_each_block};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::geometry::window::Window;
 use crate::geometry::{AdaptivePool2dGeometry, Pool2dGeometry};
 use crate::isa::{Pass, isa};
@@ -46,8 +48,7 @@ pub struct AveragePool2d {
 /// PyTorch: `avg_pool2d` on a quantized tensor.
 ///
 /// # Errors
-/// If a length does not match, scale or zero point cannot be used, the geometry is dilated, or a
-/// window has more than 2^23 elements.
+/// If a length does not match, scale or zero point cannot be used, or the geometry is dilated.
 pub fn avg_pool2d<T: EightBit>(
     geometry: &Pool2dGeometry,
     pool: &AveragePool2d,
@@ -98,8 +99,7 @@ pub fn avg_pool2d_into<T: EightBit>(
 /// memory layout otherwise.
 ///
 /// # Errors
-/// If a length does not match, scale or zero point cannot be used, or a window has more than 2^23
-/// elements.
+/// If a length does not match, or scale or zero point cannot be used.
 pub fn adaptive_avg_pool2d<T: EightBit>(
     geometry: &AdaptivePool2dGeometry,
     qparams: QParams,
@@ -143,7 +143,6 @@ fn average<T: EightBit>(
     if batch == 0 {
         return Ok(());
     }
-    check_window_size(images, &window)?;
     let output = length::strided("output", output, batch * rows * columns, channels, pixel_stride)?;
     let isa = isa();
     for_each_chunk(output, columns * pixel_stride, input.len(), |row, output| {
@@ -182,18 +181,43 @@ impl<T: EightBit> Pass for AverageWindow<'_, T> {
 impl<T: EightBit> Block for AverageWindow<'_, T> {
     #[inline(always)]
     fn compute<const N: usize>(&mut self, first: usize) {
+        let Self { y, x, division, .. } = *self;
+        let means: [T; N] = if y.padded_len.saturating_mul(x.padded_len) <= SUMMED {
+            let sums = self.sums::<N>(y.start..y.end, x.start..x.end, first);
+            sums.map(|sum| division.apply(sum.wrapping_add(division.offset as i32) as f32))
+        } else {
+            let mut sums = [0_i64; N];
+            for x_start in (x.start..x.end).step_by(SUMMED) {
+                let columns = x_start..(x_start + SUMMED).min(x.end);
+                for y_start in (y.start..y.end).step_by(SUMMED / columns.len()) {
+                    let rows = y_start..(y_start + SUMMED / columns.len()).min(y.end);
+                    let part = self.sums::<N>(rows, columns.clone(), first);
+                    sums.iter_mut().zip(part).for_each(|(sum, part)| *sum += i64::from(part));
+                }
+            }
+            sums.map(|sum| division.apply((i128::from(sum) + division.offset) as f32))
+        };
+        *at_mut(self.output, first) = means;
+    }
+}
+
+/// The most bytes whose sum, or distance from as many zero points, is sure to fit in `i32`.
+const SUMMED: usize = 1 << 23;
+
+impl<T: EightBit> AverageWindow<'_, T> {
+    /// The sums of up to [`SUMMED`] bytes of the channels from `first` on.
+    #[inline(always)]
+    fn sums<const N: usize>(&self, rows: Range<usize>, columns: Range<usize>, first: usize) -> [i32; N] {
         let mut sums = [0_i32; N];
-        for y in self.y.start..self.y.end {
-            for x in self.x.start..self.x.end {
+        for y in rows {
+            for x in columns.clone() {
                 let tap = (y * self.width + x) * self.channels + first;
                 for (sum, q) in sums.iter_mut().zip(at::<T, N>(self.image, tap)) {
                     *sum = sum.wrapping_add(q.to_i32());
                 }
             }
         }
-        for (output, sum) in at_mut::<T, N>(self.output, first).iter_mut().zip(sums) {
-            *output = self.division.apply(sum);
-        }
+        sums
     }
 }
 
@@ -201,7 +225,7 @@ impl<T: EightBit> Block for AverageWindow<'_, T> {
 #[derive(Clone, Copy)]
 struct Division {
     /// Added to the sum: its distance from zero points, or the padding.
-    offset: i32,
+    offset: i128,
     multiplier: f32,
     /// Added to the average.
     zero_point: i32,
@@ -210,10 +234,10 @@ struct Division {
 }
 
 impl Division {
+    /// The average of a sum to which the offset has been added.
     #[inline(always)]
-    fn apply<T: EightBit>(self, sum: i32) -> T {
-        let mean = sum.wrapping_add(self.offset) as f32 * self.multiplier;
-        T::from_steps(mean, self.zero_point, self.low, self.high)
+    fn apply<T: EightBit>(self, sum: f32) -> T {
+        T::from_steps(sum * self.multiplier, self.zero_point, self.low, self.high)
     }
 }
 
@@ -221,27 +245,18 @@ impl AveragePool2d {
     fn division<T: EightBit>(&self, y: Window, x: Window) -> Division {
         let QParams { scale, zero_point } = self.qparams;
         let (low, high) = T::RANGE.into_inner();
-        let inside = (y.len() * x.len()) as i32;
-        let divisor = if self.count_include_pad { (y.padded_len * x.padded_len) as i32 } else { inside };
+        let inside = (y.len() * x.len()) as i128;
+        let divisor = match self.count_include_pad {
+            // Windows may be far larger than the image.
+            true => y.padded_len as i128 * x.padded_len as i128,
+            false => inside,
+        };
+        let zero_points = |count: i128| count * i128::from(zero_point);
         let (multiplier, offset, zero_point) = match self.tie_rule {
-            TieRule::Centered => ((divisor as f32).recip(), -inside * zero_point, zero_point),
-            TieRule::CenteredPrime => (scale / (scale * divisor as f32), -inside * zero_point, zero_point),
-            TieRule::Raw => ((divisor as f32).recip(), (divisor - inside) * zero_point, 0),
+            TieRule::Centered => ((divisor as f32).recip(), -zero_points(inside), zero_point),
+            TieRule::CenteredPrime => (scale / (scale * divisor as f32), -zero_points(inside), zero_point),
+            TieRule::Raw => ((divisor as f32).recip(), zero_points(divisor - inside), 0),
         };
         Division { offset, multiplier, zero_point, low, high }
-    }
-}
-
-/// Sums of at most 2^23 bytes fit in `i32`.
-fn check_window_size(images: &Images, window: impl Fn(usize, usize) -> Window) -> Result<()> {
-    let largest = |axis: usize| {
-        let lengths = (0..images.output[axis]).map(|position| window(axis, position).padded_len);
-        lengths.max().unwrap_or(0)
-    };
-    let size = largest(0).saturating_mul(largest(1));
-    if size <= 1 << 23 {
-        Ok(())
-    } else {
-        Err(Error::geometry(format!("an average of {size} elements is too large, at most 2^23 are summed")))
     }
 }

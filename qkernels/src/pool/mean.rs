@@ -107,13 +107,24 @@ impl<T: EightBit> Block for MeanColumns<'_, T> {
                 self.sums::<N>(first)
                     .map(|sum| T::from_steps((sum - offset) as f32 * multiplier, zero_point, low, high))
             }
-            MeanRule::Dequantized => self.real_sums::<N>(first).map(|sum| quantizer.quantize(sum / divisor)),
+            MeanRule::Dequantized if reduced <= Self::IN_SEQUENCE => {
+                self.real_sums::<N>(first).map(|sum| quantizer.quantize(sum / divisor))
+            }
+            MeanRule::Dequantized => {
+                let offset = reduced as i64 * i64::from(zero_point);
+                let unit = f64::from(scale) / reduced as f64;
+                self.sums::<N>(first).map(|sum| quantizer.quantize(((sum - offset) as f64 * unit) as f32))
+            }
         };
         *at_mut(self.output, first) = means;
     }
 }
 
 impl<T: EightBit> MeanColumns<'_, T> {
+    /// Real numbers that are added one after the other, as PyTorch does: of more the exact sum is taken, as one in
+    /// float is steps off.
+    const IN_SEQUENCE: usize = 256;
+
     /// Exact sums of the columns from `first` on.
     #[inline(always)]
     fn sums<const N: usize>(&self, first: usize) -> [i64; N] {

@@ -9,6 +9,7 @@ mod file_bytes;
 mod float;
 mod linear;
 mod long_rows;
+mod long_sums;
 mod pooling;
 mod problem;
 mod quantization;

@@ -113,17 +113,26 @@ impl Rows<'_> {
     }
 }
 
+/// Floats of a cache line.
+const LINE: usize = 16;
+
 /// Fetches from memory what is read soon.
 #[inline(always)]
 pub(crate) fn prefetch(values: &[f32]) {
+    values.chunks(LINE).for_each(|line| prefetch_line(line.as_ptr()));
+}
+
+/// Fetches the line of a float from memory, if there is one.
+#[inline(always)]
+fn prefetch_line(float: *const f32) {
     #[cfg(target_arch = "x86_64")]
-    for line in values.chunks(16) {
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: every processor has the instruction, which reads nothing.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(float.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = values;
+    let _ = float;
 }
 
 /// The output of the sums of a row: `clamp(sum * scale + offset)`.

@@ -23,6 +23,9 @@ pub(crate) struct ProductTile<'a> {
     pub(crate) finish: Option<Finish<'a>>,
 }
 
+/// Products that are added up in registers: where there are more, the error of a sum grows with their parts.
+const SUMMED: usize = 1024;
+
 /// Sets the tiles of `rows` rows, `stride` apart, of `vectors` vectors at `output` to `left * right`.
 ///
 /// # Safety
@@ -35,6 +38,30 @@ pub(crate) unsafe fn multiply_tile(
     stride: usize,
 ) {
     assert!(tile.finish.is_none_or(|finish| finish.affine.len() == size[0]));
+    if tile.depth <= SUMMED {
+        // SAFETY: the caller answers for the tile.
+        return unsafe { multiply_part(isa, size, tile, output, stride) };
+    }
+    for first in (0..tile.depth).step_by(SUMMED) {
+        let part = ProductTile {
+            left: Rows { values: &tile.left.values[first * tile.left_step..], ..tile.left },
+            right: Rows { values: &tile.right.values[first * tile.right.stride..], ..tile.right },
+            depth: SUMMED.min(tile.depth - first),
+            add: tile.add || first > 0,
+            finish: tile.finish.filter(|_| tile.depth - first <= SUMMED),
+            ..*tile
+        };
+        // SAFETY: the caller answers for the tile.
+        unsafe { multiply_part(isa, size, &part, output, stride) };
+    }
+}
+
+/// [`multiply_tile`] in one sum.
+///
+/// # Safety
+/// The tiles can be read and written.
+#[inline(always)]
+unsafe fn multiply_part(isa: Isa, size: [usize; 2], tile: &ProductTile<'_>, output: *mut f32, stride: usize) {
     // SAFETY: the caller answers for the tile.
     unsafe {
         match isa {
@@ -73,14 +100,6 @@ pub(in crate::kernels) unsafe fn multiply_sized<F: FloatVector, const R: usize, 
         let output = output.wrapping_add(index * V * F::LANES);
         let place = |r: usize, v: usize| output.wrapping_add(r * stride + v * F::LANES);
         let mut sums = [[isa.splat(0.0); V]; R];
-        if add {
-            for (r, sums) in sums.iter_mut().enumerate() {
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    // SAFETY: within the tile.
-                    *sum = unsafe { isa.load(place(r, v)) };
-                }
-            }
-        }
         let step = |k: usize, sums: &mut [[F::Vector; V]; R]| {
             let values = values.wrapping_add(k * right.stride);
             // SAFETY: `check` has seen that row `k` of the last panel holds them.
@@ -96,6 +115,15 @@ pub(in crate::kernels) unsafe fn multiply_sized<F: FloatVector, const R: usize, 
         };
         for k in 0..depth {
             step(k, &mut sums);
+        }
+        // At the end, as small products would be lost in a large sum.
+        if add {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    // SAFETY: within the tile.
+                    *sum = isa.add(*sum, unsafe { isa.load(place(r, v)) });
+                }
+            }
         }
         // As an array, for a loop of a known length, without which the sums are kept in memory.
         if let Some(Finish { affine, limits }) = finish
