@@ -147,8 +147,8 @@ fn changed(kind: Kind, bytes: &[u8], random: &mut Random) -> Vec<u8> {
         }
     }
     let has_range = |name: &str| {
-        let offsets = &parts.header[name]["data_offsets"];
-        offsets[0].as_u64().zip(offsets[1].as_u64()).is_some_and(|(begin, end)| begin <= end)
+        let offsets = serde_json::from_value::<[usize; 2]>(parts.header[name]["data_offsets"].clone());
+        offsets.is_ok_and(|[begin, end]| begin <= end)
     };
     match kind {
         Kind::Int8
