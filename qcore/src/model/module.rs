@@ -3,6 +3,7 @@
 use super::{Parameters, Prepared, StateDict, StateDictMismatch, Values, check_parameters};
 use crate::inspect::Graph;
 use crate::network::{Loaders, Trace, Tracer, Value};
+use crate::program::release;
 use crate::quantize::{Observations, check_entries, decide};
 use crate::{Error, QConfigMapping, Result, Tensor};
 
@@ -57,7 +58,8 @@ pub trait Module: Parameters + Sized + 'static {
         let input = Self::Input::build(|_| tensors.next().map(Value::from).ok_or_else(too_few))?;
         let output = self.trace(&mut Tracer::running(), input)?;
         let mut values = Self::Output::into_vec(output).into_iter();
-        let tensors = Self::Output::build(|_| values.next().ok_or_else(too_few)?.into_tensor())?;
+        let tensors =
+            Self::Output::build(|_| Ok(release(values.next().ok_or_else(too_few)?.into_tensor()?)))?;
         Ok(Self::Output::from_tensors(tensors))
     }
 

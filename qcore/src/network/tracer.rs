@@ -12,7 +12,7 @@ use super::node::{Call, Node, NodeMember, lower};
 use super::{Network, NetworkValue, ValueId};
 use crate::model::join;
 use crate::ops::{Lowering, Op, Precision};
-use crate::program::{Programs, evaluate_float, evaluate_floats};
+use crate::program::{Programs, evaluate_floats, evaluate_within, recycle};
 use crate::quantize::{EntryId, NodeKey};
 use crate::{Error, QConfig, QConfigMapping, Result, Tensor};
 
@@ -41,8 +41,8 @@ impl Value {
     ///
     /// # Errors
     /// When the value is of a recording.
-    pub(crate) fn into_tensor(self) -> Result<Tensor> {
-        match self.0 {
+    pub(crate) fn into_tensor(mut self) -> Result<Tensor> {
+        match self.take_form() {
             Form::Tensor(tensor) => Ok(tensor),
             Form::Symbol(_) => Err(Error::Unsupported("a symbolic value where a tensor is needed".into())),
         }
@@ -61,7 +61,20 @@ impl Value {
 
     /// Takes the value out of its place, so that nobody else holds its data.
     fn take(&mut self) -> Self {
-        std::mem::replace(self, Self(Form::Symbol(usize::MAX)))
+        Self(self.take_form())
+    }
+
+    fn take_form(&mut self) -> Form {
+        std::mem::replace(&mut self.0, Form::Symbol(usize::MAX))
+    }
+}
+
+/// A tensor that no operation takes leaves its memory to the next ones, as those do that are taken.
+impl Drop for Value {
+    fn drop(&mut self) {
+        if let Form::Tensor(tensor) = self.take_form() {
+            recycle(tensor);
+        }
     }
 }
 
@@ -258,11 +271,11 @@ fn run(site: Site<'_>, members: &[Member<'_>], inputs: &mut [Value]) -> Result<T
         Some((path, _)) if first.op.lower(&Lowering::float()).is_ok() => in_site(error, path),
         _ => in_site(error, site.path),
     })?;
-    let mut value = evaluate_float(lowered.as_ref(), tensors).map_err(|error| in_site(error, site.path))?;
+    let mut value = evaluate_within(lowered.as_ref(), tensors).map_err(|error| in_site(error, site.path))?;
     for member in rest {
         let lowered = member.op.lower(&Lowering::float());
         value = lowered
-            .and_then(|lowered| evaluate_float(lowered.as_ref(), vec![value]))
+            .and_then(|lowered| evaluate_within(lowered.as_ref(), vec![value]))
             .map_err(|error| in_site(error, member.path))?;
     }
     Ok(value)

@@ -1,7 +1,7 @@
-//! `BufferPool`: memory of the float tensors that a model has dropped, for the next ones of the same length.
+//! `BufferPool`: memory of the float tensors that a model has dropped, for the next ones.
 //!
 //! New memory costs twice: the system's pages, and zeros that are overwritten at once. Each thread keeps what its last
-//! run has left, so that the next one finds all lengths.
+//! run has left. Tensors may begin a longer buffer, so that a few buffers serve a whole network.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -39,12 +39,24 @@ impl BufferPool {
         POOL.set(self);
     }
 
-    /// `len` values, which are to be overwritten: the newest, as it may still be in cache.
+    /// A buffer of `len` values at least, which are to be overwritten: the shortest there is, so that longer ones stay
+    /// for longer tensors and all together are few enough for a cache; of several the newest.
     pub(super) fn take(&mut self, len: usize) -> Vec<f32> {
+        let fitting = self.buffers.iter().enumerate().rev().filter(|(_, buffer)| buffer.len() >= len);
+        let position = fitting.min_by_key(|(_, buffer)| buffer.len()).map(|(position, _)| position);
+        self.remove_or_make(position, len)
+    }
+
+    /// [`take`](Self::take) of exactly `len` values.
+    pub(super) fn take_exactly(&mut self, len: usize) -> Vec<f32> {
         let position = self.buffers.iter().rposition(|buffer| buffer.len() == len);
+        self.remove_or_make(position, len)
+    }
+
+    fn remove_or_make(&mut self, position: Option<usize>, len: usize) -> Vec<f32> {
         match position.and_then(|position| self.buffers.remove(position)) {
             Some(buffer) => {
-                self.len -= len;
+                self.len -= buffer.len();
                 buffer
             }
             None => vec![0.0; len],
@@ -77,16 +89,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory_is_used_again_for_the_same_length() {
+    fn the_shortest_memory_that_fits_is_used_again() {
         let mut pool = BufferPool::default();
-        let tensor = Tensor::zeros(&[2, 3]);
-        let address = tensor.as_slice().map(<[f32]>::as_ptr);
-        pool.keep(tensor);
-        assert_eq!(pool.take(5).len(), 5);
-        let buffer = pool.take(6);
-        assert_eq!(Some(buffer.as_ptr()), address);
-        let other = pool.take(6);
-        assert_ne!(other.as_ptr(), buffer.as_ptr());
+        let mut keep = |len| {
+            let tensor = Tensor::zeros(&[len]);
+            let address = tensor.as_slice().map(<[f32]>::as_ptr);
+            pool.keep(tensor);
+            address
+        };
+        let [longest, older, newer, _] = [9, 6, 6, 3].map(&mut keep);
+        let taken = [5, 4, 6].map(|len| pool.take(len));
+        assert_eq!(taken.each_ref().map(|buffer| Some(buffer.as_ptr())), [newer, older, longest]);
+        assert_eq!(pool.take_exactly(2).len(), 2);
+        assert_eq!(pool.take(4).len(), 4);
+        assert_eq!(pool.len, 3);
+    }
+
+    #[test]
+    fn a_tensor_keeps_all_of_its_memory() {
+        let mut pool = BufferPool::default();
+        pool.keep(Tensor::from_buffer(&[2, 2], vec![1.0; 7]).unwrap());
+        assert_eq!(pool.take(4), [1.0; 7]);
     }
 
     #[test]

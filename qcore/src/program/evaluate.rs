@@ -50,15 +50,43 @@ pub fn evaluate(executable: &dyn Executable, inputs: &[AnyTensor]) -> Result<Vec
     Ok(outputs)
 }
 
-/// Runs an operation of one output that was lowered to float, and keeps the memory of its inputs where nobody else has
-/// it.
+/// Runs an operation of one output that was lowered to float, for a user: its result has memory of its own length.
 pub(crate) fn evaluate_float(executable: &dyn Executable, inputs: Vec<Tensor>) -> Result<Tensor> {
+    evaluate_with(executable, inputs, BufferPool::take_exactly)
+}
+
+/// [`evaluate_float`] within a model: keeps the memory of the inputs where nobody else has it, and the result may begin
+/// a longer buffer, which [`release`] must keep from users.
+pub(crate) fn evaluate_within(executable: &dyn Executable, inputs: Vec<Tensor>) -> Result<Tensor> {
+    evaluate_with(executable, inputs, BufferPool::take)
+}
+
+/// The output of a model, with memory of its own length.
+pub(crate) fn release(tensor: Tensor) -> Tensor {
+    let released = Tensor::from(tensor.view());
+    recycle(tensor);
+    released
+}
+
+/// Keeps the memory of a tensor that is not needed any more, if nobody shares it.
+pub(crate) fn recycle(tensor: Tensor) {
+    let mut pool = BufferPool::of_thread();
+    pool.keep(tensor);
+    pool.return_to_thread();
+}
+
+/// Runs an operation whose result gets its memory from `take`.
+fn evaluate_with(
+    executable: &dyn Executable,
+    inputs: Vec<Tensor>,
+    take: fn(&mut BufferPool, usize) -> Vec<f32>,
+) -> Result<Tensor> {
     let specs: Vec<TensorSpec> = inputs
         .iter()
         .map(|input| TensorSpec::in_format(input.shape(), input.memory_format(), Format::F32))
         .collect();
     match executable.plan(&specs)? {
-        Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs),
+        Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs, take),
         Planned::View(_) => inputs.into_iter().next().ok_or_else(no_result),
         Planned::Rearranged(rearrangement) => {
             let input = inputs.into_iter().next().ok_or_else(no_result)?;
@@ -87,7 +115,11 @@ fn is_plain(planned: &PlannedKernel) -> bool {
     }
 }
 
-fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>) -> Result<Tensor> {
+fn run_kernel(
+    planned: PlannedKernel,
+    inputs: Vec<Tensor>,
+    take: fn(&mut BufferPool, usize) -> Vec<f32>,
+) -> Result<Tensor> {
     let Some(output) = planned.outputs.first() else { return Err(no_result()) };
     let scratch = if output.is_empty() { 0 } else { planned.scratch };
     let what = format_args!("an output of shape {:?}", output.shape());
@@ -97,8 +129,11 @@ fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>) -> Result<Tensor> {
     let bytes: Vec<&[u8]> =
         inputs.iter().map(|input| elements::bytes(input.as_slice().unwrap_or_default())).collect();
     let mut pool = BufferPool::of_thread();
-    let mut values = pool.take(output.len());
-    let target = Output { bytes: elements::bytes_mut(&mut values), pixel_stride: output.pixel_stride() };
+    let mut values = take(&mut pool, output.len());
+    let target = Output {
+        bytes: elements::bytes_mut(&mut values[..output.len()]),
+        pixel_stride: output.pixel_stride(),
+    };
     let result = match output.is_empty() {
         true => Ok(()),
         false => planned.kernel.run(&bytes, &mut [target], pool.scratch(scratch)),
@@ -106,7 +141,7 @@ fn run_kernel(planned: PlannedKernel, inputs: Vec<Tensor>) -> Result<Tensor> {
     inputs.into_iter().for_each(|input| pool.keep(input));
     pool.return_to_thread();
     result.map_err(failed)?;
-    Tensor::from_vec(output.shape(), values)
+    Tensor::from_buffer(output.shape(), values)
 }
 
 fn failed(error: qkernels::Error) -> Error {

@@ -31,7 +31,7 @@ use crate::{Error, Result, Tensor};
 
 pub(crate) use cache::Programs;
 pub use evaluate::evaluate;
-pub(crate) use evaluate::{evaluate_float, evaluate_floats};
+pub(crate) use evaluate::{evaluate_float, evaluate_floats, evaluate_within, recycle, release};
 pub use non_finite::NonFinite;
 pub(crate) use output::ProgramOutput;
 pub use placement::MemoryReport;

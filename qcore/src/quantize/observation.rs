@@ -8,7 +8,7 @@ use super::{Plan, plan};
 use crate::network::{Network, NodeId, ValueId};
 use crate::observer::extrema;
 use crate::observer::{ChannelRanges, Range, ValueGrid};
-use crate::program::{evaluate_float, evaluate_floats};
+use crate::program::{evaluate_floats, evaluate_within, release};
 use crate::{Error, Observer, Result, Tensor};
 
 /// All that calibration learns about a model.
@@ -193,7 +193,7 @@ pub(crate) fn observe(
                 }
                 let executable = call.executable.as_ref();
                 let made = match node.outputs.len() {
-                    1 => evaluate_float(executable, tensors).map(|made| vec![made]),
+                    1 => evaluate_within(executable, tensors).map(|made| vec![made]),
                     _ => evaluate_floats(executable, tensors),
                 };
                 made.map_err(|error| error.in_layer(&node.path))?
@@ -208,7 +208,7 @@ pub(crate) fn observe(
         }
     }
     let missing = || Error::Unsupported("an output that no operation makes".into());
-    network.outputs.iter().map(|&value| values[value].clone().ok_or_else(missing)).collect()
+    network.outputs.iter().map(|&value| values[value].clone().map(release).ok_or_else(missing)).collect()
 }
 
 /// Of each value the last node that reads it; `None` for the outputs of the network.

@@ -8,7 +8,7 @@ mod qparams;
 mod qtensor;
 mod rearrangement;
 
-use ndarray::{ArcArray, Array, ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn};
+use ndarray::{ArcArray, Array, Array1, ArrayD, ArrayView, ArrayViewD, Axis, Dimension, IxDyn, Slice};
 use qkernels::memory;
 
 use crate::ops::element_count;
@@ -56,6 +56,21 @@ impl Tensor {
             };
             Error::parameter("Tensor::from_vec", message)
         })
+    }
+
+    /// A tensor of the given shape from the values that `buffer` begins with, and with all of its memory.
+    ///
+    /// # Errors
+    /// When the shape needs more values.
+    pub(crate) fn from_buffer(shape: &[usize], buffer: Vec<f32>) -> Result<Self> {
+        let found = buffer.len();
+        let len = shape.iter().fold(1_usize, |len, &extent| len.saturating_mul(extent));
+        let mut values = Array1::from_vec(buffer);
+        values.slice_axis_inplace(Axis(0), Slice::from(..len.min(found)));
+        values
+            .into_shape_with_order(IxDyn(shape))
+            .map(Self::from)
+            .map_err(|_| Error::shape("a buffer", format!("{found} values' worth of shape"), shape))
     }
 
     /// A tensor of zeros.
@@ -182,7 +197,7 @@ impl Tensor {
         if self.as_memory_slice().is_some() { self } else { self.contiguous() }
     }
 
-    /// The memory of row-major values that nobody shares.
+    /// The memory of row-major values that nobody shares, which may be longer than they are.
     pub(crate) fn into_unshared_vec(self) -> Option<Vec<f32>> {
         if !self.data.is_standard_layout() {
             return None;
