@@ -1,44 +1,40 @@
 //! The bytes of a file, in memory of their own or mapped, and parts of them that share it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::{Deref, Range};
 use std::sync::Arc;
 
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut, MmapOptions};
 
-/// Where the first byte of a file lies: at a multiple of a cache line, as in a map.
-const ALIGNMENT: usize = 64;
-
-/// A whole file as `&[u8]`, whose first byte lies at a multiple of 64 bytes.
+/// A whole file as `&[u8]`, whose first byte lies at the beginning of a page.
 #[derive(Debug)]
 pub struct FileBytes(Memory);
 
 #[derive(Debug)]
 enum Memory {
-    /// The file follows `start` bytes that are not part of it.
-    Owned {
-        bytes: Vec<u8>,
-        start: usize,
-    },
+    /// Of an empty file, which cannot be mapped on every system.
+    Empty,
+    Owned(MmapMut),
     Mapped(Mmap),
 }
 
 impl FileBytes {
-    /// Reads `file` from where it stands into memory that belongs to this process alone.
+    /// Reads `file` into memory that belongs to this process alone, a large one on several threads.
     ///
     /// # Errors
-    /// If it cannot be read.
-    pub fn read(mut file: &File) -> io::Result<Self> {
+    /// If it cannot be read, or there is not enough memory.
+    pub fn read(file: &File) -> io::Result<Self> {
         let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
-        let mut bytes: Vec<u8> = Vec::new();
-        let capacity = len.checked_add(ALIGNMENT).ok_or(io::ErrorKind::OutOfMemory)?;
-        bytes.try_reserve_exact(capacity).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let start = bytes.as_ptr().align_offset(ALIGNMENT).min(ALIGNMENT);
-        bytes.resize(start, 0);
-        // No more than there is room for: growing would move the bytes to another address.
-        file.by_ref().take(len as u64).read_to_end(&mut bytes)?;
-        Ok(Self(Memory::Owned { bytes, start }))
+        if len == 0 {
+            return Ok(Self(Memory::Empty));
+        }
+        let mut memory = MmapOptions::new().len(len).map_anon()?;
+        // Large pages, where the system has them: most of the time goes into the first touch of each page.
+        #[cfg(target_os = "linux")]
+        let _ = memory.advise(memmap2::Advice::HugePage);
+        read_all(file, &mut memory)?;
+        Ok(Self(Memory::Owned(memory)))
     }
 
     /// Maps `file`, so that the operating system reads it on demand, and once for all processes that map it.
@@ -51,8 +47,7 @@ impl FileBytes {
     /// If the file cannot be mapped.
     pub fn map(file: &File) -> io::Result<Self> {
         if file.metadata()?.len() == 0 {
-            // An empty file cannot be mapped on every system.
-            return Self::read(file);
+            return Ok(Self(Memory::Empty));
         }
         // SAFETY: the map is private to this process and read-only, and `Mmap` keeps it alive as
         // long as the slices borrowed from it. What remains is the operating system's own caveat, a
@@ -67,10 +62,41 @@ impl Deref for FileBytes {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Memory::Owned { bytes, start } => &bytes[*start..],
+            Memory::Empty => &[],
+            Memory::Owned(memory) => memory,
             Memory::Mapped(map) => map,
         }
     }
+}
+
+/// Fills `bytes` with those at the beginning of `file`.
+#[cfg(unix)]
+fn read_all(file: &File, bytes: &mut [u8]) -> io::Result<()> {
+    use std::os::unix::fs::FileExt;
+
+    /// Fewer bytes are not worth a thread.
+    const PART: usize = 4 << 20;
+    let threads = crate::threads::num_threads().min(bytes.len() / PART);
+    if threads < 2 {
+        return file.read_exact_at(bytes, 0);
+    }
+    let part = bytes.len().div_ceil(threads);
+    std::thread::scope(|scope| {
+        let mut readers = Vec::new();
+        for (bytes, index) in bytes.chunks_mut(part).zip(0_u64..) {
+            let read = move || file.read_exact_at(bytes, index * part as u64);
+            readers.push(std::thread::Builder::new().spawn_scoped(scope, read)?);
+        }
+        let panicked = || io::Error::other("a thread that reads the file has panicked");
+        readers.into_iter().try_for_each(|reader| reader.join().unwrap_or_else(|_| Err(panicked())))
+    })
+}
+
+#[cfg(not(unix))]
+fn read_all(mut file: &File, bytes: &mut [u8]) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    file.seek(SeekFrom::Start(0))?;
+    file.read_exact(bytes)
 }
 
 /// A part of a file's bytes, which it keeps in memory.

@@ -114,12 +114,8 @@ impl RegularFile {
     pub(crate) fn bytes(&self, mapped: bool) -> Result<FileBytes> {
         let failed = |error| Error::io(&self.path, error);
         let _position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = if mapped {
-            FileBytes::map(&self.file).map_err(failed)?
-        } else {
-            (&self.file).seek(SeekFrom::Start(0)).map_err(failed)?;
-            FileBytes::read(&self.file).map_err(failed)?
-        };
+        let bytes = if mapped { FileBytes::map(&self.file) } else { FileBytes::read(&self.file) };
+        let bytes = bytes.map_err(failed)?;
         if bytes.len() as u64 != self.len {
             return Err(self.changed());
         }

@@ -9,7 +9,7 @@ use qkernels::file_bytes::{FileBytes, SharedBytes};
 fn read_or_mapped_the_bytes_are_the_files_and_begin_aligned() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("weights");
-    for len in [0, 1, 31, 32, 33, 4096, 100_001] {
+    for len in [0, 1, 4095, 4096, 4097, 100_001, (8 << 20) + 3, 13 << 20] {
         let expected: Vec<u8> = (0..len).map(|index: u32| index as u8).collect();
         fs::write(&path, &expected).unwrap();
         for open in [FileBytes::read, FileBytes::map] {

@@ -2,6 +2,7 @@
 
 mod damage;
 mod foreign;
+mod format;
 mod hostile;
 mod mapped;
 mod memory;
