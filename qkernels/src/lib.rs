@@ -8,11 +8,15 @@
 //!
 //! - A quantized value `q` with scale `s` and zero point `z` stands for the real number
 //!   `(q - z) * s`.
-//! - Every float operation is `f32` and rounded on its own; nothing is contracted into a fused
-//!   multiply-add, unless the operation says so. Rounding to an integer is round half to even, written `rne` in the formulas.
-//! - Integer sums are exact. Packing weights whose sums could leave `i32` is an error.
+//! - Every float operation of an integer kernel is `f32` and rounded on its own; nothing is contracted into a fused
+//!   multiply-add, unless the operation says so. Rounding to an integer is round half to even, written `rne` in the
+//!   formulas.
+//! - Integer sums are exact, however long they are.
 //! - Results saturate; they never wrap around.
-//! - Neither the number of threads nor the instruction set ([`isa`]) changes a result.
+//! - Neither the number of threads nor the instruction set ([`isa`]) changes the result of an integer kernel.
+//!
+//! Float kernels ([`float`], [`rows`]) fuse multiply-adds where the instruction set has them and add in an order that
+//! suits it, so their results may differ in the last bits from one instruction set to another.
 //!
 //! Quantized activations are channels-last, `[N, H, W, C]`; float activations are `[N, C, H, W]`,
 //! the order of PyTorch. [`quantize_nchw_to_nhwc`](quantize::quantize_nchw_to_nhwc) and
