@@ -48,3 +48,23 @@ pub(crate) fn at_mut<T, const N: usize>(values: &mut [T], first: usize) -> &mut 
         None => panic!("{N} values from {first} on, of {len}"),
     }
 }
+
+/// `to[i] = f(a[i], b[i])`, for slices of equal length.
+#[inline(always)]
+pub(crate) fn zip_blocks<A: Copy>(a: &[A], b: &[A], to: &mut [A], f: impl Fn(A, A) -> A) {
+    struct Zip<'a, A, F>(&'a [A], &'a [A], &'a mut [A], F);
+
+    impl<A: Copy, F: Fn(A, A) -> A> Block for Zip<'_, A, F> {
+        #[inline(always)]
+        fn compute<const N: usize>(&mut self, first: usize) {
+            let (a, b) = (at::<A, N>(self.0, first), at::<A, N>(self.1, first));
+            // A loop, as `from_fn` of so many would be a call.
+            let to = at_mut::<A, N>(self.2, first);
+            for (i, to) in to.iter_mut().enumerate() {
+                *to = (self.3)(a[i], b[i]);
+            }
+        }
+    }
+
+    for_each_block(to.len(), &mut Zip(a, b, to, f));
+}

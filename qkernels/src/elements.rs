@@ -4,6 +4,7 @@ use std::fmt::Debug;
 
 use crate::error::{Error, Result};
 use crate::kernels::TransposeTile;
+use crate::qparams::EightBit;
 
 /// A type of the elements of buffers: `u8`, `i8`, `u16`, `i16`, `i32` or `f32`.
 ///
@@ -36,6 +37,14 @@ pub fn view_mut<T: Element>(bytes: &mut [u8]) -> Result<&mut [T]> {
     // SAFETY: as in `view`, and any elements are bytes again.
     let (before, elements, after) = unsafe { bytes.align_to_mut::<T>() };
     if before.is_empty() && after.is_empty() { Ok(elements) } else { Err(not_elements::<T>(len)) }
+}
+
+/// Bytes as integers of eight bits.
+pub(crate) fn eight_bits_mut<T: EightBit>(bytes: &mut [u8]) -> &mut [T] {
+    match view_mut(bytes) {
+        Ok(integers) => integers,
+        Err(_) => unreachable!("every byte is an integer of eight bits"),
+    }
 }
 
 /// The bytes of some elements, in the order of this machine.

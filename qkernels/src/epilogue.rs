@@ -36,6 +36,22 @@ pub(crate) trait Epilogue: Sync {
     ) {
         finish_by_rows(self, panels, tiles, output);
     }
+
+    /// [`finish`](Self::finish) for the rows from `first_row` on, `sums` and `output` being `[rows][columns]`, all of
+    /// the columns.
+    fn finish_rows(
+        &self,
+        _: Isa,
+        first_row: usize,
+        columns: usize,
+        sums: &[i32],
+        output: &mut [Self::Output],
+    ) {
+        let rows = sums.chunks_exact(columns).zip(output.chunks_exact_mut(columns));
+        for (row, (sums, output)) in rows.enumerate() {
+            self.finish(first_row + row, 0, sums, output);
+        }
+    }
 }
 
 /// A panel or two, and where their sums belong.

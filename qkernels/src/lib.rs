@@ -27,12 +27,14 @@ mod blocks;
 mod deep;
 mod epilogue;
 mod error;
+mod few_columns;
 mod gemm;
 mod kernels;
 mod length;
 mod operands;
 mod output_rows;
 mod panel;
+mod pixels;
 #[cfg(target_arch = "x86_64")]
 mod prefetch;
 mod quantizer;

@@ -3,6 +3,7 @@
 use crate::deep::{DeepMatrix, is_deep};
 use crate::epilogue::{Epilogue, KeepSums, Requantize};
 use crate::error::{Error, Result};
+use crate::few_columns::FewColumns;
 use crate::file_bytes::SharedBytes;
 use crate::gemm::{self, Dequantize, InputRows, PackedMatrix, Storage, check_zero_point_count};
 use crate::isa::isa;
@@ -31,6 +32,8 @@ pub struct Dequantization<'a> {
 #[derive(Clone, Debug)]
 pub struct PackedLinear {
     weights: Weights,
+    /// Instead of a matrix, if they are faster.
+    few: Option<FewColumns>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,10 +54,10 @@ impl PackedLinear {
         check_zero_point_count(zero_points, out_features)?;
         if is_deep(weight, in_features, zero_points)? {
             let matrix = DeepMatrix::new(weight.to_vec(), in_features, zero_points)?;
-            return Ok(Self { weights: Weights::Deep(matrix) });
+            return Ok(Self { weights: Weights::Deep(matrix), few: None });
         }
         let matrix = PackedMatrix::new(out_features, runs, zero_points, |o, k| weight[o * in_features + k])?;
-        Ok(Self { weights: Weights::Packed(matrix) })
+        Ok(Self { few: FewColumns::new(&matrix), weights: Weights::Packed(matrix) })
     }
 
     /// The weight in the order in which the kernels read it, the same on every machine; `None` if it is so deep that its
@@ -80,7 +83,7 @@ impl PackedLinear {
         check_zero_point_count(zero_points, out_features)?;
         let runs = Self::runs(out_features, in_features)?;
         let matrix = PackedMatrix::from_storage(out_features, runs, zero_points, Storage::of_file(bytes))?;
-        Ok(Self { weights: Weights::Packed(matrix) })
+        Ok(Self { few: FewColumns::new(&matrix), weights: Weights::Packed(matrix) })
     }
 
     /// The weight in PyTorch's order, `[out_features, in_features]`.
@@ -119,7 +122,8 @@ impl PackedLinear {
 
     /// Bytes of memory the packed weight takes.
     pub fn byte_len(&self) -> usize {
-        match &self.weights {
+        let few = self.few.as_ref().map_or(0, FewColumns::byte_len);
+        few + match &self.weights {
             Weights::Packed(matrix) => matrix.byte_len(),
             Weights::Deep(matrix) => matrix.weights().len(),
         }
@@ -243,6 +247,10 @@ impl PackedLinear {
         length::check("input", input, input_len)?;
         let zero_point = gemm::input_zero_point(input_zero_point)?;
         let mut output = OutputRows::new(output, self.out_features(), row_stride);
+        if let Some(few) = &self.few {
+            few.multiply(input, zero_point, epilogue, output);
+            return Ok(());
+        }
         match &self.weights {
             Weights::Packed(matrix) => {
                 let rows = InputRows { input, in_features, zero_point };

@@ -55,6 +55,15 @@ impl<'a, T> OutputRows<'a, T> {
         prefetch(self.first.wrapping_add(row * self.row_stride));
     }
 
+    /// All elements, if no others lie between them.
+    pub(crate) fn contiguous_mut(&mut self) -> Option<&mut [T]> {
+        if self.columns != self.row_stride {
+            return None;
+        }
+        // SAFETY: the rows follow each other, and the rectangle is borrowed uniquely.
+        Some(unsafe { std::slice::from_raw_parts_mut(self.first, self.rows * self.columns) })
+    }
+
     /// The first element, and the distance of two rows.
     pub(crate) fn as_mut_ptr(&mut self) -> (*mut T, usize) {
         (self.first, self.row_stride)

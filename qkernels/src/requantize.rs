@@ -259,19 +259,25 @@ impl Requantization {
 }
 
 impl Channels {
+    /// Behind the constants of the last channel those of the first ones come again.
     fn padded(mut self, len: usize) -> Self {
+        fn pad<T: Copy>(values: &mut Vec<T>, len: usize) {
+            while !values.is_empty() && values.len() < len {
+                values.extend_from_within(..(len - values.len()).min(values.len()));
+            }
+        }
         match &mut self {
             Self::Fbgemm { bias, multiplier } => {
-                bias.resize(len, 0.0);
-                multiplier.resize(len, 0.0);
+                pad(bias, len);
+                pad(multiplier, len);
             }
             Self::Qnnpack { bias, multiplier } => {
-                bias.resize(len, 0);
-                multiplier.resize(len, 0.0);
+                pad(bias, len);
+                pad(multiplier, len);
             }
             Self::Onednn { scale, bias, .. } => {
-                scale.resize(len, 0.0);
-                bias.resize(len, 0.0);
+                pad(scale, len);
+                pad(bias, len);
             }
         }
         self

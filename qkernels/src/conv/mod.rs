@@ -7,6 +7,7 @@
 
 mod deep;
 mod depthwise;
+mod narrow;
 mod packed_form;
 mod window;
 #[cfg(target_arch = "x86_64")]
@@ -18,6 +19,7 @@ use std::sync::OnceLock;
 use crate::deep::{DeepMatrix, is_deep};
 use crate::epilogue::{Epilogue, KeepSums, Requantize};
 use crate::error::{Error, Result};
+use crate::few_columns::FewColumns;
 use crate::gemm::{self, InputRows, PackedMatrix, check_zero_point_count};
 use crate::geometry::{Conv2dGeometry, Conv2dParameters};
 #[cfg(target_arch = "x86_64")]
@@ -30,6 +32,7 @@ use crate::output_rows::OutputRows;
 use crate::requantize::Requantization;
 use crate::residual::Residual;
 use depthwise::DepthwiseFilters;
+use narrow::NarrowFilters;
 use window::{WindowRows, packed_runs};
 #[cfg(target_arch = "x86_64")]
 use winograd::{Winograd, WinogradFilters};
@@ -43,6 +46,10 @@ pub struct PackedConv2d {
     dilation: [usize; 2],
     groups: usize,
     filters: Filters,
+    /// Instead of the others, if they are faster.
+    narrow: Option<NarrowFilters>,
+    /// Likewise, for the pixels of an image.
+    few: Option<FewColumns>,
     /// Made by the first convolution that is faster with them.
     #[cfg(target_arch = "x86_64")]
     winograd: OnceLock<WinogradFilters>,
@@ -75,10 +82,19 @@ impl PackedConv2d {
         } else {
             Filters::Grouped(pack_groups(weight, zero_points, geometry)?)
         };
-        Ok(Self::of_filters(geometry, filters))
+        let narrow = NarrowFilters::are_faster(geometry)
+            .then(|| NarrowFilters::new(weight, zero_points, geometry))
+            .transpose()?;
+        Ok(Self::of_filters(geometry, filters, narrow))
     }
 
-    fn of_filters(geometry: &Conv2dGeometry, filters: Filters) -> Self {
+    fn of_filters(geometry: &Conv2dGeometry, filters: Filters, narrow: Option<NarrowFilters>) -> Self {
+        let few = match &filters {
+            Filters::Grouped(groups) if geometry.kernel == [1, 1] && groups.len() == 1 => {
+                FewColumns::new(&groups[0])
+            }
+            _ => None,
+        };
         Self {
             in_channels: geometry.in_channels,
             out_channels: geometry.out_channels,
@@ -86,6 +102,8 @@ impl PackedConv2d {
             dilation: geometry.dilation,
             groups: geometry.groups,
             filters,
+            narrow,
+            few,
             #[cfg(target_arch = "x86_64")]
             winograd: OnceLock::new(),
         }
@@ -97,7 +115,10 @@ impl PackedConv2d {
         let transformed = self.winograd.get().map_or(0, WinogradFilters::byte_len);
         #[cfg(not(target_arch = "x86_64"))]
         let transformed = 0;
+        let narrow = self.narrow.as_ref().map_or(0, NarrowFilters::byte_len)
+            + self.few.as_ref().map_or(0, FewColumns::byte_len);
         transformed
+            + narrow
             + match &self.filters {
                 Filters::Grouped(groups) => groups.iter().map(PackedMatrix::byte_len).sum(),
                 Filters::Depthwise(filters) => filters.byte_len(),
@@ -110,6 +131,9 @@ impl PackedConv2d {
     pub fn kernel(&self, geometry: &Conv2dGeometry) -> String {
         let isa = isa();
         let _ = geometry;
+        if let Some(narrow) = &self.narrow {
+            return narrow.kernel_name(isa);
+        }
         match &self.filters {
             #[cfg(target_arch = "x86_64")]
             Filters::Grouped(_) if winograd::is_faster(isa, geometry).is_some() => {
@@ -201,6 +225,10 @@ impl PackedConv2d {
         if geometry.output_len() == 0 {
             return Ok(());
         }
+        if let Some(narrow) = &self.narrow {
+            narrow.convolve(geometry, input, zero_point, epilogue, output, pixel_stride);
+            return Ok(());
+        }
         #[cfg(target_arch = "x86_64")]
         if let Some((proof, filters)) = self.winograd(geometry)? {
             let winograd = Winograd { proof, filters, geometry, input, zero_point, epilogue };
@@ -216,6 +244,11 @@ impl PackedConv2d {
                 deep::convolve(groups, geometry, input, zero_point, epilogue, output);
             }
             Filters::Grouped(groups) if geometry.is_pointwise() && self.groups == 1 => {
+                if let Some(few) = &self.few {
+                    let output = OutputRows::new(output, self.out_channels, pixel_stride);
+                    few.multiply(input, zero_point, epilogue, output);
+                    return Ok(());
+                }
                 let rows = InputRows { input, in_features: self.in_channels, zero_point };
                 gemm::multiply(
                     &rows,

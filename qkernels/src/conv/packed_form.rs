@@ -1,7 +1,8 @@
 //! Packed weights in and out of files.
 
 use super::{
-    Filters, PackedConv2d, check_zero_point_count, columns_of_group, packed_runs, zero_points_of_group,
+    Filters, NarrowFilters, PackedConv2d, check_zero_point_count, columns_of_group, packed_runs,
+    zero_points_of_group,
 };
 use crate::error::{Error, Result};
 use crate::file_bytes::SharedBytes;
@@ -46,7 +47,13 @@ impl PackedConv2d {
                 PackedMatrix::from_storage(columns, runs, zero_points, Storage::of_file(weights))
             })
             .collect::<Result<_>>()?;
-        Ok(Self::of_filters(geometry, Filters::Grouped(groups)))
+        let mut packed = Self::of_filters(geometry, Filters::Grouped(groups), None);
+        if NarrowFilters::are_faster(geometry)
+            && let Some(weight) = packed.unpack()
+        {
+            packed.narrow = Some(NarrowFilters::new(&weight, zero_points, geometry)?);
+        }
+        Ok(packed)
     }
 
     /// The weight in PyTorch's order, `[O, C / groups, KH, KW]`; `None` where

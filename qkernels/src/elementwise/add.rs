@@ -2,6 +2,7 @@
 
 use super::binary::{Binary, map_binary};
 use crate::error::Result;
+use crate::kernels::{BinaryMap, Operation, Rounding};
 use crate::qparams::BinaryQParams;
 use crate::qparams::{EightBit, QParams};
 use crate::quantizer::Quantizer;
@@ -47,5 +48,16 @@ impl<const SUBTRACT: bool, T: EightBit> Binary<T> for Sum<SUBTRACT> {
     fn apply(self, a: i32, b: i32) -> T {
         let (a, b) = (self.a.dequantize(a), self.b.dequantize(b));
         self.quantizer.quantize(if SUBTRACT { a - b } else { a + b })
+    }
+
+    fn map(self) -> Option<BinaryMap> {
+        let Self { a, b, quantizer: Quantizer { inverse_scale, zero_point, low, high } } = self;
+        Some(BinaryMap {
+            operation: if SUBTRACT { Operation::Sub } else { Operation::Add },
+            zero_points: [a.zero_point, b.zero_point],
+            scales: [a.scale, b.scale],
+            multiplier: inverse_scale,
+            rounding: Rounding::new::<T>(zero_point, low, high),
+        })
     }
 }

@@ -1,13 +1,18 @@
 //! Batch norm in evaluation on integers, where it could not be folded into a convolution.
 
 use std::array::from_fn;
+use std::cell::Cell;
 
 use crate::blocks::{Block, at, at_mut, for_each_block};
+use crate::elements::{bytes, bytes_mut};
 use crate::error::{Error, Result};
 use crate::isa::{Pass, isa};
+use crate::kernels::{self, ChannelMap, MAX_ROUNDED, Rounding};
 use crate::length;
+use crate::panel::PANEL;
 use crate::qparams::{EightBit, QParams};
 use crate::quantize::ChannelExtents;
+use crate::rounding::round_clamped;
 use crate::threads::{elementwise_chunk, for_each_chunk};
 
 /// The constants of a batch norm, in steps of the output.
@@ -51,12 +56,28 @@ pub fn batch_norm<T: EightBit>(
     let constants = Constants::new::<T>(batch_norm)?;
     let BatchNorm { scale, offset, .. } = *batch_norm;
     let isa = isa();
-    if inner == 1 {
+    if inner == 1 && channels > 0 {
+        let mut rows = ROWS.take();
+        let [scales, offsets] = rows.each_mut();
+        for (row, values) in [(scales, scale), (offsets, offset)] {
+            row.clear();
+            // Behind those of the last channel the first ones again.
+            row.extend(values.iter().cycle().take(channels + PANEL - 1));
+        }
+        let [scale, offset] = &rows;
+        let map = constants.map::<T>(scale, offset, channels);
         let chunk_len = elementwise_chunk(len, channels);
         for_each_chunk(output, chunk_len, len, |index, output| {
             let input = &input[index * chunk_len..][..output.len()];
-            isa.run_pass(Pixels { constants, scale, offset, input, output });
+            let is_done = map
+                .as_ref()
+                .is_some_and(|map| kernels::map_channels(isa, map, bytes(input), bytes_mut(&mut *output)));
+            if !is_done {
+                let (scale, offset) = (&scale[..channels], &offset[..channels]);
+                isa.run_pass(Pixels { constants, scale, offset, input, output });
+            }
         });
+        ROWS.set(rows);
         return Ok(());
     }
     for_each_chunk(output, inner, len, |run, output| {
@@ -89,11 +110,34 @@ impl Constants {
         Ok(Self { input_zero_point, zero_point: output.zero_point, low, high })
     }
 
+    /// For kernels, if all values are small enough for them.
+    fn map<'a, T: EightBit>(
+        self,
+        scale: &'a [f32],
+        offset: &'a [f32],
+        channels: usize,
+    ) -> Option<ChannelMap<'a>> {
+        let largest = scale
+            .iter()
+            .zip(offset)
+            .fold(0.0, |largest: f32, (scale, offset)| largest.max(255.0 * scale.abs() + offset.abs()));
+        let rounding = Rounding::new::<T>(self.zero_point, self.low, self.high);
+        let input_zero_point = self.input_zero_point;
+        (largest < MAX_ROUNDED).then_some(ChannelMap { scale, offset, channels, input_zero_point, rounding })
+    }
+
     #[inline(always)]
     fn apply<T: EightBit>(self, q: T, scale: f32, offset: f32) -> T {
         let steps = q.to_i32().wrapping_sub(self.input_zero_point) as f32 * scale + offset;
-        T::from_steps(steps, self.zero_point, self.low, self.high)
+        // No NaN, as scale and offset are finite.
+        let (low, high) = (self.low.wrapping_sub(self.zero_point), self.high.wrapping_sub(self.zero_point));
+        T::from_i32(round_clamped(steps, low, high).wrapping_add(self.zero_point))
     }
+}
+
+thread_local! {
+    /// Scales and offsets, kept between calls so that a steady state allocates nothing.
+    static ROWS: Cell<[Vec<f32>; 2]> = Cell::default();
 }
 
 /// `[pixels, C]`.
@@ -118,7 +162,6 @@ impl<T: EightBit> Pass for Pixels<'_, T> {
     }
 }
 
-/// Of one pixel.
 impl<T: EightBit> Block for Pixels<'_, T> {
     #[inline(always)]
     fn compute<const N: usize>(&mut self, first: usize) {

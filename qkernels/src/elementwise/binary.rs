@@ -1,7 +1,10 @@
 //! What the operations on two tensors share: the loop over both operands.
 
+use super::LookupTable;
+use crate::elements::{bytes, bytes_mut};
 use crate::error::{Error, Result};
 use crate::isa::{Pass, isa};
+use crate::kernels::{self, BinaryMap, MAX_ROUNDED, Operation};
 use crate::length;
 use crate::qparams::EightBit;
 use crate::threads::{elementwise_chunk, for_each_chunk};
@@ -10,7 +13,15 @@ use crate::threads::{elementwise_chunk, for_each_chunk};
 pub(super) trait Binary<T>: Copy + Sync {
     /// To be marked `#[inline(always)]`: it is the body of a loop that becomes vectors.
     fn apply(self, a: i32, b: i32) -> T;
+
+    /// The same for kernels, if its values are small enough for them.
+    fn map(self) -> Option<BinaryMap> {
+        None
+    }
 }
+
+/// From so many elements on, a table of all results is worth its making.
+const MIN_LOOK_UPS: usize = 1024;
 
 /// A shorter second operand is repeated until it is about this long, for the sake of long loops.
 const ROW: usize = 512;
@@ -30,11 +41,30 @@ pub(super) fn map_binary<T: EightBit>(
         return Err(Error::Length { what: "second operand", expected: a.len(), actual: b.len() });
     }
     let isa = isa();
+    let map = operation.map().filter(|map| {
+        let BinaryMap { scales: [a, b], multiplier, .. } = *map;
+        let largest = if map.operation == Operation::Mul { 255.0 * 255.0 } else { 255.0 * a + 255.0 * b };
+        (largest * multiplier).abs() < MAX_ROUNDED
+    });
+    let operate = |a: &[T], b: &[T], output: &mut [T]| {
+        let is_done =
+            map.is_some_and(|map| kernels::map_pairs(isa, &map, bytes(a), bytes(b), bytes_mut(output)));
+        if !is_done {
+            isa.run_pass(BinaryPass { operation, a, b, output });
+        }
+    };
+    if a.len() == b.len() && a.as_ptr() == b.as_ptr() && a.len() >= MIN_LOOK_UPS {
+        // A function of one value.
+        let every = LookupTable::every_value();
+        let mut results = every;
+        operate(&every, &every, &mut results);
+        return LookupTable::of_results(&results).apply(a, output);
+    }
     if b.len() == a.len() {
         let chunk_len = elementwise_chunk(a.len(), 1);
         for_each_chunk(output, chunk_len, a.len(), |index, output| {
             let chunk = index * chunk_len..index * chunk_len + output.len();
-            isa.run_pass(BinaryPass { operation, a: &a[chunk.clone()], b: &b[chunk], output });
+            operate(&a[chunk.clone()], &b[chunk], output);
         });
         return Ok(());
     }
@@ -51,7 +81,7 @@ pub(super) fn map_binary<T: EightBit>(
     for_each_chunk(output, chunk_len, a.len(), |index, output| {
         let a = &a[index * chunk_len..][..output.len()];
         for (a, output) in a.chunks(row.len()).zip(output.chunks_mut(row.len())) {
-            isa.run_pass(BinaryPass { operation, a, b: &row[..a.len()], output });
+            operate(a, &row[..a.len()], output);
         }
     });
     Ok(())

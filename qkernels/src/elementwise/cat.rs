@@ -1,9 +1,14 @@
 //! Concatenation: the channels of several images, one after the other in each pixel.
 
+use std::cell::Cell;
+
+use super::LookupTable;
 use super::unary::{Clamp, Requantize, Unary};
+use crate::elements::eight_bits_mut;
 use crate::error::{Error, Result};
-use crate::isa::{Pass, isa};
+use crate::isa::{Isa, isa};
 use crate::length;
+use crate::pixels::copy_pixels;
 use crate::qparams::{EightBit, QParams};
 use crate::quantizer::Quantizer;
 use crate::threads::{elementwise_chunk, for_each_chunk};
@@ -58,20 +63,17 @@ pub fn cat<T: EightBit>(
         let mut start = 0;
         for input in inputs {
             let length = input.values.len() / outer;
-            let runs = Runs { start, length, stride: run };
-            let values = &input.values[first_run * length..];
             if length == 0 {
                 continue;
             }
+            let values = &input.values[first_run * length..][..output.len() / run * length];
+            let runs = Runs { values, length, stride: run, output: &mut output[start..] };
             if input.qparams != qparams {
-                let operation = Requantize { from: input.qparams, to: quantizer };
-                isa.run_pass(WriteRuns { runs, operation, values, output: &mut *output });
+                runs.map(isa, Requantize { from: input.qparams, to: quantizer });
             } else if relu {
-                isa.run_pass(WriteRuns { runs, operation: at_least_zero, values, output: &mut *output });
+                runs.map(isa, at_least_zero);
             } else {
-                for (output, values) in runs.zip(values, output) {
-                    output.copy_from_slice(values);
-                }
+                isa.run(|| runs.copy());
             }
             start += length;
         }
@@ -79,44 +81,92 @@ pub fn cat<T: EightBit>(
     Ok(())
 }
 
-/// Where one input goes: `length` values from `start` on in every `stride`.
-#[derive(Clone, Copy)]
-struct Runs {
-    start: usize,
+/// One input of [`cat`] on its own: its runs of `length` values, to where they begin `stride` values apart.
+///
+/// `output` begins with the first of them; what lies between them stays as it is.
+///
+/// # Errors
+/// If the values are not whole runs, `output` has less than `(runs - 1) * stride + length` elements, `stride` is less
+/// than `length`, or a scale or zero point cannot be used.
+pub fn cat_into<T: EightBit>(
+    input: CatInput<'_, T>,
     length: usize,
+    qparams: QParams,
+    output: &mut [T],
     stride: usize,
-}
-
-impl Runs {
-    /// The runs of `output` with those of `values`.
-    #[inline(always)]
-    fn zip<'a, T>(
-        self,
-        values: &'a [T],
-        output: &'a mut [T],
-    ) -> impl Iterator<Item = (&'a mut [T], &'a [T])> {
-        let runs = output.chunks_exact_mut(self.stride);
-        let runs = runs.map(move |output| &mut output[self.start..self.start + self.length]);
-        runs.zip(values.chunks_exact(self.length))
+) -> Result<()> {
+    let CatInput { values, qparams: from } = input;
+    from.check::<T>()?;
+    let to = Quantizer::new::<T>(qparams, T::RANGE)?;
+    if values.is_empty() {
+        return Ok(());
     }
+    if length == 0 || !values.len().is_multiple_of(length) {
+        return Err(Error::geometry(format!("{} values are not runs of {length}", values.len())));
+    }
+    let output = length::strided("output", output, values.len() / length, length, stride)?;
+    let chunk_len = elementwise_chunk(output.len(), stride);
+    let isa = isa();
+    for_each_chunk(output, chunk_len, values.len() / 4, |index, output| {
+        let values = &values[index * (chunk_len / stride) * length..];
+        let values = &values[..values.len().min(output.len().div_ceil(stride) * length)];
+        let runs = Runs { values, length, stride, output };
+        if from == qparams {
+            isa.run(|| runs.copy());
+        } else {
+            runs.map(isa, Requantize { from, to });
+        }
+    });
+    Ok(())
 }
 
-struct WriteRuns<'a, T, O> {
-    runs: Runs,
-    operation: O,
+/// The runs of one input, and where they go.
+struct Runs<'a, T> {
     values: &'a [T],
+    length: usize,
+    /// From one run of the output to the next.
+    stride: usize,
     output: &'a mut [T],
 }
 
-impl<T: EightBit, O: Unary<T>> Pass for WriteRuns<'_, T, O> {
-    type Output = ();
+/// From so many values on, a table of all results is worth its making.
+const MIN_LOOK_UPS: usize = 1024;
 
+/// Values that are computed together before they are dealt out to runs.
+const BLOCK: usize = 2048;
+
+thread_local! {
+    /// Kept between calls, so that a steady state allocates nothing.
+    static RESULTS: Cell<Vec<u8>> = Cell::default();
+}
+
+impl<T: EightBit> Runs<'_, T> {
     #[inline(always)]
-    fn run(self) {
-        for (output, values) in self.runs.zip(self.values, self.output) {
-            for (output, &q) in output.iter_mut().zip(values) {
-                *output = self.operation.apply(q);
+    fn copy(self) {
+        copy_pixels(self.length, self.values, self.output, [self.length, self.stride]);
+    }
+
+    fn map(self, isa: Isa, operation: impl Unary<T>) {
+        let Self { values, length, stride, output } = self;
+        let runs_of_block = (BLOCK / length).max(1);
+        let mut buffer = RESULTS.take();
+        buffer.resize(runs_of_block * length, 0);
+        let results = eight_bits_mut::<T>(&mut buffer);
+        let table = (values.len() >= MIN_LOOK_UPS).then(|| {
+            let every = LookupTable::every_value();
+            let mut results = every;
+            operation.apply_to_all(isa, &every, &mut results);
+            LookupTable::of_results(&results)
+        });
+        let blocks = values.chunks(runs_of_block * length).zip(output.chunks_mut(runs_of_block * stride));
+        for (values, output) in blocks {
+            let results = &mut results[..values.len()];
+            match &table {
+                Some(table) => table.look_up(isa, values, results),
+                None => operation.apply_to_all(isa, values, results),
             }
+            isa.run(|| copy_pixels(length, results, output, [length, stride]));
         }
+        RESULTS.set(buffer);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::elements::{bytes, bytes_mut};
 use crate::error::Result;
-use crate::isa::isa;
+use crate::isa::{Isa, isa};
 use crate::kernels;
 use crate::length;
 use crate::qparams::{EightBit, QParams};
@@ -49,12 +49,31 @@ impl<T: EightBit> LookupTable<T> {
     pub fn apply(&self, input: &[T], output: &mut [T]) -> Result<()> {
         length::check("output", output, input.len())?;
         let isa = isa();
-        let table = &bytes(&self.results).as_chunks().0[0];
         let chunk_len = elementwise_chunk(input.len(), 1);
-        for_each_chunk(bytes_mut(output), chunk_len, input.len(), |index, output| {
-            let input = &bytes(input)[index * chunk_len..][..output.len()];
-            kernels::look_up(isa, table, input, output);
+        for_each_chunk(output, chunk_len, input.len(), |index, output| {
+            self.look_up(isa, &input[index * chunk_len..][..output.len()], output);
         });
         Ok(())
+    }
+
+    /// All values, in the order of [`of_results`](Self::of_results).
+    pub(super) fn every_value() -> [T; 256] {
+        let mut values = [T::default(); 256];
+        // The order of the table.
+        for (value, byte) in bytes_mut(&mut values).iter_mut().zip(0..=u8::MAX) {
+            *value = byte;
+        }
+        values
+    }
+
+    /// A table of the results of each value.
+    pub(super) fn of_results(results: &[T; 256]) -> Self {
+        Self { results: *results }
+    }
+
+    /// [`apply`](Self::apply) on this thread, to slices of equal length.
+    pub(super) fn look_up(&self, isa: Isa, input: &[T], output: &mut [T]) {
+        let table = &bytes(&self.results).as_chunks().0[0];
+        kernels::look_up(isa, table, bytes(input), bytes_mut(output));
     }
 }

@@ -19,7 +19,7 @@ pub use crate::qparams::BinaryQParams;
 pub use add::{add, sub};
 pub use add_qnnpack::add_qnnpack;
 pub use batch_norm::{BatchNorm, batch_norm};
-pub use cat::{CatInput, cat};
+pub use cat::{CatInput, cat, cat_into};
 pub use lookup::LookupTable;
 pub use mul::mul;
 pub use prelu::{PReLU, prelu};

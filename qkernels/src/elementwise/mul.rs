@@ -2,6 +2,7 @@
 
 use super::binary::{Binary, map_binary};
 use crate::error::{Error, Result};
+use crate::kernels::{BinaryMap, Operation, Rounding};
 use crate::qparams::BinaryQParams;
 use crate::qparams::EightBit;
 
@@ -39,5 +40,15 @@ impl<T: EightBit> Binary<T> for Product {
         // Exact in float: differences of bytes and their products are below 2^24.
         let product = (a as f32 - self.zero_a) * (b as f32 - self.zero_b);
         T::from_steps(product * self.multiplier, self.zero_point, self.low, self.high)
+    }
+
+    fn map(self) -> Option<BinaryMap> {
+        Some(BinaryMap {
+            operation: Operation::Mul,
+            zero_points: [self.zero_a, self.zero_b].map(|zero_point| zero_point as i32),
+            scales: [1.0; 2],
+            multiplier: self.multiplier,
+            rounding: Rounding::new::<T>(self.zero_point, self.low, self.high),
+        })
     }
 }

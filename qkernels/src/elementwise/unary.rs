@@ -1,7 +1,9 @@
 //! ReLU and clamp on integers, and moving a tensor to other qparams.
 
+use crate::elements::{bytes, bytes_mut};
 use crate::error::{Error, Result};
-use crate::isa::{Pass, isa};
+use crate::isa::{Isa, Pass, isa};
+use crate::kernels::{self, BinaryMap, MAX_ROUNDED, Operation, Rounding};
 use crate::length;
 use crate::qparams::{EightBit, QParams, check_zero_point};
 use crate::quantizer::Quantizer;
@@ -60,9 +62,15 @@ pub fn requantize<T: EightBit>(
 }
 
 /// An operation on one integer, with its constants.
-pub(super) trait Unary<T>: Copy + Sync {
+pub(super) trait Unary<T: EightBit>: Copy + Sync {
     /// To be marked `#[inline(always)]`: it is the body of a loop that becomes vectors.
     fn apply(self, q: T) -> T;
+
+    /// [`apply`](Self::apply) to each value, on this thread, for slices of equal length.
+    #[inline(always)]
+    fn apply_to_all(self, isa: Isa, values: &[T], results: &mut [T]) {
+        isa.run_pass(UnaryPass { operation: self, input: values, output: results });
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -89,6 +97,22 @@ impl<T: EightBit> Unary<T> for Requantize {
     fn apply(self, q: T) -> T {
         self.to.quantize(self.from.dequantize(q.to_i32()))
     }
+
+    fn apply_to_all(self, isa: Isa, values: &[T], results: &mut [T]) {
+        let Quantizer { inverse_scale, zero_point, low, high } = self.to;
+        // An addition of nothing.
+        let map = BinaryMap {
+            operation: Operation::Add,
+            zero_points: [self.from.zero_point; 2],
+            scales: [self.from.scale, 0.0],
+            multiplier: inverse_scale,
+            rounding: Rounding::new::<T>(zero_point, low, high),
+        };
+        let is_small = 255.0 * self.from.scale * inverse_scale < MAX_ROUNDED;
+        if !is_small || !kernels::map_pairs(isa, &map, bytes(values), bytes(values), bytes_mut(results)) {
+            isa.run_pass(UnaryPass { operation: self, input: values, output: results });
+        }
+    }
 }
 
 /// `output[i] = operation(input[i])`.
@@ -99,7 +123,7 @@ fn map_unary<T: EightBit>(operation: impl Unary<T>, input: &[T], output: &mut [T
     // Less than a multiply-add for each element.
     for_each_chunk(output, chunk_len, input.len() / 2, |index, output| {
         let input = &input[index * chunk_len..][..output.len()];
-        isa.run_pass(UnaryPass { operation, input, output });
+        operation.apply_to_all(isa, input, output);
     });
     Ok(())
 }

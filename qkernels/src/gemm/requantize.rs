@@ -18,6 +18,25 @@ impl Epilogue for Requantize<'_> {
         self.add_to_row(row, column, std::slice::from_mut(output));
     }
 
+    fn finish_rows(&self, isa: Isa, first_row: usize, columns: usize, sums: &[i32], output: &mut [u8]) {
+        match isa {
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512Vnni(proof) | Isa::Amx(proof, _) => {
+                avx512::requantize_rows(proof, self, first_row, sums, output)
+            }
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2(proof) => avx2::requantize_rows(proof, self, first_row, sums, output),
+            #[cfg(target_arch = "x86_64")]
+            Isa::AvxVnni(proof) => avx2::requantize_rows(proof.avx2(), self, first_row, sums, output),
+            Isa::Scalar => {
+                let rows = sums.chunks_exact(columns).zip(output.chunks_exact_mut(columns));
+                for (row, (sums, output)) in rows.enumerate() {
+                    self.finish_row(first_row + row, 0, sums, output);
+                }
+            }
+        }
+    }
+
     fn finish_tiles(&self, isa: Isa, panels: &Panels, tiles: &mut dyn Tiles, output: OutputRows<'_, u8>) {
         match isa {
             Isa::Scalar => finish_by_rows(self, panels, tiles, output),

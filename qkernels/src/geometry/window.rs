@@ -29,8 +29,13 @@ impl Window {
 
     /// adaptive pool: from `floor(i * size / output)` to `ceil((i + 1) * size / output)`.
     pub(crate) fn adaptive(position: usize, size: usize, output: usize) -> Self {
-        let start = (position as u128 * size as u128 / output as u128) as usize;
-        let end = ((position as u128 + 1) * size as u128).div_ceil(output as u128) as usize;
+        let (start, end) = match (position + 1).checked_mul(size) {
+            Some(end) => ((end - size) / output, end.div_ceil(output)),
+            None => {
+                let [start, end] = [position, position + 1].map(|position| position as u128 * size as u128);
+                ((start / output as u128) as usize, end.div_ceil(output as u128) as usize)
+            }
+        };
         Self { start, end, padded_len: end - start }
     }
 }

@@ -21,9 +21,12 @@ pub(crate) mod avx2;
 pub(crate) mod avx512;
 mod depthwise;
 mod dot;
+mod dot_rows;
 pub(crate) mod float;
 mod generic;
 mod lookup;
+mod maps;
+mod narrow;
 #[cfg(target_arch = "x86_64")]
 mod requantize;
 mod transpose;
@@ -36,7 +39,12 @@ use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 pub(crate) use depthwise::{DepthwiseKernel, DepthwiseRow, MAX_PANELS, TapLanes, TapRows};
 pub(crate) use dot::{Products, Tile};
+pub(crate) use dot_rows::{COLUMN_ALIGNMENT, MAX_COLUMNS, dot_rows};
 pub(crate) use lookup::look_up;
+pub(crate) use maps::{BinaryMap, ChannelMap, MAX_ROUNDED, Operation, Rounding, map_channels, map_pairs};
+pub(crate) use narrow::{
+    NarrowRow, NarrowWeights, gather_rows, multiplies_bytes as narrow_multiplies_bytes, repeat_lanes,
+};
 pub(crate) use transpose::{Matrix, TILE, TransposeTile, transpose};
 
 /// The kernel for weights of these bounds, for reports: the instruction set, and where it matters the width of

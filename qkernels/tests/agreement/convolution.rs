@@ -197,6 +197,49 @@ fn first_deep_and_tiny_layers_equal_the_definition() {
     }
 }
 
+/// So many columns and channels that a row of a convolution with few channels in a group is computed in parts.
+#[test]
+fn wide_rows_of_narrow_groups() {
+    for (channels, outputs, groups, kernel, stride, dilation, width) in [
+        (1, 7, 1, [3, 3], 1, 1, 700),
+        (2, 6, 2, [5, 5], 2, 1, 1500),
+        (3, 3, 3, [1, 9], 3, 5, 900),
+        (17, 17, 17, [3, 3], 1, 1, 200),
+        (65, 130, 65, [4, 2], 2, 1, 90),
+        (64, 64, 16, [3, 3], 1, 2, 80),
+        (24, 40, 8, [3, 2], 2, 3, 120),
+        (70, 30, 10, [2, 3], 1, 1, 100),
+    ] {
+        let geometry = Conv2dGeometry::new(Conv2dParameters {
+            batch: 2,
+            in_channels: channels,
+            height: 11,
+            width,
+            out_channels: outputs,
+            kernel,
+            stride: [stride; 2],
+            padding: kernel.map(|kernel| kernel / 2),
+            dilation: [dilation; 2],
+            groups,
+        })
+        .unwrap();
+        let problem = Problem {
+            geometry,
+            input: (0..geometry.input_len()).map(|i| (i * 97 >> 2) as u8).collect(),
+            input_zero_point: 100,
+            weight: (0..geometry.weight_len()).map(|i| (i * 53) as i8).collect(),
+            zero_points: vec![0],
+        };
+        let packed = problem.pack();
+        let actual = in_every_way(|| {
+            let mut output = vec![-1; geometry.output_len()];
+            packed.accumulate(&geometry, &problem.input, 100, &mut output).unwrap();
+            output
+        });
+        assert_eq!(actual, problem.sums(), "{geometry:?}");
+    }
+}
+
 /// One large pair after the other: in the image, at its borders, and next to padding that is large itself.
 #[test]
 fn a_single_large_pair_does_not_saturate() {

@@ -2,8 +2,8 @@
 
 use proptest::prelude::*;
 use qkernels::elementwise::{
-    BatchNorm, BinaryQParams, CatInput, LookupTable, add, add_qnnpack, add_scalar, batch_norm, cat, clamp,
-    mul, mul_scalar, relu, requantize, sub,
+    BatchNorm, BinaryQParams, CatInput, LookupTable, add, add_qnnpack, add_scalar, batch_norm, cat, cat_into,
+    clamp, mul, mul_scalar, relu, requantize, sub,
 };
 use qkernels::quantize::ChannelExtents;
 use qkernels::{EightBit, QParams, QuantizedInteger, Result};
@@ -261,7 +261,20 @@ proptest! {
                 expected.extend(output);
             }
         }
-        prop_assert_eq!(actual, expected);
+        prop_assert_eq!(&actual, &expected);
+        if relu {
+            return Ok(());
+        }
+        let one_by_one = in_every_way(|| {
+            let mut output = vec![7; outer * run_len];
+            let mut start = 0;
+            for (input, (length, ..)) in cat_inputs.iter().zip(&inputs) {
+                cat_into(*input, *length, same, &mut output[start..], run_len.max(1)).unwrap();
+                start += length;
+            }
+            output
+        });
+        prop_assert_eq!(one_by_one, expected);
     }
 
     #[test]
@@ -295,6 +308,42 @@ proptest! {
                 quantize_steps((q - shifted) as f32 * m, new_zero_point, low, 255)
             };
             prop_assert_eq!(i32::from(y), expected);
+        }
+    }
+}
+
+#[test]
+fn a_tensor_with_itself_is_as_with_its_copy() {
+    let qparams = BinaryQParams {
+        a: QParams::new(0.1, 3),
+        b: QParams::new(0.2, -9),
+        output: QParams::new(0.3, 20),
+        relu: false,
+    };
+    let input: Vec<i8> = (0..5000).map(|i| (i * 31 >> 1) as i8).collect();
+    for operation in [add::<i8>, sub::<i8>, mul::<i8>] {
+        let expected = run(operation, &qparams, &input, &input.clone());
+        assert_eq!(run(operation, &qparams, &input, &input), expected);
+    }
+}
+
+/// Sums that fit no integer, which kernels could not round.
+#[test]
+fn sums_far_out_of_range_saturate() {
+    let (a, b) = all_pairs::<u8>();
+    for scale in [1e30, 1e36, 3.4e38] {
+        let qparams = BinaryQParams {
+            a: QParams::new(scale, 3),
+            b: QParams::new(scale, 200),
+            output: QParams::new(1e-9, 20),
+            relu: false,
+        };
+        let sums = run(add, &qparams, &a, &b);
+        for ((&a, &b), sum) in a.iter().zip(&b).zip(sums) {
+            let value = dequantize(a.into(), scale, 3) + dequantize(b.into(), scale, 200);
+            let steps = value * (1.0 / 1e-9_f32);
+            let expected = if steps.is_nan() { 20 } else { quantize_steps(steps, 20, 0, 255) };
+            assert_eq!(sum, expected, "{a} and {b} times {scale}");
         }
     }
 }

@@ -68,8 +68,10 @@ fn channels() -> impl Strategy<Value = (usize, usize, usize)> {
             .prop_map(|(c, o)| (c, o, 1)),
         1 => (1..=5_usize, 60..=130_usize).prop_map(|(c, o)| (c, o, 1)),
         2 => (1..=6_usize, 1..=6_usize, 2..=4_usize).prop_map(|(c, o, g)| (c * g, o * g, g)),
+        1 => (1..=9_usize, 1..=9_usize, 5..=20_usize).prop_map(|(c, o, g)| (c * g, o * g, g)),
         2 => (prop_oneof![2..=40_usize, Just(128), Just(130)], 1..=3_usize)
             .prop_map(|(c, multiplier)| (c, c * multiplier, c)),
+        1 => (2..=9_usize, 4..=18_usize).prop_map(|(c, multiplier)| (c, c * multiplier, c)),
     ]
 }
 
@@ -138,10 +140,10 @@ pub fn pool2d(max_dilation: usize) -> impl Strategy<Value = Pool2dGeometry> {
     (
         1..=2_usize,
         prop_oneof![1..=20_usize, Just(64), Just(130)],
-        pair(1..=9),
+        prop_oneof![4 => pair(1..=9), 1 => pair(10..=24)],
+        prop_oneof![4 => pair(1..=4), 1 => pair(1..=13)],
         pair(1..=4),
-        pair(1..=4),
-        pair(0..=2),
+        pair(0..=6),
         pair(1..=max_dilation),
         any::<bool>(),
     )

@@ -30,6 +30,28 @@ pub(crate) fn requantize_tiles(
     unsafe { with_features(proof, epilogue, panels, tiles, output) }
 }
 
+/// [`Epilogue::finish_rows`](crate::epilogue::Epilogue::finish_rows) of [`Requantize`].
+pub(crate) fn requantize_rows(
+    proof: Avx2,
+    epilogue: &Requantize<'_>,
+    first_row: usize,
+    sums: &[i32],
+    output: &mut [u8],
+) {
+    #[target_feature(enable = "avx2")]
+    fn with_features(
+        proof: Avx2,
+        epilogue: &Requantize<'_>,
+        first_row: usize,
+        sums: &[i32],
+        output: &mut [u8],
+    ) {
+        requantize::requantize_rows(proof, epilogue, first_row, sums, output);
+    }
+    // SAFETY: the proof exists only where these instructions were detected.
+    unsafe { with_features(proof, epilogue, first_row, sums, output) }
+}
+
 impl FloatVectors for Avx2 {
     type Floats = __m256;
     type Integers = __m256i;
@@ -80,6 +102,10 @@ impl FloatVectors for Avx2 {
             }
             // Half i has the elements 4 i to 4 i + 3 of all four vectors.
             _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+        };
+        store_vector(bytes: __m256i, output: &mut [u8]) -> () = {
+            assert_eq!(output.len(), 32);
+            _mm256_storeu_si256(output.as_mut_ptr().cast(), bytes)
         };
         store_bytes(bytes: __m256i, first: usize, output: &mut [u8]) -> () = {
             let half = if first == 0 {

@@ -34,6 +34,28 @@ pub(crate) fn requantize_tiles(
     unsafe { with_features(proof, epilogue, panels, tiles, output) }
 }
 
+/// [`Epilogue::finish_rows`](crate::epilogue::Epilogue::finish_rows) of [`Requantize`].
+pub(crate) fn requantize_rows(
+    proof: Avx512Vnni,
+    epilogue: &Requantize<'_>,
+    first_row: usize,
+    sums: &[i32],
+    output: &mut [u8],
+) {
+    #[target_feature(enable = "avx2,avx512f,avx512bw,avx512dq,avx512vl")]
+    fn with_features(
+        proof: Avx512Vnni,
+        epilogue: &Requantize<'_>,
+        first_row: usize,
+        sums: &[i32],
+        output: &mut [u8],
+    ) {
+        requantize::requantize_rows(proof, epilogue, first_row, sums, output);
+    }
+    // SAFETY: the proof exists only where these instructions were detected.
+    unsafe { with_features(proof, epilogue, first_row, sums, output) }
+}
+
 impl FloatVectors for Avx512Vnni {
     type Floats = __m512;
     type Integers = __m512i;
@@ -83,6 +105,10 @@ impl FloatVectors for Avx512Vnni {
             // Quarter i has the elements 4 i to 4 i + 3 of all four vectors.
             let in_order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
             _mm512_permutexvar_epi32(in_order, bytes)
+        };
+        store_vector(bytes: __m512i, output: &mut [u8]) -> () = {
+            assert_eq!(output.len(), 64);
+            _mm512_storeu_si512(output.as_mut_ptr().cast(), bytes)
         };
         store_bytes(bytes: __m512i, first: usize, output: &mut [u8]) -> () = {
             let start = output.as_mut_ptr();

@@ -5,6 +5,7 @@
 //! integers rounds half to even. Limits wait until four vectors share them: packing to 16 bits saturates, so does
 //! adding the zero point there, packing to bytes ends at 0 and 255, and other limits are those of bytes.
 
+mod flat;
 mod formula;
 mod limits;
 mod rows;
@@ -16,6 +17,7 @@ use crate::output_rows::OutputRows;
 use crate::panel::PANEL;
 use crate::quantizer::Quantizer;
 use crate::requantize::{Channels, Requantization};
+pub(super) use flat::requantize_rows;
 use formula::{Fbgemm, Formula, Onednn, Qnnpack, WithResidual};
 pub(super) use limits::Limits;
 use rows::store_rows;
@@ -53,6 +55,9 @@ pub(super) trait FloatVectors: Copy {
 
     /// `clamp(integers + offset, low, high)`, in order; without limits `clamp(integers, 0, 255)`.
     fn to_bytes(self, integers: [Self::Integers; 4], limits: Option<Limits>) -> Self::Bytes;
+
+    /// Stores all bytes; there is room for just as many.
+    fn store_vector(self, bytes: Self::Bytes, output: &mut [u8]);
 
     /// Stores bytes from `first` on, as many as there is room for: a whole number of panels, or less if columns are
     /// missing.

@@ -100,7 +100,7 @@ fn store_whole_rows<'v, S: FloatVectors, const V: usize, F: Formula<S>>(
 
 /// Rounds as many rows as make a vector of bytes; `added` gives what is added to each, panel by panel.
 #[inline(always)]
-fn round<'v, S: FloatVectors, const V: usize, F: Formula<S>>(
+pub(super) fn round<'v, S: FloatVectors, const V: usize, F: Formula<S>>(
     isa: S,
     sums: &[Sums],
     added: impl Fn(usize) -> &'v [[u8; PANEL]],
