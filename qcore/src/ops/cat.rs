@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use qkernels::elements::{self, Element};
-use qkernels::elementwise;
+use qkernels::elementwise::{self, CatInput};
 use serde::{Deserialize, Serialize};
 
 use super::inputs::{check_dtype, element_count, kernel_error, with_eight_bit};
@@ -47,7 +47,7 @@ impl Op for Cat {
         let cat = *self;
         match lowering.precision {
             Precision::Float => Ok(executable(NAME, move |inputs| {
-                cat.plan(inputs, Format::F32, |_, width| Ok(rows::<f32>(width, true, copy)))
+                cat.plan(inputs, Format::F32, |_, width| Ok(rows::<f32>(width, true, copy_rows)))
             })),
             Precision::Static => {
                 let output = lowering.output_qparams(NAME)?.clone();
@@ -57,12 +57,9 @@ impl Op for Cat {
                     let format = Format::of(Some(&output));
                     Ok(executable(NAME, move |inputs| {
                         cat.plan(inputs, format.clone(), |input, width| {
-                            let from = input.qparams(NAME)?;
-                            if from == to {
-                                return Ok(rows::<T>(width, true, copy));
-                            }
-                            Ok(rows::<T>(width, false, move |row, output| {
-                                elementwise::requantize(row, from, to, false, output)
+                            let qparams = input.qparams(NAME)?;
+                            Ok(rows::<T>(width, qparams == to, move |values, width, output, stride| {
+                                elementwise::cat_into(CatInput { values, qparams }, width, to, output, stride)
                             }))
                         })
                     }))
@@ -128,16 +125,19 @@ impl Cat {
     }
 }
 
-fn copy<T: Copy>(row: &[T], output: &mut [T]) -> qkernels::Result<()> {
-    output.copy_from_slice(row);
+fn copy_rows<T: Copy>(rows: &[T], width: usize, output: &mut [T], stride: usize) -> qkernels::Result<()> {
+    for (row, output) in rows.chunks_exact(width).zip(output.chunks_mut(stride)) {
+        output[..width].copy_from_slice(row);
+    }
     Ok(())
 }
 
-/// Brings dense rows of `width` elements to where they belong by `write`, which sees as many elements twice.
+/// Brings dense rows of `width` elements to where they belong by `write`, which sees them, their width, the output
+/// from the first one on, and from where to where one follows the other there.
 fn rows<T: Element>(
     width: usize,
     is_copy: bool,
-    write: impl Fn(&[T], &mut [T]) -> qkernels::Result<()> + Send + Sync + 'static,
+    write: impl Fn(&[T], usize, &mut [T], usize) -> qkernels::Result<()> + Send + Sync + 'static,
 ) -> Box<dyn Kernel> {
     Box::new(RowsKernel { width, is_copy, write, element: PhantomData })
 }
@@ -159,7 +159,7 @@ impl<T, F> fmt::Debug for RowsKernel<T, F> {
 impl<T, F> Kernel for RowsKernel<T, F>
 where
     T: Element,
-    F: Fn(&[T], &mut [T]) -> qkernels::Result<()> + Send + Sync,
+    F: Fn(&[T], usize, &mut [T], usize) -> qkernels::Result<()> + Send + Sync,
 {
     fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], _: &mut [u8]) -> qkernels::Result<()> {
         let [Output { bytes, pixel_stride }] = outputs else { return Ok(()) };
@@ -174,8 +174,7 @@ where
         if output.len() < expected {
             return Err(qkernels::Error::Length { what: "output", expected, actual: output.len() });
         }
-        let mut rows = rows.chunks_exact(width).zip(output.chunks_mut(stride));
-        rows.try_for_each(|(row, output)| (self.write)(row, &mut output[..width]))
+        (self.write)(rows, width, &mut output[..expected], stride)
     }
 
     fn takes_pixel_stride(&self) -> bool {
