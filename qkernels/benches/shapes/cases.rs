@@ -25,7 +25,7 @@ const OTHER_QPARAMS: QParams = QParams { scale: 0.03, zero_point: 70 };
 const RULE: TieRule = TieRule::Centered;
 
 fn bytes(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * i * 31 >> 3) as u8 >> 1).collect()
+    (0..len).map(|i| ((i * i * 31) >> 3) as u8 >> 1).collect()
 }
 
 fn floats(len: usize) -> Vec<f32> {
@@ -33,7 +33,7 @@ fn floats(len: usize) -> Vec<f32> {
 }
 
 fn weights(len: usize) -> Vec<i8> {
-    (0..len).map(|i| (i * i * 37 >> 2) as i8).collect()
+    (0..len).map(|i| ((i * i * 37) >> 2) as i8).collect()
 }
 
 impl Case {

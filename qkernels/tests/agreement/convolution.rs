@@ -225,7 +225,7 @@ fn wide_rows_of_narrow_groups() {
         .unwrap();
         let problem = Problem {
             geometry,
-            input: (0..geometry.input_len()).map(|i| (i * 97 >> 2) as u8).collect(),
+            input: (0..geometry.input_len()).map(|i| ((i * 97) >> 2) as u8).collect(),
             input_zero_point: 100,
             weight: (0..geometry.weight_len()).map(|i| (i * 53) as i8).collect(),
             zero_points: vec![0],

@@ -320,7 +320,7 @@ fn a_tensor_with_itself_is_as_with_its_copy() {
         output: QParams::new(0.3, 20),
         relu: false,
     };
-    let input: Vec<i8> = (0..5000).map(|i| (i * 31 >> 1) as i8).collect();
+    let input: Vec<i8> = (0..5000).map(|i| ((i * 31) >> 1) as i8).collect();
     for operation in [add::<i8>, sub::<i8>, mul::<i8>] {
         let expected = run(operation, &qparams, &input, &input.clone());
         assert_eq!(run(operation, &qparams, &input, &input), expected);
