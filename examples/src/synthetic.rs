@@ -42,8 +42,8 @@ pub fn rectangles(name: &str, count: usize, [height, width]: [usize; 2]) -> qcor
     uniform(name, &[count, 3, height, width], (-2.0, 2.0))
 }
 
-/// Values spread evenly over `low..high`.
-fn uniform(name: &str, shape: &[usize], (low, high): (f32, f32)) -> qcore::Result<Tensor> {
+/// Values spread evenly over `low..high`; `name` chooses which.
+pub fn uniform(name: &str, shape: &[usize], (low, high): (f32, f32)) -> qcore::Result<Tensor> {
     let seed = fnv1a(name);
     let values = (0..shape.iter().product::<usize>() as u64)
         .map(|index| {

@@ -121,7 +121,8 @@ fn services() -> Result<Vec<Service>> {
     synthetic::fill(&mut mobilenet)?;
     let mut digits = DigitsNet::new();
     synthetic::fill(&mut digits)?;
-    let of_digits: Vec<Tensor> = (0..6).map(|batch| Tensor::zeros(&[batch, 1, 8, 8]).map(|_| 0.25)).collect();
+    let of_digits = (0..6).map(|batch| synthetic::uniform("digits", &[batch, 1, 8, 8], (0.0, 1.0)));
+    let of_digits = of_digits.collect::<qcore::Result<Vec<_>>>()?;
     Ok(vec![
         Service::new(Box::new(int8(&resnet, &pictures[0], Backend::Native)?), pictures.clone())?,
         Service::new(Box::new(int8(&mobilenet, &pictures[0], Backend::Qnnpack)?), pictures.clone())?,
