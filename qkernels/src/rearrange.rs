@@ -128,7 +128,7 @@ fn split_at_rows(axes: &[Axis], row: usize) -> Option<Vec<Axis>> {
         if axis.to.rows > 0 || !row.is_multiple_of(axis.to.elements) || !axis.extent.is_multiple_of(in_row) {
             return None;
         }
-        split.push(Axis { extent: axis.extent / in_row, from: axis.from * in_row, to: ROW });
+        split.push(Axis { extent: axis.extent / in_row, from: axis.from.saturating_mul(in_row), to: ROW });
         split.push(Axis { extent: in_row, ..axis });
     }
     if split.last().is_none_or(|last| last.to.rows > 0) {
@@ -169,7 +169,8 @@ impl Nest {
         let mut joined: Vec<Axis> = Vec::with_capacity(axes.len());
         for &axis in axes {
             match joined.last_mut() {
-                Some(outer) if may_join(outer) && outer.from == axis.from * axis.extent => {
+                // Strides of a tensor without elements may be of any size.
+                Some(outer) if may_join(outer) && axis.from.checked_mul(axis.extent) == Some(outer.from) => {
                     *outer = Axis { extent: outer.extent * axis.extent, ..axis };
                 }
                 _ => joined.push(axis),
