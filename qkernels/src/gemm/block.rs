@@ -76,7 +76,9 @@ impl<R: Rows, E: Epilogue> Block<'_, R, E> {
         first + self.panels.start * PANEL..first + end
     }
 
-    pub(super) fn multiply(&self, scratch: &mut Scratch, mut output: OutputRows<'_, E::Output>) {
+    pub(super) fn multiply(&self, scratch: &mut Scratch, output: OutputRows<'_, E::Output>) {
+        #[cfg(target_arch = "x86_64")]
+        let mut output = output;
         #[cfg(target_arch = "x86_64")]
         if let Isa::Amx(_, proof) = self.isa
             && self.multiply_windows(proof, &mut scratch.amx, &mut output)

@@ -25,6 +25,7 @@ pub(crate) enum Operation {
 
 /// An operation on bytes, whose results stay below [`MAX_ROUNDED`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vectors read it"))]
 pub(crate) struct BinaryMap {
     pub(crate) operation: Operation,
     /// Of both operands.
@@ -36,6 +37,7 @@ pub(crate) struct BinaryMap {
 
 /// `clamp(rne((q - z) * scale[c] + offset[c]) + zero_point, low, high)`, whose values stay below [`MAX_ROUNDED`].
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vectors read it"))]
 pub(crate) struct ChannelMap<'a> {
     /// Those of the channels, and again the first ones until a panel begins at each channel.
     pub(crate) scale: &'a [f32],
@@ -47,6 +49,7 @@ pub(crate) struct ChannelMap<'a> {
 
 /// `clamp(rne(value) + zero_point, low, high)`, of bytes.
 #[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only vectors read it"))]
 pub(crate) struct Rounding {
     pub(crate) zero_point: i32,
     pub(crate) low: i32,
