@@ -42,12 +42,13 @@ fn unreadable(error: &syn::Error, item: TokenStream) -> TokenStream {
     }
 }
 
-/// The functions of an `impl` block without what they do.
+/// The functions of an `impl` block without what they do. None ever runs: the error that goes with them ends the
+/// compilation, and this body fits any return type.
 fn without_bodies(tokens: TokenStream, depth: usize) -> TokenStream {
     let tokens = tokens.into_iter().map(|token| match token {
         TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
             let inner =
-                if depth == 0 { without_bodies(group.stream(), 1) } else { quote!(::core::unimplemented!()) };
+                if depth == 0 { without_bodies(group.stream(), 1) } else { quote!(::core::unreachable!()) };
             TokenTree::Group(Group::new(Delimiter::Brace, inner))
         }
         token => token,

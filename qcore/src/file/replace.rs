@@ -21,9 +21,9 @@ const SUFFIX: &str = ".tmp";
 /// [`std::fs::write`], but atomic: whoever reads the file finds the old one or the new one, complete, even if the
 /// process is killed or the machine loses power. All that this crate saves is written so.
 ///
-/// The bytes go to a temporary file beside it, `.NAME.XXXXXX.tmp`, which is synced and then renamed over it. Symbolic
-/// links are followed, and the permissions and the owner of an existing file kept where the system lets us. What a
-/// killed process left behind is removed by the next one that writes the file, after a minute.
+/// The bytes go to a temporary file beside it, named after it with a point in front and `.tmp` behind, which is synced and
+/// then renamed over it. Symbolic links are followed, and the permissions and the owner of an existing file kept where the
+/// system lets us. What a killed process left behind is removed by the next one that writes the file, after a minute.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -7,6 +7,7 @@ mod empty;
 mod errors;
 mod file_bytes;
 mod float;
+mod float_pooling;
 mod linear;
 mod long_rows;
 mod long_sums;
