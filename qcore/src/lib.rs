@@ -74,11 +74,12 @@ pub use ops::{Precision, Size};
 pub use program::{MemoryReport, NonFinite, Profile, StepProfile, evaluate};
 pub use qkernels::memory::{memory_limit, set_memory_limit};
 pub use qkernels::threads::{num_threads, set_num_threads};
-pub use quantize::observer;
 pub use quantize::{
-    Backend, CalibrationOptions, CalibrationReport, CalibrationState, ConvertOptions, EdgeReport, Mode,
-    NodeKey, ObjectType, Plan, PlanNode, QConfig, QConfigMapping, SharedScale,
+    Backend, CalibrationOptions, CalibrationReport, CalibrationState, ConvertOptions, EdgeReport,
+    FakeQuantGrid, FakeQuantMask, FakeQuantSaved, FakeQuantize, LearnedGradients, Mode, NodeKey, ObjectType,
+    Plan, PlanNode, QConfig, QConfigMapping, SharedScale,
 };
+pub use quantize::{fake_quantize, observer};
 pub use tensor::{
     AnyTensor, DType, FloatQParams, IntRepr, MemoryFormat, QParams, QScheme, QTensor, Rearrangement, Tensor,
     affine_float_qparams, affine_qparams, choose_qparams, round_to_float16, symmetric_scale,

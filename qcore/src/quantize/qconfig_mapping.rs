@@ -142,6 +142,14 @@ impl QConfigMapping {
         Self { exceptions: exceptions.collect(), ..Self::new() }.with_backend(backend).global(default)
     }
 
+    /// The same with another default for these types, which a model may have or not.
+    pub(crate) fn with_exceptions(mut self, names: &[&str], qconfig: &QConfig) -> Self {
+        for &name in names {
+            set(&mut self.exceptions, name.to_owned(), Some(qconfig.clone()));
+        }
+        self
+    }
+
     /// Sets whose requantization formula converted models follow; [`Backend::Native`] by default.
     #[must_use]
     pub fn with_backend(mut self, backend: Backend) -> Self {

@@ -83,6 +83,33 @@ pub(crate) fn for_each_chunk<T: Send>(
     );
 }
 
+/// Calls `body(index, a, b)` for chunks of the same length at the same place of two slices, which are equally long; else
+/// as [`for_each_chunk`].
+pub(crate) fn for_each_chunk_of_two<A: Send, B: Send>(
+    a: &mut [A],
+    b: &mut [B],
+    chunk_len: usize,
+    work: usize,
+    body: impl Fn(usize, &mut [A], &mut [B]) + Sync,
+) {
+    assert_eq!(a.len(), b.len());
+    let chunk_len = chunk_len.max(1);
+    let len = a.len();
+    let a = Chunks { start: a.as_mut_ptr(), len, chunk_len };
+    let b = Chunks { start: b.as_mut_ptr(), len, chunk_len };
+    for_each_index(
+        isa(),
+        len.div_ceil(chunk_len),
+        threads_for(work),
+        #[inline(always)]
+        |index| {
+            // SAFETY: no index comes twice, and both slices are borrowed until all have passed.
+            let (a, b) = unsafe { (a.chunk(index), b.chunk(index)) };
+            body(index, a, b);
+        },
+    );
+}
+
 /// A slice in chunks, each of which one thread writes.
 struct Chunks<T> {
     start: *mut T,

@@ -7,6 +7,7 @@ mod activations;
 mod comparison;
 mod dynamic_linear;
 mod elementwise;
+mod fake_quant;
 mod fold;
 mod index;
 mod lowering;
@@ -31,7 +32,7 @@ use crate::not_yet::{NOT_YET, is_not_yet};
 /// Runs a case and records in the findings how its results compare; an error if the project lacks the operation.
 type Topic = fn(&Case<'_>, &mut Findings<'_>) -> Result<()>;
 
-const TOPICS: [(&str, Topic); 13] = [
+const TOPICS: [(&str, Topic); 14] = [
     ("qparams", qparams::run),
     ("observers", observers::run),
     ("histogram", observers::run),
@@ -43,6 +44,7 @@ const TOPICS: [(&str, Topic); 13] = [
     ("activations", activations::run),
     ("norms", norms::run),
     ("pooling", pooling::run),
+    ("fake_quant", fake_quant::run),
     ("fold", fold::run),
     ("models", models::run),
 ];
@@ -63,9 +65,11 @@ fn operation(case: &Case<'_>) -> Result<String> {
 }
 
 /// The cases of our own set that need not be PyTorch's to the bit: float convolutions, whose order of summation is not
-/// known. In other sets a tie can fall the other way elsewhere too, as far as a case's tolerance allows.
+/// known, and what is trained, whose gradients are such sums. In other sets a tie can fall the other way elsewhere too, as far as a case's tolerance allows.
 fn is_inexact(topic: &str, operation: &str) -> bool {
     (topic, operation) == ("models", "fx_ptq")
+        || topic == "qat"
+        || operation.starts_with("fake_quantize_learnable")
 }
 
 /// The results of the cases of one topic.

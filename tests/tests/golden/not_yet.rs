@@ -24,17 +24,6 @@ pub const NOT_YET: &[(&str, &[&str])] = &[
             "rnn_relu_cell_dynamic",
         ],
     ),
-    (
-        "fake_quant",
-        &[
-            "fake_quantize_per_tensor",
-            "fake_quantize_per_channel",
-            "fake_quantize_learnable_per_tensor",
-            "fake_quantize_learnable_per_channel",
-            "fake_quantize_module",
-            "fused_fake_quantize_module",
-        ],
-    ),
     ("qat", &["qat_conv_bn", "qat_linear_bn", "qat_linear"]),
     ("fold", &["fuse_conv_bn of conv3d", "fuse_conv_bn of a transposed convolution"]),
     ("models", &["eager_qat"]),

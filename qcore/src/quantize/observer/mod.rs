@@ -16,7 +16,7 @@ mod value_grid;
 use std::any::Any;
 use std::fmt::Debug;
 
-use crate::{DType, Error, FloatQParams, QParams, QScheme, Result, Tensor};
+use crate::{DType, Error, FakeQuantize, FloatQParams, QParams, QScheme, Result, Tensor};
 
 pub(crate) use defaults::QNNPACK_EPS;
 pub use defaults::{
@@ -138,6 +138,11 @@ pub trait Observer: Send + Sync + Debug {
         None
     }
 
+    /// [`Observer::range`] of each channel; one if there are no channels, none if there is no range.
+    fn ranges(&self) -> Vec<(f32, f32)> {
+        self.range().into_iter().collect()
+    }
+
     /// Forgets all data and keeps the settings.
     fn reset(&mut self);
 
@@ -187,6 +192,11 @@ pub trait Observer: Send + Sync + Debug {
 
     /// For access to the concrete type.
     fn as_any(&self) -> &dyn Any;
+
+    /// The fake quantization, if it is one, which in training rounds what it observes.
+    fn as_fake_quantize_mut(&mut self) -> Option<&mut FakeQuantize> {
+        None
+    }
 
     /// An [`Error::Observer`] with this observer's name.
     fn refusal(&self, message: &str) -> Error {

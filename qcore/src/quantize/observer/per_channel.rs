@@ -138,6 +138,11 @@ macro_rules! per_channel_methods {
             self.ranges.overall()
         }
 
+        fn ranges(&self) -> Vec<(f32, f32)> {
+            let ChannelRanges { min, max } = &self.ranges;
+            min.iter().copied().zip(max.iter().copied()).collect()
+        }
+
         fn reset(&mut self) {
             self.ranges = ChannelRanges::default();
         }
