@@ -51,6 +51,7 @@ mod program;
 mod quantize;
 mod suggest;
 mod tensor;
+pub mod train;
 
 /// The kernels, on slices: what operations of your own may call.
 pub use qkernels;

@@ -22,3 +22,4 @@ pub use values::{IntoInput, Values};
 
 pub(crate) use module::tensors;
 pub(crate) use parameters::{check_parameter, check_parameters};
+pub(crate) use prepared::outputs;

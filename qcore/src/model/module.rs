@@ -5,6 +5,7 @@ use crate::inspect::Graph;
 use crate::network::{Loaders, Trace, Tracer, Value};
 use crate::program::release;
 use crate::quantize::{Observations, check_entries, decide};
+use crate::train::Trainable;
 use crate::{Error, QConfigMapping, Result, Tensor};
 
 /// A model or a layer of your own: its tensors have names, and its body can be traced.
@@ -75,6 +76,19 @@ pub trait Module: Parameters + Sized + 'static {
         let plan = decide(trace.network, &trace.settings, mapping.mode())?;
         let observations = Observations::new(&plan);
         Ok(Prepared::new(plan, observations))
+    }
+
+    /// The model ready to be trained, with the fake quantization that the qconfigs of `mapping` have
+    /// ([`QConfigMapping::for_qat`]); without any, [`QConfigMapping::new`], in float. The float model stays as it is.
+    ///
+    /// # Errors
+    /// As [`Module::prepare`].
+    fn prepare_qat(&self, mapping: &QConfigMapping) -> Result<Trainable<Self>> {
+        check_parameters(self)?;
+        let trace = record(self, mapping)?;
+        check_entries(mapping, &trace)?;
+        let plan = decide(trace.network, &trace.settings, mapping.mode())?;
+        Ok(Trainable::new(plan, StateDict::of(self)))
     }
 
     /// Loads weights and statistics by PyTorch's key names. `num_batches_tracked` is accepted and

@@ -166,7 +166,7 @@ impl<M: Module> Prepared<M> {
 }
 
 /// The outputs of a network as the model gives them.
-pub(super) fn outputs<M: Module>(tensors: Vec<Tensor>) -> Result<M::Output> {
+pub(crate) fn outputs<M: Module>(tensors: Vec<Tensor>) -> Result<M::Output> {
     let mut tensors = tensors.into_iter();
     let missing = || Error::Unsupported("fewer outputs than the model gives".into());
     let outputs = M::Output::build(|_| tensors.next().ok_or_else(missing))?;

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::{exactly, float_or_static, kernel_error_on, with_eight_bit};
 use super::plain::{no_parameters, plain_op};
-use super::pool::{check_positive, native_tie_rule, planar, planar_extents, planar_shape, planned};
+use super::pool::{self, check_positive, native_tie_rule, planar, planar_extents, planar_shape, planned};
 use super::{Executable, Lowering, Op, Planned, Size, TensorSpec, unary};
 use crate::tensor::MemoryFormat;
+use crate::train::{Backward, Gradients};
 use crate::{Backend, DType, Result};
 
 /// Means over windows that follow from the output size: `[N, C, L]` to `[N, C, OL]` in one dimension, `[N, C, H, W]` to
@@ -77,6 +78,24 @@ impl<const D: usize> Op for AdaptiveAvgPool<D> {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        let shape = pass.input(0)?.shape();
+        let [_, _, height, width] = planar_extents::<D>(Self::FUNCTION, shape)?;
+        let [output_height, output_width] = planar(Self::FUNCTION, self.output_size, 1)?;
+        let window =
+            |index: usize, from: usize, to: usize| index * from / to..((index + 1) * from).div_ceil(to);
+        pool::backward(pass, |_, gradients, sums| {
+            for (output, &gradient) in gradients.iter().enumerate() {
+                let rows = window(output / output_width, height, output_height);
+                let columns = window(output % output_width, width, output_width);
+                let share = gradient / (rows.len() * columns.len()) as f32;
+                for row in rows {
+                    sums[row * width..][columns.clone()].iter_mut().for_each(|sum| *sum += share);
+                }
+            }
+        })
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         self.check()?;

@@ -15,8 +15,9 @@ use super::{
     Activation, Executable, Format, Kernel, Lowering, Op, Planned, Post, Precision, TensorSpec, binary,
     executable, per_tensor,
 };
-use crate::tensor::MemoryFormat;
-use crate::{Backend, DType, QParams, Result};
+use crate::tensor::{MemoryFormat, Rearrangement};
+use crate::train::{Backward, Gradients, summed_to};
+use crate::{Backend, DType, Error, QParams, Result, Tensor};
 
 /// Which of the three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +51,10 @@ macro_rules! arithmetic_operation {
             fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
                 Arithmetic::$operation.lower(lowering)
             }
+
+            fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+                Arithmetic::$operation.backward(pass)
+            }
         }
     };
 }
@@ -61,6 +66,24 @@ arithmetic_operation!(Mul, mul, "a * b");
 type Elementwise<T> = fn(&BinaryQParams, &[T], &[T], &mut [T]) -> qkernels::Result<()>;
 
 impl Arithmetic {
+    fn backward(self, pass: &Backward<'_>) -> Result<Gradients> {
+        let (a, b) = (pass.input(0)?, pass.input(1)?);
+        let (_, gradient) = pass.output()?;
+        // Each operand is repeated to the shape of the result, of which the gradient has as many values.
+        let times = |operand: &Tensor| {
+            let factor = Rearrangement::Broadcast(gradient.shape().to_vec());
+            let factor = factor.apply(self.name(), operand.clone().into_shared())?;
+            Ok::<_, Error>(Tensor::from(&gradient.view() * &factor.view()))
+        };
+        let (of_a, of_b) = match self {
+            Self::Add => (gradient.clone(), gradient.clone()),
+            Self::Sub => (gradient.clone(), gradient.clone().map(|value| -value)),
+            Self::Mul => (times(b)?, times(a)?),
+        };
+        let inputs = vec![Some(summed_to(of_a, a.shape())?), Some(summed_to(of_b, b.shape())?)];
+        Ok(Gradients { inputs, parameters: Vec::new() })
+    }
+
     const fn name(self) -> &'static str {
         match self {
             Self::Add => "add",

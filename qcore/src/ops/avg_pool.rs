@@ -9,9 +9,10 @@ use super::defaults;
 use super::inputs::{exactly, float_or_static, with_eight_bit};
 use super::kernel::strided;
 use super::plain::{no_parameters, plain_op};
-use super::pool::{Window, native_tie_rule, output_shape, planned};
+use super::pool::{self, Window, native_tie_rule, output_shape, planned};
 use super::{Executable, Lowering, Op, Planned, Size, TensorSpec, unary};
 use crate::tensor::MemoryFormat;
+use crate::train::{Backward, Gradients};
 use crate::{Backend, DType, Result};
 
 /// The mean of each window: `[N, C, L]` to `[N, C, OL]` in one dimension, `[N, C, H, W]` to `[N, C, OH, OW]` in two.
@@ -132,6 +133,20 @@ impl<const D: usize> Op for AvgPool<D> {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        let geometry = self.window.geometry(Self::FUNCTION, pass.input(0)?.shape(), Size::from(1))?;
+        pool::backward(pass, |_, gradients, sums| {
+            pool::each_window(&geometry, |output, taps| {
+                let count = match self.count_include_pad {
+                    true => pool::padded_count(&geometry, output),
+                    false => taps.clone().count(),
+                };
+                let share = gradients[output] / count.max(1) as f32;
+                taps.for_each(|tap| sums[tap] += share);
+            });
+        })
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         self.window.check(Self::FUNCTION)?;

@@ -20,6 +20,7 @@ use super::{
 use crate::model::{Parameters, join};
 use crate::network::TensorWriter;
 use crate::tensor::MemoryFormat;
+use crate::train::{Backward, Gradients};
 use crate::{DType, Error, QParams, Result, Tensor};
 
 pub use parameters::BatchNormParameters;
@@ -247,6 +248,14 @@ impl<const D: usize> Op for BatchNorm<D> {
 
     fn ignores_input(&self) -> bool {
         self.parameters.weight.as_ref().is_some_and(is_zero)
+    }
+
+    fn momentum(&self) -> f64 {
+        self.momentum
+    }
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        crate::train::batch_norm_backward(&self.parameters, pass)
     }
 
     fn as_batch_norm(&self) -> Option<&BatchNormParameters> {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use ndarray::{Axis, Slice};
 use qkernels::elements::{self, Element};
 use qkernels::elementwise::{self, CatInput};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,8 @@ use super::{
     per_tensor,
 };
 use crate::tensor::resolve_axis;
-use crate::{Error, Result};
+use crate::train::{Backward, Gradients};
+use crate::{Error, Result, Tensor};
 
 /// Any number of tensors, one after the other along an axis; the other extents are equal.
 ///
@@ -42,6 +44,19 @@ impl Op for Cat {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        let (output, gradient) = pass.output()?;
+        let axis = resolve_axis(NAME, self.dim, output.shape())?;
+        let mut start = 0;
+        let inputs = pass.inputs.iter().map(|input| {
+            let end = start + input.shape()[axis];
+            let part = gradient.view().slice_axis(Axis(axis), Slice::from(start..end)).to_owned();
+            start = end;
+            Some(Tensor::from(part))
+        });
+        Ok(Gradients { inputs: inputs.collect(), parameters: Vec::new() })
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         let cat = *self;

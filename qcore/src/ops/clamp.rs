@@ -10,6 +10,7 @@ use super::inputs::{exactly, float_or_static, kernel_error, unsupported_dtype};
 use super::kernel::unary_post;
 use super::plain::{no_parameters, plain_op};
 use super::{Executable, Lowering, Op, Planned, Post, TensorSpec};
+use crate::train::{Backward, Gradients};
 use crate::{DType, Error, Result};
 
 /// `min(max(x, min), max)`. On integers the limits are quantized by the input's scale.
@@ -46,6 +47,11 @@ impl Op for Clamp {
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         lower(NAME, lowering, [self.min, self.max])
+    }
+
+    // At the limits it passes, as in PyTorch; that of `hardtanh` does not.
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        pass.elementwise(|x, _| if x >= self.min && x <= self.max { 1.0 } else { 0.0 })
     }
 }
 
@@ -105,6 +111,10 @@ impl Op for Hardtanh {
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         lower("hardtanh", lowering, [self.min_val, self.max_val])
+    }
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        pass.elementwise(|x, _| if x > self.min_val && x < self.max_val { 1.0 } else { 0.0 })
     }
 }
 

@@ -1,5 +1,6 @@
 //! `Conv`: convolutions of any number of dimensions, with the operations fused behind them.
 
+mod backward;
 mod float;
 mod parameters;
 mod quantized;
@@ -15,6 +16,7 @@ use super::plain::plain_op;
 use super::weights::{WeightInfo, check_bias, float_weights, is_zero};
 use super::{BatchNormParameters, Executable, Lowering, Op, Precision, Size};
 use crate::model::{Parameters, join};
+use crate::train::{Backward, Gradients};
 use crate::{Error, Result, Tensor};
 
 use float::{FloatConv, epilogue};
@@ -253,6 +255,10 @@ impl<const D: usize> Op for Conv<D> {
             }
             _ => Err(lowering.unsupported(Self::NAME)),
         }
+    }
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        backward::backward(self, pass)
     }
 
     fn ignores_input(&self) -> bool {

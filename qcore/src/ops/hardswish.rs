@@ -7,7 +7,12 @@ pointwise!(
     Hardswish,
     hardswish,
     "x * relu6(x + 3) / 6",
-    Pointwise::new("hardswish", function).divides_on_qnnpack()
+    Pointwise::new("hardswish", function).divides_on_qnnpack(),
+    derivative: |x, _| match x {
+        x if x < -3.0 => 0.0,
+        x if x <= 3.0 => x / 3.0 + 0.5,
+        _ => 1.0,
+    }
 );
 
 fn function(x: f32) -> f32 {

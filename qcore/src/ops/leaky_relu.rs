@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::plain::{no_parameters, plain_op};
 use super::pointwise::Pointwise;
 use super::{Executable, Lowering, Op};
+use crate::train::{Backward, Gradients};
 use crate::{Error, Result};
 
 /// `x` where it is positive, else `x * negative_slope`, for tensors of any shape.
@@ -65,6 +66,10 @@ impl Op for LeakyReLU {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        pass.elementwise(|x, _| if x > 0.0 { 1.0 } else { self.negative_slope })
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         self.check()?;

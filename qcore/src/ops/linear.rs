@@ -1,5 +1,6 @@
 //! `Linear`: in float, on integers with calibrated scales, and on integers whose input's scale is found at every run.
 
+mod backward;
 mod behind;
 mod dynamic;
 mod float;
@@ -21,6 +22,7 @@ use super::{
 };
 use crate::model::{Parameters, join};
 use crate::tensor::{MemoryFormat, Rearrangement};
+use crate::train::{Backward, Gradients};
 use crate::{Error, Result, Tensor};
 
 use behind::{Apart, Record, Unfolded};
@@ -244,6 +246,10 @@ impl Op for Linear {
             }
             _ => Err(lowering.unsupported(NAME)),
         }
+    }
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        backward::backward(self, pass)
     }
 
     fn ignores_input(&self) -> bool {

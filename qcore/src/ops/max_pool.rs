@@ -8,9 +8,10 @@ use super::defaults;
 use super::inputs::{exactly, float_or_static, with_eight_bit};
 use super::kernel::strided;
 use super::plain::{no_parameters, plain_op};
-use super::pool::{Window, check_positive, output_shape, planned};
+use super::pool::{self, Window, check_positive, output_shape, planned};
 use super::{Executable, Kernel, Lowering, Op, Planned, Size, TensorSpec, unary};
 use crate::tensor::MemoryFormat;
+use crate::train::{Backward, Gradients};
 use crate::{Backend, Result};
 
 /// The largest value of each window: `[N, C, L]` to `[N, C, OL]` in one dimension, `[N, C, H, W]` to `[N, C, OH, OW]` in
@@ -137,6 +138,24 @@ impl<const D: usize> Op for MaxPool<D> {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        let geometry = self.window.geometry(Self::FUNCTION, pass.input(0)?.shape(), self.dilation)?;
+        pool::backward(pass, |plane, gradients, sums| {
+            pool::each_window(&geometry, |output, taps| {
+                let mut largest = None;
+                for tap in taps {
+                    // The first of equal ones, and NaN, as in PyTorch.
+                    if largest.is_none_or(|at: usize| plane[tap] > plane[at] || plane[tap].is_nan()) {
+                        largest = Some(tap);
+                    }
+                }
+                if let Some(largest) = largest {
+                    sums[largest] += gradients[output];
+                }
+            });
+        })
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         self.check(Self::FUNCTION)?;

@@ -10,7 +10,8 @@ use super::inputs::{element_count, exactly, float_or_static, with_eight_bit};
 use super::plain::{no_parameters, plain_op};
 use super::{Executable, Kernel, Lowering, Op, Planned, PlannedKernel, TensorSpec, unary};
 use crate::tensor::{MemoryFormat, Rearrangement, resolve_axis};
-use crate::{Backend, DType, Error, Result};
+use crate::train::{Backward, Gradients, reshaped};
+use crate::{Backend, DType, Error, Result, Tensor};
 
 /// The mean over the given axes, which go away or, with `keepdim`, stay with extent 1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +37,15 @@ impl Op for Mean {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        let shape = pass.input(0)?.shape();
+        let (_, gradient) = pass.output()?;
+        let kept = Self { keepdim: true, ..self.clone() }.reduction(shape)?;
+        let gradient = reshaped(gradient, &kept.output_shape)?.map(|value| value / kept.reduced as f32);
+        let repeated = Rearrangement::Broadcast(shape.to_vec()).apply(NAME, gradient.into_shared())?;
+        Ok(Gradients::of_input(Tensor::from(repeated).contiguous()))
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         let (mean, backend) = (self.clone(), lowering.backend);

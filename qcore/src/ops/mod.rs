@@ -75,6 +75,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::model::Parameters;
+use crate::train::{Backward, Gradients, of_moved_values};
 use crate::{QParams, Result};
 
 pub use activation::Activation;
@@ -146,6 +147,16 @@ pub trait Op: Parameters + Debug + Send + Sync + 'static {
     /// kernels take.
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>>;
 
+    /// The gradients of its inputs and parameters from those of its outputs, in float, for training.
+    ///
+    /// An operation that only moves values need not say it: it follows from the plan.
+    ///
+    /// # Errors
+    /// When it has none, or a shape does not fit.
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        of_moved_values(self.shared().as_ref(), pass)
+    }
+
     /// Where the scale of its output comes from; its own observer, if the catalogue does not say.
     fn output_rule(&self) -> OutputRule {
         qcatalogue::operation(self.name()).map_or(OutputRule::Observed, |row| row.output)
@@ -201,6 +212,19 @@ pub trait Op: Parameters + Debug + Send + Sync + 'static {
     /// The parameters, if it is a batch norm, which may be folded into the layer before it.
     fn as_batch_norm(&self) -> Option<&BatchNormParameters> {
         None
+    }
+
+    /// The weight of a batch in the running statistics, of a batch norm.
+    #[doc(hidden)]
+    fn momentum(&self) -> f64 {
+        0.1
+    }
+
+    /// Whether quantization-aware training rounds its parameter `weight`.
+    #[doc(hidden)]
+    fn has_fake_quantized_weight(&self) -> bool {
+        let role = qcatalogue::operation(self.name()).map(|row| row.role);
+        matches!(role, Some(qcatalogue::Role::Conv | qcatalogue::Role::Linear))
     }
 
     /// The activation, if it is one that may run in the kernel before it.

@@ -88,7 +88,8 @@ impl<F: Fn(f32) -> f32 + Copy + Send + Sync + 'static> Pointwise<F> {
 
 /// Defines a pointwise operation without parameters, as a layer and as a function.
 macro_rules! pointwise {
-    ($layer:ident, $name:ident, $meaning:literal, $pointwise:expr) => {
+    // With the derivative as a function of the input and the output.
+    ($layer:ident, $name:ident, $meaning:literal, $pointwise:expr $(, derivative: $derivative:expr)? $(,)?) => {
         #[doc = concat!("`", $meaning, "`, for tensors of any shape.")]
         ///
         /// In int8 a table has the result for each of the 256 integers (NUMERICS section 7).
@@ -122,6 +123,13 @@ macro_rules! pointwise {
             ) -> $crate::Result<std::sync::Arc<dyn $crate::ops::Executable>> {
                 $pointwise.lower(lowering)
             }
+
+            $(fn backward(
+                &self,
+                pass: &$crate::train::Backward<'_>,
+            ) -> $crate::Result<$crate::train::Gradients> {
+                pass.elementwise($derivative)
+            })?
         }
     };
 }

@@ -8,7 +8,8 @@ use super::defaults;
 use super::inputs::{image_extents, kernel_error_on};
 use super::{Kernel, Planned, PlannedKernel, Size, TensorSpec};
 use crate::tensor::MemoryFormat;
-use crate::{Error, Result};
+use crate::train::{Backward, Gradients};
+use crate::{Error, Result, Tensor};
 
 /// The window of a pool over `D` dimensions and how it moves, with PyTorch's parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,4 +137,73 @@ pub(super) fn native_tie_rule(format: MemoryFormat) -> TieRule {
         MemoryFormat::ChannelsLast => TieRule::Centered,
         MemoryFormat::Contiguous => TieRule::Raw,
     }
+}
+/// The gradient of a pool, plane by plane: `of_plane` gets a plane of the input and the gradients of the output's, and adds
+/// up those of the input's, which are zeros at first.
+pub(super) fn backward(
+    pass: &Backward<'_>,
+    of_plane: impl Fn(&[f32], &[f32], &mut [f32]),
+) -> Result<Gradients> {
+    let x = pass.input(0)?.clone().contiguous();
+    let (_, gradient) = pass.output()?;
+    let mut sums = Tensor::try_zeros(x.shape())?;
+    let planes: usize = x.shape().iter().take(2).product();
+    if !x.is_empty() && planes > 0 {
+        let (inner, outer) = (x.len() / planes, gradient.len() / planes);
+        let inputs = x.as_slice().unwrap_or_default().chunks_exact(inner);
+        let gradients = gradient.as_slice().unwrap_or_default().chunks_exact(outer);
+        let sums = sums.as_slice_mut().unwrap_or_default().chunks_exact_mut(inner);
+        inputs.zip(gradients).zip(sums).for_each(|((x, gradient), sums)| of_plane(x, gradient, sums));
+    }
+    Ok(Gradients::of_input(sums))
+}
+
+/// Calls `visit` for each window of a plane with the places that it sees.
+pub(super) fn each_window<'g>(geometry: &'g Pool2dGeometry, mut visit: impl FnMut(usize, WindowPlaces<'g>)) {
+    for output in 0..geometry.output_height() * geometry.output_width() {
+        let (row, column) = (output / geometry.output_width(), output % geometry.output_width());
+        visit(output, WindowPlaces { geometry, row, column, next: 0 });
+    }
+}
+
+/// The places of a plane that a window sees, in row-major order.
+#[derive(Clone)]
+pub(super) struct WindowPlaces<'g> {
+    geometry: &'g Pool2dGeometry,
+    row: usize,
+    column: usize,
+    next: usize,
+}
+
+impl Iterator for WindowPlaces<'_> {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let g = self.geometry;
+        while self.next < g.kernel[0] * g.kernel[1] {
+            let (tap_row, tap_column) = (self.next / g.kernel[1], self.next % g.kernel[1]);
+            self.next += 1;
+            let place = |index: usize, tap: usize, axis: usize, extent: usize| {
+                let position = index * g.stride[axis] + tap * g.dilation[axis];
+                position.checked_sub(g.padding[axis]).filter(|&position| position < extent)
+            };
+            let row = place(self.row, tap_row, 0, g.height);
+            let column = place(self.column, tap_column, 1, g.width);
+            if let (Some(row), Some(column)) = (row, column) {
+                return Some(row * g.width + column);
+            }
+        }
+        None
+    }
+}
+
+/// How many values a window has with its padding, which ends where the padding of the image does.
+pub(super) fn padded_count(geometry: &Pool2dGeometry, output: usize) -> usize {
+    let extents = [geometry.height, geometry.width];
+    let index = [output / geometry.output_width(), output % geometry.output_width()];
+    let len = |axis: usize| {
+        let first = index[axis] * geometry.stride[axis];
+        (first + geometry.kernel[axis]).min(extents[axis] + 2 * geometry.padding[axis]) - first
+    };
+    len(0) * len(1)
 }

@@ -8,6 +8,7 @@ use super::inputs::float_or_static;
 use super::plain::{no_parameters, plain_op};
 use super::{Activation, Executable, Lowering, Op, clamp};
 use crate::Result;
+use crate::train::{Backward, Gradients};
 
 /// Defines one activation, as a layer and as a function.
 macro_rules! activation {
@@ -40,6 +41,11 @@ macro_rules! activation {
             fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
                 let limits = Activation::$activation.limits();
                 float_or_static($name, lowering, move |inputs| clamp::plan($name, inputs, limits))
+            }
+
+            fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+                let [low, high] = Activation::$activation.limits();
+                pass.elementwise(|x, _| if x > low && x < high { 1.0 } else { 0.0 })
             }
 
             fn as_activation(&self) -> Option<Activation> {

@@ -13,6 +13,7 @@ use super::{
     Activation, Executable, Format, Lowering, Op, Planned, Precision, TensorSpec, executable, per_tensor,
     unary,
 };
+use crate::train::{Backward, Gradients};
 use crate::{DType, Error, QParams, Result};
 
 /// Which of the two, and the number.
@@ -58,6 +59,14 @@ macro_rules! scalar_operation {
 
             fn derive_output(&self, input: &QParams) -> Result<QParams> {
                 Scalar::$kind(self.scalar).derive_output(input)
+            }
+
+            fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+                let factor = match Scalar::$kind(self.scalar) {
+                    Scalar::Add(_) => 1.0,
+                    Scalar::Mul(factor) => factor as f32,
+                };
+                pass.elementwise(|_, _| factor)
             }
 
             fn ignores_input(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use super::pointwise::{Pointwise, pointwise};
 
-pointwise!(Sigmoid, sigmoid, "1 / (1 + e^-x)", Pointwise::new("sigmoid", function));
+pointwise!(Sigmoid, sigmoid, "1 / (1 + e^-x)", Pointwise::new("sigmoid", function), derivative: |_, y| y * (1.0 - y));
 
 /// In f64, rounded once: the same on every platform, and PyTorch's table.
 pub(super) fn function(x: f32) -> f32 {

@@ -2,7 +2,7 @@
 
 use super::pointwise::{Pointwise, pointwise};
 
-pointwise!(SiLU, silu, "x / (1 + e^-x)", Pointwise::new("silu", function));
+pointwise!(SiLU, silu, "x / (1 + e^-x)", Pointwise::new("silu", function), derivative: |x, _| { let s = 1.0 / (1.0 + (-x).exp()); s * (1.0 + x * (1.0 - s)) });
 
 fn function(x: f32) -> f32 {
     let x = f64::from(x);

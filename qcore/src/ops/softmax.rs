@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ndarray::Axis;
 use qkernels::rows;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +13,8 @@ use super::{
     per_tensor, unary,
 };
 use crate::tensor::{MemoryFormat, Rearrangement, resolve_axis};
-use crate::{QParams, Result};
+use crate::train::{Backward, Gradients};
+use crate::{QParams, Result, Tensor};
 
 /// Defines one of the two, as a layer and as a function of `(x, dim)`.
 macro_rules! along_an_axis {
@@ -50,6 +52,11 @@ impl Op for Softmax {
 
     plain_op!();
 
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        // dx = y * (dy - sum(dy * y)).
+        along_rows("softmax", self.dim, pass, |y, dy, sum| y * (dy - sum), |y, dy| y * dy)
+    }
+
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         let dim = self.dim;
         match lowering.precision {
@@ -76,6 +83,11 @@ impl Op for LogSoftmax {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        // dx = dy - e^y * sum(dy).
+        along_rows("log_softmax", self.dim, pass, |y, dy, sum| dy - y.exp() * sum, |_, dy| dy)
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         match lowering.precision {
@@ -131,6 +143,25 @@ fn planned(
         output: vec![Rearrangement::Permute(back)],
         spec: x.with_format(format),
     })
+}
+
+/// The gradient `of(y, dy, sum)` of each value, with the sum of `term(y, dy)` along the axis.
+fn along_rows(
+    operation: &'static str,
+    dim: isize,
+    pass: &Backward<'_>,
+    of: impl Fn(f32, f32, f32) -> f32,
+    term: impl Fn(f32, f32) -> f32,
+) -> Result<Gradients> {
+    let (output, gradient) = pass.output()?;
+    let axis = Axis(resolve_axis(operation, dim, output.shape())?);
+    let mut gradient = gradient.into_array();
+    for (mut gradients, outputs) in gradient.lanes_mut(axis).into_iter().zip(output.view().lanes(axis)) {
+        let terms = gradients.iter().zip(outputs).map(|(&dy, &y)| f64::from(term(y, dy)));
+        let sum = terms.sum::<f64>() as f32;
+        gradients.iter_mut().zip(outputs).for_each(|(dy, &y)| *dy = of(y, *dy, sum));
+    }
+    Ok(Gradients::of_input(Tensor::from(gradient)))
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ impl<M: Module> Prepared<M> {
     /// # Errors
     /// When an observer of the user's own has no state for files, or one that is no JSON.
     pub fn calibration_state(&self) -> Result<CalibrationState> {
-        let Observations { edges, apart } = &self.observations;
+        let Observations { edges, apart, .. } = &self.observations;
         let edges = edges.iter().map(|edge| {
             let broken =
                 |error: serde_json::Error| edge.observer.refusal(&format!("cannot be saved: {error}"));
@@ -165,7 +165,7 @@ impl<M: Module> Prepared<M> {
             edge.statistics = saved.statistics;
         }
         let apart = self.apart(state)?;
-        self.observations = Observations { edges, apart };
+        self.observations = Observations { edges, apart, ..self.observations.clone() };
         Ok(())
     }
 

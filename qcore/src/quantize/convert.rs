@@ -36,7 +36,7 @@ pub(crate) fn convert(
     options: ConvertOptions,
     loaders: &Loaders,
 ) -> Result<Network> {
-    let Observations { edges, apart } = observations;
+    let Observations { edges, apart, weights } = observations;
     refuse_unseen(plan, edges)?;
     if !options.allow_constant {
         refuse_constant(plan, edges)?;
@@ -52,8 +52,16 @@ pub(crate) fn convert(
     let nodes = network.nodes.iter().enumerate().map(|(index, node)| {
         let call = node.call.as_ref().map(|call| {
             let is_apart = apart.contains(&index);
-            convert_call(plan, index, node, call, &values, is_apart, loaders)
-                .map_err(|error| error.in_layer(&node.path))
+            convert_call(
+                plan,
+                index,
+                call,
+                &values,
+                is_apart,
+                weights.get(&index).map(AsRef::as_ref),
+                loaders,
+            )
+            .map_err(|error| error.in_layer(&node.path))
         });
         Ok(Node { call: call.transpose()?, ..node.clone() })
     });
@@ -64,20 +72,21 @@ pub(crate) fn convert(
 fn convert_call(
     plan: &Plan,
     index: usize,
-    node: &Node,
     call: &Call,
     values: &[NetworkValue],
     is_apart: bool,
+    weight_observer: Option<&dyn Observer>,
     loaders: &Loaders,
 ) -> Result<Call> {
-    let decision = &plan.decisions[index];
+    let (node, decision) = (&plan.network.nodes[index], &plan.decisions[index]);
     let precision = decision.precision;
     let backend = plan.network.backend;
     let [inputs, outputs] =
         [node.data_inputs(), &node.outputs].map(|ids| formats(ids, values, &call.members, precision));
-    let weight_observer: Box<dyn Observer> = match &decision.qconfig {
-        Some(qconfig) => qconfig.weight_observer(),
-        None => Box::new(MinMaxObserver::new()),
+    let weight_observer: Box<dyn Observer> = match (weight_observer, &decision.qconfig) {
+        (Some(observer), _) => observer.boxed_clone(),
+        (None, Some(qconfig)) => qconfig.weight_observer(),
+        (None, None) => Box::new(MinMaxObserver::new()),
     };
     // `quant` computes in float; its output is converted for its readers.
     let is_quantize = call.is_quantize();

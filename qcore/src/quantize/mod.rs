@@ -27,4 +27,5 @@ pub(crate) use check_entries::check_entries;
 pub(crate) use convert::convert;
 pub(crate) use decide::decide;
 pub(crate) use observation::{EdgeStatistics, Observations, ObservedEdge, observe};
+pub(crate) use plan::shown;
 pub(crate) use qconfig_mapping::{Entry, EntryId, matches_start};

@@ -1,6 +1,6 @@
 //! One run of a prepared model under its observers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,8 @@ pub(crate) struct Observations {
     /// The nodes whose batch norm runs apart, because an input had other than two dimensions; see
     /// [`Op::folds_matrices`](crate::ops::Op::folds_matrices).
     pub(crate) apart: BTreeSet<NodeId>,
+    /// Of nodes whose weight was trained what has looked at it; of all others the qconfig says it.
+    pub(crate) weights: BTreeMap<NodeId, Box<dyn Observer>>,
 }
 
 impl Observations {
@@ -29,7 +31,7 @@ impl Observations {
             observer: observer.qconfig.activation_observer(),
             statistics: EdgeStatistics::default(),
         });
-        Self { edges: edges.collect(), apart: BTreeSet::new() }
+        Self { edges: edges.collect(), apart: BTreeSet::new(), weights: BTreeMap::new() }
     }
 
     /// Both together.

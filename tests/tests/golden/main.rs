@@ -16,6 +16,7 @@ mod norms;
 mod not_yet;
 mod observers;
 mod pooling;
+mod qat;
 mod qparams;
 mod quantize;
 mod weighted;
@@ -32,7 +33,7 @@ use crate::not_yet::{NOT_YET, is_not_yet};
 /// Runs a case and records in the findings how its results compare; an error if the project lacks the operation.
 type Topic = fn(&Case<'_>, &mut Findings<'_>) -> Result<()>;
 
-const TOPICS: [(&str, Topic); 14] = [
+const TOPICS: [(&str, Topic); 15] = [
     ("qparams", qparams::run),
     ("observers", observers::run),
     ("histogram", observers::run),
@@ -45,6 +46,7 @@ const TOPICS: [(&str, Topic); 14] = [
     ("norms", norms::run),
     ("pooling", pooling::run),
     ("fake_quant", fake_quant::run),
+    ("qat", qat::run),
     ("fold", fold::run),
     ("models", models::run),
 ];
@@ -60,6 +62,7 @@ fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
 fn operation(case: &Case<'_>) -> Result<String> {
     match case.topic() {
         "fold" => fold::operation(case),
+        "qat" => qat::operation(case),
         _ => Ok(case.op().to_owned()),
     }
 }

@@ -24,7 +24,7 @@ pub const NOT_YET: &[(&str, &[&str])] = &[
             "rnn_relu_cell_dynamic",
         ],
     ),
-    ("qat", &["qat_conv_bn", "qat_linear_bn", "qat_linear"]),
+    ("qat", &["qat_conv_bn of conv3d"]),
     ("fold", &["fuse_conv_bn of conv3d", "fuse_conv_bn of a transposed convolution"]),
     ("models", &["eager_qat"]),
     ("numeric_suite", &["metrics", "metrics_weight"]),

@@ -1,0 +1,270 @@
+//! Optimizers, by PyTorch's formulas.
+
+use std::collections::BTreeMap;
+
+use crate::{Error, Result, Tensor};
+
+/// Changes parameters by their gradients; [`Trainable::step`](super::Trainable::step) calls it.
+///
+/// Its state is by key, so that one optimizer goes with one model.
+pub trait Optimizer: std::fmt::Debug {
+    /// Begins a step.
+    ///
+    /// # Errors
+    /// When the settings make no sense.
+    fn begin_step(&mut self) -> Result<()>;
+
+    /// Changes one parameter.
+    ///
+    /// # Errors
+    /// When it has another number of values than before.
+    fn update(&mut self, key: &str, values: &mut [f32], gradient: &[f32]) -> Result<()>;
+
+    /// Sets the learning rate, as a [`Schedule`](super::Schedule) gives it.
+    fn set_learning_rate(&mut self, learning_rate: f64);
+
+    /// The learning rate.
+    fn learning_rate(&self) -> f64;
+}
+
+/// Settings of parameters whose keys begin with a prefix; of several the longest counts.
+#[derive(Clone, Debug, Default)]
+struct Groups(BTreeMap<String, (f64, f64)>);
+
+impl Groups {
+    /// The factor of the learning rate and the weight decay of a parameter.
+    fn of(&self, key: &str, weight_decay: f64) -> (f64, f64) {
+        let fitting = self
+            .0
+            .iter()
+            .filter(|(prefix, _)| key.starts_with(prefix.as_str()) || key.ends_with(prefix.as_str()));
+        fitting.max_by_key(|(prefix, _)| prefix.len()).map_or((1.0, weight_decay), |(_, group)| *group)
+    }
+}
+
+fn check(operation: &'static str, learning_rate: f64, others: &[(&str, f64)]) -> Result<()> {
+    let others = [("lr", learning_rate)].into_iter().chain(others.iter().copied());
+    match others.into_iter().find(|(_, value)| !(value.is_finite() && *value >= 0.0)) {
+        Some((name, value)) => Err(Error::parameter(operation, format!("{name} {value} is not 0 or more"))),
+        None => Ok(()),
+    }
+}
+
+/// The state of a parameter, zeros at first.
+fn state<'s>(states: &'s mut BTreeMap<String, Vec<f32>>, key: &str, len: usize) -> Result<&'s mut Vec<f32>> {
+    let state = states.entry(key.to_owned()).or_insert_with(|| vec![0.0; len]);
+    match state.len() == len {
+        true => Ok(state),
+        false => Err(Error::parameter(
+            "an optimizer",
+            format!("`{key}` has {len} values, and had {}", state.len()),
+        )),
+    }
+}
+
+/// Stochastic gradient descent with momentum: `v = m v + g`, `p -= lr v`; with Nesterov's momentum `p -= lr (g + m v)`.
+/// Weight decay is added to the gradient. PyTorch's `SGD`.
+#[derive(Clone, Debug)]
+pub struct Sgd {
+    learning_rate: f64,
+    momentum: f64,
+    nesterov: bool,
+    weight_decay: f64,
+    groups: Groups,
+    velocity: BTreeMap<String, Vec<f32>>,
+}
+
+impl Sgd {
+    /// Without momentum and weight decay.
+    pub fn new(learning_rate: f64) -> Self {
+        let (groups, velocity) = Default::default();
+        Self { learning_rate, momentum: 0.0, nesterov: false, weight_decay: 0.0, groups, velocity }
+    }
+
+    /// The part of the velocity that stays; 0 if not set.
+    #[must_use]
+    pub fn momentum(self, momentum: f64) -> Self {
+        Self { momentum, ..self }
+    }
+
+    /// Whether the momentum is Nesterov's; false if not set.
+    #[must_use]
+    pub fn nesterov(self, nesterov: bool) -> Self {
+        Self { nesterov, ..self }
+    }
+
+    /// How much of a parameter is added to its gradient; 0 if not set.
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    /// A group of parameters, those whose keys begin or end with `name`: their learning rate is times `factor`, and they
+    /// have a weight decay of their own.
+    #[must_use]
+    pub fn group(mut self, name: &str, factor: f64, weight_decay: f64) -> Self {
+        self.groups.0.insert(name.to_owned(), (factor, weight_decay));
+        self
+    }
+}
+
+impl Optimizer for Sgd {
+    fn begin_step(&mut self) -> Result<()> {
+        let others = [("momentum", self.momentum), ("weight_decay", self.weight_decay)];
+        check("SGD", self.learning_rate, &others)
+    }
+
+    fn update(&mut self, key: &str, values: &mut [f32], gradient: &[f32]) -> Result<()> {
+        let (factor, weight_decay) = self.groups.of(key, self.weight_decay);
+        let (rate, decay, momentum) =
+            ((self.learning_rate * factor) as f32, weight_decay as f32, self.momentum as f32);
+        if self.momentum == 0.0 {
+            for (value, gradient) in values.iter_mut().zip(gradient) {
+                *value -= rate * (gradient + decay * *value);
+            }
+            return Ok(());
+        }
+        // From zeros the first velocity is the gradient, as in PyTorch without dampening.
+        let velocity = state(&mut self.velocity, key, values.len())?;
+        for ((value, gradient), velocity) in values.iter_mut().zip(gradient).zip(velocity) {
+            let gradient = gradient + decay * *value;
+            *velocity = momentum * *velocity + gradient;
+            *value -= rate * if self.nesterov { gradient + momentum * *velocity } else { *velocity };
+        }
+        Ok(())
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+}
+
+/// PyTorch's `Adam` and `AdamW`: `p -= lr m' / (sqrt(v') + eps)` with bias-corrected means of the gradient and its square.
+#[derive(Clone, Debug)]
+pub struct Adam {
+    learning_rate: f64,
+    betas: [f64; 2],
+    eps: f64,
+    weight_decay: f64,
+    is_decoupled: bool,
+    groups: Groups,
+    step: i32,
+    mean: BTreeMap<String, Vec<f32>>,
+    square: BTreeMap<String, Vec<f32>>,
+}
+
+impl Adam {
+    /// `Adam` with betas 0.9 and 0.999, an eps of 1e-8, without weight decay, which would be added to the gradient.
+    pub fn new(learning_rate: f64) -> Self {
+        Self {
+            learning_rate,
+            betas: [0.9, 0.999],
+            eps: 1e-8,
+            weight_decay: 0.0,
+            is_decoupled: false,
+            groups: Groups::default(),
+            step: 0,
+            mean: BTreeMap::new(),
+            square: BTreeMap::new(),
+        }
+    }
+
+    /// `AdamW`, whose weight decay, of 0.01, is taken off the parameter instead.
+    pub fn adamw(learning_rate: f64) -> Self {
+        Self { weight_decay: 0.01, is_decoupled: true, ..Self::new(learning_rate) }
+    }
+
+    /// The parts of the means that stay.
+    #[must_use]
+    pub fn betas(self, mean: f64, square: f64) -> Self {
+        Self { betas: [mean, square], ..self }
+    }
+
+    /// Added to the root of the mean square.
+    #[must_use]
+    pub fn eps(self, eps: f64) -> Self {
+        Self { eps, ..self }
+    }
+
+    /// The weight decay.
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    /// A group of parameters; see [`Sgd::group`].
+    #[must_use]
+    pub fn group(mut self, name: &str, factor: f64, weight_decay: f64) -> Self {
+        self.groups.0.insert(name.to_owned(), (factor, weight_decay));
+        self
+    }
+}
+
+impl Optimizer for Adam {
+    fn begin_step(&mut self) -> Result<()> {
+        if !self.betas.iter().all(|beta| (0.0..1.0).contains(beta)) {
+            return Err(Error::parameter("Adam", format!("betas {:?} are not in [0, 1)", self.betas)));
+        }
+        check("Adam", self.learning_rate, &[("eps", self.eps), ("weight_decay", self.weight_decay)])?;
+        self.step = self.step.saturating_add(1);
+        Ok(())
+    }
+
+    fn update(&mut self, key: &str, values: &mut [f32], gradient: &[f32]) -> Result<()> {
+        let (factor, weight_decay) = self.groups.of(key, self.weight_decay);
+        let rate = self.learning_rate * factor;
+        let [first, second] = self.betas;
+        let corrections = self.betas.map(|beta| 1.0 - beta.powi(self.step));
+        let step_size = (rate / corrections[0]) as f32;
+        let root = corrections[1].sqrt() as f32;
+        let (keep, decay) = ((1.0 - rate * weight_decay) as f32, weight_decay as f32);
+        let mean = state(&mut self.mean, key, values.len())?;
+        let square = state(&mut self.square, key, values.len())?;
+        let states = mean.iter_mut().zip(square);
+        for ((value, &gradient), (mean, square)) in values.iter_mut().zip(gradient).zip(states) {
+            let gradient = match self.is_decoupled {
+                true => {
+                    *value *= keep;
+                    gradient
+                }
+                false => gradient + decay * *value,
+            };
+            *mean += (1.0 - first) as f32 * (gradient - *mean);
+            *square = second as f32 * *square + (1.0 - second) as f32 * gradient * gradient;
+            *value -= step_size * *mean / (square.sqrt() / root + self.eps as f32);
+        }
+        Ok(())
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f64) {
+        self.learning_rate = learning_rate;
+    }
+
+    fn learning_rate(&self) -> f64 {
+        self.learning_rate
+    }
+}
+
+/// PyTorch's `clip_grad_norm_`: gradients times `max_norm / (norm + 1e-6)`, if that is less than 1. Gives the norm.
+///
+/// # Errors
+/// When the norm is NaN or infinite.
+pub fn clip_grad_norm(gradients: &mut BTreeMap<String, Tensor>, max_norm: f32) -> Result<f32> {
+    let squares =
+        gradients.values().flat_map(|gradient| gradient.view().into_iter().copied().collect::<Vec<_>>());
+    let norm = squares.map(|value| f64::from(value).powi(2)).sum::<f64>().sqrt() as f32;
+    if !norm.is_finite() {
+        return Err(Error::NotFinite { what: "the norm of the gradients".into(), value: norm, index: 0 });
+    }
+    let factor = max_norm / (norm + 1e-6);
+    if factor < 1.0 {
+        for gradient in gradients.values_mut() {
+            *gradient = std::mem::replace(gradient, Tensor::zeros(&[0])).map(|value| value * factor);
+        }
+    }
+    Ok(norm)
+}
