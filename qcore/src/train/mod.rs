@@ -10,6 +10,8 @@ mod loss;
 mod network;
 mod optimizer;
 mod schedule;
+#[cfg(test)]
+mod tests;
 mod trainable;
 
 pub use backward::{Backward, Gradients};

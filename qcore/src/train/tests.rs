@@ -1,0 +1,82 @@
+//! Gradients of operations against finite differences.
+
+use super::Backward;
+use crate::ops::{self, Lowering, Op};
+use crate::program::evaluate_floats;
+use crate::{Result, Tensor};
+
+fn run(op: &dyn Op, inputs: &[Tensor]) -> Result<Tensor> {
+    Ok(evaluate_floats(op.lower(&Lowering::float())?.as_ref(), inputs.to_vec())?.remove(0))
+}
+
+fn input(shape: &[usize], seed: usize) -> Tensor {
+    let count: usize = shape.iter().product();
+    // Distinct values, so that no maximum and no kink is within a step.
+    let value = |i: usize| ((i * 37 + seed * 11) % 101) as f32 / 25.0 - 2.013;
+    Tensor::from_vec(shape, (0..count).map(value).collect()).unwrap()
+}
+
+fn check(op: &dyn Op, shapes: &[&[usize]]) {
+    let name = op.name();
+    let inputs: Vec<Tensor> = shapes.iter().enumerate().map(|(seed, shape)| input(shape, seed)).collect();
+    let output = run(op, &inputs).unwrap();
+    let gradient = input(output.shape(), 5);
+    let pass = Backward { inputs: &inputs, outputs: &[output], gradients: std::slice::from_ref(&gradient) };
+    let found = op.backward(&pass).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let value = |inputs: &[Tensor]| -> f64 {
+        let output = run(op, inputs).unwrap();
+        output.view().iter().zip(gradient.view().iter()).map(|(&y, &g)| f64::from(y) * f64::from(g)).sum()
+    };
+    for (which, of_input) in found.inputs.iter().enumerate() {
+        let of_input = of_input.clone().unwrap();
+        assert_eq!(of_input.shape(), inputs[which].shape(), "{name}");
+        for index in 0..of_input.len() {
+            let moved = |step: f32| {
+                let mut inputs = inputs.clone();
+                inputs[which].as_slice_mut().unwrap()[index] += step;
+                value(&inputs)
+            };
+            let expected = (moved(4e-3) - moved(-4e-3)) / 8e-3;
+            let found = f64::from(*of_input.view().iter().nth(index).unwrap());
+            let allowed = 2e-2 * (1.0 + expected.abs());
+            assert!(
+                (found - expected).abs() < allowed,
+                "{name} input {which} [{index}]: {found}, {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn gradients_are_those_of_finite_differences() {
+    let image: &[usize] = &[2, 3, 5, 6];
+    check(&ops::Conv2d::new(3, 4, 3).stride(2).padding(1), &[image]);
+    check(&ops::Conv2d::new(3, 6, (2, 3)).dilation(2).groups(3).bias(false).padding((1, 2)), &[image]);
+    check(&ops::Conv1d::new(3, 2, 3).padding(1).stride(3), &[&[2, 3, 7]]);
+    check(&ops::Linear::new(6, 3), &[&[2, 2, 6]]);
+    check(&ops::BatchNorm2d::new(3), &[image]);
+    check(&ops::MaxPool2d::new(3).stride(2).padding(1), &[image]);
+    check(&ops::AvgPool2d::new(3).stride(2).padding(1).ceil_mode(true), &[image]);
+    check(&ops::AvgPool2d::new(3).stride(2).padding(1).count_include_pad(false), &[image]);
+    check(&ops::AdaptiveAvgPool2d::new((2, 4)), &[image]);
+    check(&ops::mean([2, 3], None).unwrap(), &[image]);
+    check(&ops::softmax(1).unwrap(), &[image]);
+    check(&ops::log_softmax(-1).unwrap(), &[image]);
+    check(&ops::cat(Some(1)).unwrap(), &[image, &[2, 1, 5, 6]]);
+    check(&ops::chunk(2, Some(1), 1).unwrap(), &[image]);
+    check(&ops::permute([0, 2, 3, 1]).unwrap(), &[image]);
+    check(&ops::Flatten::new(), &[image]);
+    check(&ops::Identity, &[image]);
+    for op in [&ops::Add as &dyn Op, &ops::Sub, &ops::Mul] {
+        check(op, &[image, &[3, 1, 6]]);
+    }
+    check(&ops::add_scalar(2.0).unwrap(), &[image]);
+    check(&ops::mul_scalar(-3.0).unwrap(), &[image]);
+    check(&ops::clamp(-1.0, 1.5).unwrap(), &[&[40]]);
+    check(&ops::leaky_relu(None).unwrap(), &[&[40]]);
+    for op in [&ops::ReLU as &dyn Op, &ops::ReLU6, &ops::Sigmoid, &ops::Tanh, &ops::SiLU, &ops::Mish] {
+        check(op, &[&[40]]);
+    }
+    check(&ops::Hardswish, &[&[40]]);
+    check(&ops::Hardsigmoid, &[&[40]]);
+}
