@@ -60,8 +60,9 @@ pub use qmacros::quantizable;
 pub use error::{Error, Result};
 pub use file::{LoadOptions, write_file};
 pub use inspect::{
-    Domain, Equivalence, Graph, GraphCarried, GraphMember, GraphMerged, GraphNode, GraphNodeKind, GraphValue,
-    StubAction, equivalence,
+    Comparison, ComparisonKind, ComparisonRow, Domain, Equivalence, ErrorMetrics, Graph, GraphCarried,
+    GraphMember, GraphMerged, GraphNode, GraphNodeKind, GraphValue, StubAction, compare_activations,
+    compare_shadow, compare_weights, equivalence, error_metrics,
 };
 pub use model::{
     Converted, EdgeSummary, IntoInput, Layer, LoadStateDictOptions, ModelSummary, Module, Parameters,

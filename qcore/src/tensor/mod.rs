@@ -235,6 +235,11 @@ impl Tensor {
 
     /// The index and value of the first NaN or infinity, if there is one.
     pub fn first_non_finite(&self) -> Option<(usize, f32)> {
+        // Without a branch, at the speed of memory: layers in float ask at every call.
+        let are_finite = |values: &[f32]| values.iter().fold(true, |all, value| all & value.is_finite());
+        if self.as_memory_slice().is_some_and(are_finite) {
+            return None;
+        }
         self.data.iter().copied().enumerate().find(|(_, value)| !value.is_finite())
     }
 }

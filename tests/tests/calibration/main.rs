@@ -6,6 +6,7 @@ mod derived;
 mod linear_batch_norm;
 mod mapping;
 mod merging;
+mod numeric_suite;
 mod observers;
 mod panics;
 mod portable;

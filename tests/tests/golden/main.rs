@@ -14,6 +14,7 @@ mod lowering;
 mod models;
 mod norms;
 mod not_yet;
+mod numeric_suite;
 mod observers;
 mod pooling;
 mod qat;
@@ -49,6 +50,7 @@ const TOPICS: [(&str, Topic); 15] = [
     ("qat", qat::run),
     ("fold", fold::run),
     ("models", models::run),
+    ("numeric_suite", numeric_suite::run),
 ];
 
 fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
@@ -71,6 +73,7 @@ fn operation(case: &Case<'_>) -> Result<String> {
 /// known, and what is trained, whose gradients are such sums. In other sets a tie can fall the other way elsewhere too, as far as a case's tolerance allows.
 fn is_inexact(topic: &str, operation: &str) -> bool {
     (topic, operation) == ("models", "fx_ptq")
+        || topic == "numeric_suite"
         || topic == "qat"
         || operation.starts_with("fake_quantize_learnable")
 }

@@ -27,7 +27,6 @@ pub const NOT_YET: &[(&str, &[&str])] = &[
     ("qat", &["qat_conv_bn of conv3d"]),
     ("fold", &["fuse_conv_bn of conv3d", "fuse_conv_bn of a transposed convolution"]),
     ("models", &["eager_qat"]),
-    ("numeric_suite", &["metrics", "metrics_weight"]),
 ];
 
 /// Whether an operation of a topic is on the list.

@@ -69,8 +69,13 @@ impl BatchNormParameters {
                 return Err(Error::NotFinite { what: format!("{name} of a batch norm"), value, index });
             }
         }
-        let divides = |variance: f32| (variance + self.eps as f32).sqrt().recip().is_finite();
-        let is_variance = |variance: f32| variance >= 0.0 && divides(variance);
+        // The root of every positive number has an inverse, as small as it may be.
+        let eps = self.eps as f32;
+        let is_variance = |variance: f32| (variance >= 0.0) & (variance + eps > 0.0);
+        let are_variances = |values: &[f32]| values.iter().fold(true, |all, &value| all & is_variance(value));
+        if self.running_var.as_slice().is_some_and(are_variances) {
+            return Ok(());
+        }
         match self.running_var.view().iter().enumerate().find(|(_, variance)| !is_variance(**variance)) {
             Some((index, variance)) => {
                 let message = format!(
