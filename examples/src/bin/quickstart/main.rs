@@ -1,9 +1,12 @@
 //! The whole story on handwritten digits: a network trained in PyTorch, quantized, scored, saved and loaded.
 
+mod train;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
+use clap::Parser;
 use examples::data::{Normalization, Pictures, labels};
 use examples::models::digits::DigitsNet;
 use examples::scoring::{classes, count_correct};
@@ -16,8 +19,23 @@ const TRAINING: usize = 1437;
 const CALIBRATION: usize = 512;
 const BATCH: usize = 32;
 
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    /// Trains the network from scratch instead, then quantizes it after training and while training.
+    #[arg(long)]
+    train: bool,
+    /// Of the order in which training sees the digits.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
 fn main() -> Result<()> {
+    let cli = Cli::parse();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits");
+    if cli.train {
+        return train::run(&Digits::open(&folder)?, cli.seed);
+    }
     let mut model = DigitsNet::new();
     model.load_state_dict(&StateDict::open(folder.join("model.safetensors"))?)?;
     let digits = Digits::open(&folder)?;
