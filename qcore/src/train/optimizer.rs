@@ -14,10 +14,16 @@ pub trait Optimizer: std::fmt::Debug {
     /// When the settings make no sense.
     fn begin_step(&mut self) -> Result<()>;
 
-    /// Changes one parameter.
+    /// `Ok` if the optimizer can change a parameter of `len` values: asked of all parameters before one is changed.
     ///
     /// # Errors
     /// When it has another number of values than before.
+    fn check(&self, key: &str, len: usize) -> Result<()>;
+
+    /// Changes one parameter.
+    ///
+    /// # Errors
+    /// As [`Optimizer::check`].
     fn update(&mut self, key: &str, values: &mut [f32], gradient: &[f32]) -> Result<()>;
 
     /// Sets the learning rate, as a [`Schedule`](super::Schedule) gives it.
@@ -50,16 +56,21 @@ fn check(operation: &'static str, learning_rate: f64, others: &[(&str, f64)]) ->
     }
 }
 
-/// The state of a parameter, zeros at first.
-fn state<'s>(states: &'s mut BTreeMap<String, Vec<f32>>, key: &str, len: usize) -> Result<&'s mut Vec<f32>> {
-    let state = states.entry(key.to_owned()).or_insert_with(|| vec![0.0; len]);
-    match state.len() == len {
-        true => Ok(state),
-        false => Err(Error::parameter(
-            "an optimizer",
-            format!("`{key}` has {len} values, and had {}", state.len()),
-        )),
+type States = BTreeMap<String, Vec<f32>>;
+
+fn check_state(states: &States, key: &str, len: usize) -> Result<()> {
+    match states.get(key).map(Vec::len) {
+        Some(known) if known != len => {
+            Err(Error::parameter("an optimizer", format!("`{key}` has {len} values, and had {known}")))
+        }
+        _ => Ok(()),
     }
+}
+
+/// The state of a parameter, zeros at first.
+fn state<'s>(states: &'s mut States, key: &str, len: usize) -> Result<&'s mut Vec<f32>> {
+    check_state(states, key, len)?;
+    Ok(states.entry(key.to_owned()).or_insert_with(|| vec![0.0; len]))
 }
 
 /// Stochastic gradient descent with momentum: `v = m v + g`, `p -= lr v`; with Nesterov's momentum `p -= lr (g + m v)`.
@@ -71,7 +82,7 @@ pub struct Sgd {
     nesterov: bool,
     weight_decay: f64,
     groups: Groups,
-    velocity: BTreeMap<String, Vec<f32>>,
+    velocity: States,
 }
 
 impl Sgd {
@@ -114,6 +125,10 @@ impl Optimizer for Sgd {
         check("SGD", self.learning_rate, &others)
     }
 
+    fn check(&self, key: &str, len: usize) -> Result<()> {
+        check_state(&self.velocity, key, len)
+    }
+
     fn update(&mut self, key: &str, values: &mut [f32], gradient: &[f32]) -> Result<()> {
         let (factor, weight_decay) = self.groups.of(key, self.weight_decay);
         let (rate, decay, momentum) =
@@ -153,8 +168,8 @@ pub struct Adam {
     is_decoupled: bool,
     groups: Groups,
     step: i32,
-    mean: BTreeMap<String, Vec<f32>>,
-    square: BTreeMap<String, Vec<f32>>,
+    mean: States,
+    square: States,
 }
 
 impl Adam {
@@ -212,6 +227,10 @@ impl Optimizer for Adam {
         check("Adam", self.learning_rate, &[("eps", self.eps), ("weight_decay", self.weight_decay)])?;
         self.step = self.step.saturating_add(1);
         Ok(())
+    }
+
+    fn check(&self, key: &str, len: usize) -> Result<()> {
+        check_state(&self.mean, key, len)
     }
 
     fn update(&mut self, key: &str, values: &mut [f32], gradient: &[f32]) -> Result<()> {

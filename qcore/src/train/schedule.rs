@@ -74,9 +74,10 @@ impl Schedule for OneCycle {
         let end = self.steps as f64 - 1.0;
         let step = step as f64;
         let between = |from: f64, to: f64, part: f64| to + (from - to) / 2.0 * (1.0 + (PI * part).cos());
-        if step <= top {
+        if top > 0.0 && step <= top {
             between(first, self.max_learning_rate, step / top)
         } else {
+            // Of a single step the quotient is 0 / 0, and the minimum 1.
             between(self.max_learning_rate, last, ((step - top) / (end - top)).min(1.0))
         }
     }

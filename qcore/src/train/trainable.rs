@@ -135,6 +135,7 @@ impl<M: Module> Trainable<M> {
     /// Forgets the gradients.
     pub fn zero_grad(&mut self) {
         self.gradients.clear();
+        self.set_all(FakeQuantize::zero_grad);
     }
 
     /// Scales the gradients down to this norm, if theirs is larger; gives the norm that they had.
@@ -151,11 +152,7 @@ impl<M: Module> Trainable<M> {
     /// When a gradient is NaN or infinite (the error has its key), or the optimizer has settings that make no sense; the
     /// parameters are then as they were.
     pub fn step(&mut self, optimizer: &mut dyn Optimizer) -> Result<()> {
-        for (key, gradient) in &self.gradients {
-            if let Some((index, value)) = gradient.first_non_finite() {
-                return Err(Error::NotFinite { what: format!("the gradient of `{key}`"), value, index });
-            }
-        }
+        self.check_step(optimizer)?;
         optimizer.begin_step()?;
         for layer in &mut self.network.layers {
             let path = layer.path.clone().unwrap_or_default();
@@ -167,18 +164,52 @@ impl<M: Module> Trainable<M> {
                 }
             })?;
             result?;
-            if let Some(fake_quant) =
-                layer.weight_observer.as_deref_mut().and_then(|o| o.as_fake_quantize_mut())
+        }
+        self.visit_fake_quants(&mut |path, fake_quant| learn(optimizer, path, fake_quant))?;
+        self.zero_grad();
+        Ok(())
+    }
+
+    /// Whether [`Trainable::step`] can change all parameters.
+    fn check_step(&mut self, optimizer: &dyn Optimizer) -> Result<()> {
+        for (key, gradient) in &self.gradients {
+            if let Some((index, value)) = gradient.first_non_finite() {
+                return Err(Error::NotFinite { what: format!("the gradient of `{key}`"), value, index });
+            }
+            optimizer.check(key, gradient.len())?;
+        }
+        self.visit_fake_quants(&mut |path, fake_quant| {
+            for (name, gradient) in
+                ["scale", "zero_point"].into_iter().zip(fake_quant.gradients().into_iter().flatten())
             {
-                learn(optimizer, &join(&path, "weight_fake_quant"), fake_quant)?;
+                let key = join(path, name);
+                if let Some((index, &value)) =
+                    gradient.iter().enumerate().find(|(_, value)| !value.is_finite())
+                {
+                    return Err(Error::NotFinite { what: format!("the gradient of `{key}`"), value, index });
+                }
+                optimizer.check(&key, gradient.len())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Shows each fake quantization with the path below which PyTorch keeps its scale.
+    fn visit_fake_quants(
+        &mut self,
+        visit: &mut dyn FnMut(&str, &mut FakeQuantize) -> Result<()>,
+    ) -> Result<()> {
+        for layer in &mut self.network.layers {
+            let observer = layer.weight_observer.as_deref_mut();
+            if let Some(fake_quant) = observer.and_then(|observer| observer.as_fake_quantize_mut()) {
+                visit(&join(layer.path.as_deref().unwrap_or_default(), "weight_fake_quant"), fake_quant)?;
             }
         }
         for edge in &mut self.network.observations.edges {
             if let Some(fake_quant) = edge.observer.as_fake_quantize_mut() {
-                learn(optimizer, &join(&edge.path, "activation_post_process"), fake_quant)?;
+                visit(&join(&edge.path, "activation_post_process"), fake_quant)?;
             }
         }
-        self.zero_grad();
         Ok(())
     }
 

@@ -43,7 +43,7 @@ pub struct FakeQuantize {
     grid: FakeQuantGrid,
     observer_enabled: bool,
     fake_quant_enabled: bool,
-    /// Of a learned one, those of the last backward pass.
+    /// Of a learned one, their sums since [`FakeQuantize::zero_grad`].
     gradients: [Vec<f32>; 2],
 }
 
@@ -170,10 +170,16 @@ impl FakeQuantize {
         self.observer.as_ref()
     }
 
-    /// The gradients of scale and zero point of the last [`FakeQuantize::backward`], if they are learned.
+    /// The gradients of scale and zero point, if they are learned: the sums over all [`FakeQuantize::backward`]s since
+    /// [`FakeQuantize::zero_grad`].
     pub fn gradients(&self) -> Option<[&[f32]; 2]> {
         let [scale, zero_point] = &self.gradients;
         (self.is_learning() && !scale.is_empty()).then_some([scale, zero_point])
+    }
+
+    /// Forgets the gradients of scale and zero point.
+    pub fn zero_grad(&mut self) {
+        self.gradients = Default::default();
     }
 
     /// Observes `x` and rounds it, as far as both are enabled.
@@ -217,7 +223,14 @@ impl FakeQuantize {
                 let values = x.len() as f32 * self.grid.quant_max as f32;
                 let factor = if scales { 1.0 / values.sqrt() } else { 1.0 };
                 let gradients = self.grid.backward_learned(x, &gradient, factor)?;
-                self.gradients = [gradients.scale, gradients.zero_point];
+                for (sums, gradients) in
+                    self.gradients.iter_mut().zip([gradients.scale, gradients.zero_point])
+                {
+                    match sums.len() == gradients.len() {
+                        true => sums.iter_mut().zip(gradients).for_each(|(sum, gradient)| *sum += gradient),
+                        false => *sums = gradients,
+                    }
+                }
                 Ok(gradients.input)
             }
         }

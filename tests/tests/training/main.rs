@@ -1,0 +1,5 @@
+//! Training: losses, optimizers and schedules give PyTorch's numbers (`tests/golden/training.py`), and a model that was
+//! trained with fake quantization converts to integers that agree with it.
+
+mod conversion;
+mod formulas;
