@@ -30,7 +30,7 @@ fn batches() -> Vec<Tensor> {
 fn variants(mapping: &QConfigMapping) -> (Prepared<Net>, Converted<Net>) {
     let net = Net { conv: Conv2d::new(4, 4, 3).padding(1), bn: BatchNorm2d::new(4), fc: Linear::new(4, 3) };
     let mut prepared = net.prepare(mapping).unwrap();
-    prepared.calibrate_with(&batches(), CalibrationOptions { progress: false }).unwrap();
+    prepared.calibrate_with(batches(), CalibrationOptions { progress: false }).unwrap();
     let converted = prepared.convert().unwrap();
     (prepared, converted)
 }
@@ -51,7 +51,7 @@ fn paths(comparison: &Comparison) -> Vec<&str> {
 #[test]
 fn errors_of_the_last_operation_are_those_of_the_model() {
     let (prepared, converted) = variants(&QConfigMapping::for_backend(Backend::X86));
-    let comparison = compare_activations(&prepared, &converted, &batches()).unwrap();
+    let comparison = compare_activations(&prepared, &converted, batches()).unwrap();
     let [float, integers] = outputs(&prepared, &converted);
     let expected = error_metrics(&float, &integers).unwrap();
     let found = comparison.row("fc").unwrap().error;
@@ -66,8 +66,8 @@ fn errors_of_the_last_operation_are_those_of_the_model() {
 #[test]
 fn an_operation_alone_loses_less_than_the_whole_model() {
     let (prepared, converted) = variants(&QConfigMapping::for_backend(Backend::X86));
-    let whole = compare_activations(&prepared, &converted, &batches()).unwrap();
-    let alone = compare_shadow(&prepared, &converted, &batches()).unwrap();
+    let whole = compare_activations(&prepared, &converted, batches()).unwrap();
+    let alone = compare_shadow(&prepared, &converted, batches()).unwrap();
     // The rounding of the input is nobody's own error, and moving values loses nothing.
     assert!(alone.row("x").is_none());
     assert_eq!(alone.row("flatten").unwrap().error.sqnr, f64::INFINITY);
@@ -81,9 +81,9 @@ fn an_operation_alone_loses_less_than_the_whole_model() {
 fn a_layer_that_stays_in_float_has_no_error_of_its_own() {
     let mapping = QConfigMapping::for_backend(Backend::X86).module("conv", None);
     let (prepared, converted) = variants(&mapping);
-    let whole = compare_activations(&prepared, &converted, &batches()).unwrap();
+    let whole = compare_activations(&prepared, &converted, batches()).unwrap();
     assert_eq!(whole.row("conv").unwrap().precision, "float");
-    assert!(compare_shadow(&prepared, &converted, &batches()).unwrap().row("conv").is_none());
+    assert!(compare_shadow(&prepared, &converted, batches()).unwrap().row("conv").is_none());
     assert_eq!(paths(&compare_weights(&prepared, &converted).unwrap()), ["fc"]);
 }
 
@@ -102,7 +102,7 @@ fn weights_are_compared_with_their_batch_norm_folded_in() {
 #[test]
 fn a_comparison_is_data() {
     let (prepared, converted) = variants(&QConfigMapping::for_backend(Backend::X86));
-    let comparison = compare_shadow(&prepared, &converted, &batches()).unwrap();
+    let comparison = compare_shadow(&prepared, &converted, batches()).unwrap();
     let json = serde_json::to_string(&comparison).unwrap();
     assert_eq!(serde_json::from_str::<Comparison>(&json).unwrap(), comparison);
     let csv = comparison.to_csv();
