@@ -11,6 +11,21 @@ pub struct Loss {
     pub gradient: Tensor,
 }
 
+impl Loss {
+    /// Of a sum over the batch; a loss that is NaN or infinite is an error, which names the output's value that made it so.
+    fn mean(operation: &str, output: &Tensor, sum: f64, count: f64, gradient: Vec<f32>) -> Result<Self> {
+        let value = (sum / count) as f32;
+        if !value.is_finite() {
+            let (what, (index, value)) = match output.first_non_finite() {
+                Some(found) => (format!("the input of {operation}"), found),
+                None => (format!("the loss {operation}"), (0, value)),
+            };
+            return Err(Error::NotFinite { what, value, index });
+        }
+        Ok(Self { value, gradient: Tensor::from_vec(output.shape(), gradient)? })
+    }
+}
+
 /// Of each row the logarithms of the softmax, in double.
 fn log_softmax(row: &[f32], temperature: f64) -> Vec<f64> {
     let scaled: Vec<f64> = row.iter().map(|&value| f64::from(value) / temperature).collect();
@@ -31,7 +46,8 @@ fn rows<'a>(operation: &'static str, logits: &'a Tensor, values: &'a [f32]) -> R
 /// The target of a row is `1 - label_smoothing` at its class, plus `label_smoothing / classes` everywhere.
 ///
 /// # Errors
-/// When there is another number of labels, a label is not a class, or `label_smoothing` is not in `[0, 1]`.
+/// When there is another number of labels, a label is not a class, `label_smoothing` is not in `[0, 1]`, or the
+/// loss is NaN or infinite.
 pub fn cross_entropy(logits: &Tensor, labels: &[usize], label_smoothing: f32) -> Result<Loss> {
     const NAME: &str = "cross_entropy";
     let contiguous = logits.clone().contiguous();
@@ -58,13 +74,13 @@ pub fn cross_entropy(logits: &Tensor, labels: &[usize], label_smoothing: f32) ->
             gradient.push(((log.exp() - target) / count) as f32);
         }
     }
-    Ok(Loss { value: (value / count) as f32, gradient: Tensor::from_vec(logits.shape(), gradient)? })
+    Loss::mean(NAME, logits, value, count, gradient)
 }
 
 /// PyTorch's `mse_loss`: the mean of the squared differences.
 ///
 /// # Errors
-/// When the shapes differ, or there are no values.
+/// When the shapes differ, there are no values, or the loss is NaN or infinite.
 pub fn mse(output: &Tensor, target: &Tensor) -> Result<Loss> {
     elementwise("mse_loss", output, target, |x, t| ((x - t).powi(2), 2.0 * (x - t)))
 }
@@ -72,7 +88,7 @@ pub fn mse(output: &Tensor, target: &Tensor) -> Result<Loss> {
 /// PyTorch's `binary_cross_entropy_with_logits`: the mean over all elements.
 ///
 /// # Errors
-/// When the shapes differ, or there are no values.
+/// When the shapes differ, there are no values, or the loss is NaN or infinite.
 pub fn bce_with_logits(logits: &Tensor, target: &Tensor) -> Result<Loss> {
     elementwise("binary_cross_entropy_with_logits", logits, target, |x, t| {
         let value = x.max(0.0) - x * t + (-x.abs()).exp().ln_1p();
@@ -96,14 +112,14 @@ fn elementwise(
         value += term;
         gradient.push((slope / count) as f32);
     }
-    Ok(Loss { value: (value / count) as f32, gradient: Tensor::from_vec(output.shape(), gradient)? })
+    Loss::mean(operation, output, value, count, gradient)
 }
 
 /// Knowledge distillation: `T^2` times the mean divergence `KL(teacher || student)` of the softmaxes at temperature `T` of
 /// two `[N, classes]`; PyTorch's `kl_div(log_softmax(s / T), softmax(t / T), reduction="batchmean") * T * T`.
 ///
 /// # Errors
-/// When the shapes differ, or the temperature is not a positive number.
+/// When the shapes differ, the temperature is not a positive number, or the loss is NaN or infinite.
 pub fn distillation(logits: &Tensor, teacher: &Tensor, temperature: f32) -> Result<Loss> {
     const NAME: &str = "distillation";
     if !(temperature > 0.0 && temperature.is_finite()) {
@@ -124,5 +140,75 @@ pub fn distillation(logits: &Tensor, teacher: &Tensor, temperature: f32) -> Resu
             gradient.push(((student.exp() - target) * t / count) as f32);
         }
     }
-    Ok(Loss { value: (value / count) as f32, gradient: Tensor::from_vec(logits.shape(), gradient)? })
+    Loss::mean(NAME, logits, value, count, gradient)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(values: [f32; 6]) -> Tensor {
+        Tensor::from_vec(&[2, 3], values.to_vec()).unwrap()
+    }
+
+    fn logits() -> Tensor {
+        tensor([1.5, -0.5, 0.25, -2.0, 0.75, 3.0])
+    }
+
+    fn compare(found: &Loss, value: f32, gradient: [f32; 6]) {
+        assert!((found.value - value).abs() < 1e-6, "{found:?}, not {value}");
+        for (found, expected) in found.gradient.view().iter().zip(gradient) {
+            assert!((found - expected).abs() < 1e-6, "{found}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn values_and_gradients_are_those_of_pytorch() {
+        let target = tensor([0.5, 1.0, -1.0, -1.0, 2.0, 0.0]);
+        compare(
+            &cross_entropy(&logits(), &[2, 1], 0.1).unwrap(),
+            1.979_117_9,
+            [0.3349903, 0.0309249, -0.3659153, -0.0136374, -0.4192808, 0.4329181],
+        );
+        compare(
+            &mse(&logits(), &target).unwrap(),
+            2.729_166_7,
+            [0.3333333, -0.5, 0.4166667, -0.3333333, -0.4166667, 1.0],
+        );
+        compare(
+            &bce_with_logits(&logits(), &tensor([1.0, 0.0, 0.5, 0.0, 1.0, 1.0])).unwrap(),
+            0.323_136_03,
+            [-0.0304043, 0.0629235, 0.0103628, 0.0198672, -0.0534702, -0.0079043],
+        );
+        compare(
+            &distillation(&logits(), &target, 3.0).unwrap(),
+            1.387_577_4,
+            [0.1523576, -0.2811579, 0.1288004, -0.1227755, -0.3708044, 0.4935798],
+        );
+    }
+
+    #[test]
+    fn labels_and_batches_are_checked() {
+        assert!(matches!(cross_entropy(&logits(), &[2], 0.0), Err(Error::Shape { .. })));
+        let error = cross_entropy(&logits(), &[2, 3], 0.0).unwrap_err().to_string();
+        assert!(error.contains("label 3 of row 1 is not one of 3 classes"), "{error}");
+        let empty = Tensor::from_vec(&[0, 3], Vec::new()).unwrap();
+        assert!(cross_entropy(&empty, &[], 0.0).is_err());
+        assert!(mse(&empty, &empty).is_err());
+        assert!(bce_with_logits(&empty, &empty).is_err());
+        assert!(distillation(&empty, &empty, 1.0).is_err());
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_names_the_value() {
+        let nan = tensor([1.5, -0.5, 0.25, -2.0, f32::NAN, 3.0]);
+        for result in [
+            cross_entropy(&nan, &[0, 0], 0.0),
+            mse(&nan, &logits()),
+            bce_with_logits(&nan, &logits()),
+            distillation(&nan, &logits(), 1.0),
+        ] {
+            assert!(matches!(result, Err(Error::NotFinite { index: 4, .. })), "{result:?}");
+        }
+    }
 }
