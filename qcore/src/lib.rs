@@ -66,7 +66,7 @@ pub use inspect::{
 };
 pub use model::{
     Converted, EdgeSummary, IntoInput, Layer, LoadStateDictOptions, ModelSummary, Module, Parameters,
-    Prepared, Sequential, StateDict, StateDictMismatch, StateTensor, Values, join,
+    Prepared, Sequential, StateDict, StateDictMismatch, StateTensor, Values, join, quantize_dynamic,
 };
 pub use network::{
     Call, Loaders, Member, Network, Node, NodeMember, Site, StoredTensors, TensorWriter, Tracer, Value,

@@ -56,6 +56,7 @@ pub mod pool;
 pub mod qparams;
 pub mod quantize;
 pub mod rearrange;
+pub mod recurrent;
 pub mod requantize;
 pub mod rows;
 pub mod threads;

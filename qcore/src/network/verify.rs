@@ -75,7 +75,12 @@ pub(super) fn call(
     let data = node.data_inputs_of(members);
     if let Some(row) = qcatalogue::operation(op.name()) {
         let fits = match row.tensors {
-            qcatalogue::Tensors::Exactly(count) => data.len() == count,
+            qcatalogue::Tensors::Exactly(count) => {
+                let is_optional =
+                    |each: &&qcatalogue::Parameter| each.kind == qcatalogue::ParameterKind::Tensor;
+                let most = count + row.parameters.iter().filter(is_optional).count();
+                (count..=most).contains(&data.len())
+            }
             _ => !data.is_empty(),
         };
         if !fits {

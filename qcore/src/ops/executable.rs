@@ -50,6 +50,11 @@ pub trait Executable: fmt::Debug + Send + Sync {
     fn weight(&self) -> Option<QTensor> {
         None
     }
+
+    /// The quantized weights by their names, of an operation that has several.
+    fn weights(&self) -> Vec<(String, QTensor)> {
+        self.weight().into_iter().map(|weight| ("weight".to_owned(), weight)).collect()
+    }
 }
 
 /// How an operation runs on inputs of some shape.

@@ -8,14 +8,12 @@ mod quantized;
 
 use std::sync::Arc;
 
-use qkernels::linear::PackedLinear;
 use serde::{Deserialize, Serialize};
 
 use super::defaults;
 use super::init::{Generator, empty, fitting};
-use super::inputs::kernel_error;
 use super::plain::plain_op;
-use super::weights::{WeightInfo, WeightIntegers, float_weights, is_zero, row_major_integers};
+use super::weights::{WeightInfo, float_weights, is_zero, packed_matrix, rounded_to_half};
 use super::{
     BatchNormParameters, Executable, Format, Kernel, Lowering, Op, Planned, PlannedKernel, Precision,
     TensorSpec,
@@ -189,8 +187,14 @@ impl Op for Linear {
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         let features = self.features()?;
         let record = lowering.stored().map(Record::of_file).transpose()?.flatten();
-        if lowering.precision == Precision::Float {
-            return self.float(features, record, lowering);
+        match lowering.precision {
+            Precision::Float => return self.float(features, record, lowering),
+            Precision::Half => {
+                let (weight, bias) = float_weights(&self.weight, self.bias.as_ref(), lowering)?;
+                let weight = rounded_to_half(weight).contiguous();
+                return Ok(Arc::new(FloatLinear::new(features, weight, bias, lowering.activation)?));
+            }
+            _ => {}
         }
         let (batch_norm, is_folded, weights) = match (record, &self.unfolded) {
             (Some(Record::Apart { eps, is_affine }), _) => {
@@ -208,20 +212,10 @@ impl Op for Linear {
         let (weight, bias) = weights.unwrap_or((&self.weight, self.bias.as_ref()));
         let shape = features.weight_shape();
         let (info, integers) = WeightInfo::quantized(NAME, weight, bias, &shape, lowering)?;
-        if info.shape != shape {
-            return Err(Error::shape(NAME, format!("a weight of shape {shape:?}"), &info.shape));
-        }
-        let (outputs, inputs, zero_points) = (features.outputs, features.inputs, &info.qparams.zero_point);
-        let packed = match integers {
-            WeightIntegers::Packed(packed) => PackedLinear::from_packed(packed, zero_points, outputs, inputs),
-            WeightIntegers::Plain(weight) => {
-                PackedLinear::new(&row_major_integers(NAME, &weight)?, zero_points, outputs, inputs)
-            }
-        };
-        let packed = Arc::new(packed.map_err(kernel_error(NAME))?);
+        let packed = packed_matrix(NAME, shape, &info, integers)?;
         match lowering.precision {
             Precision::Static => {
-                let requantization = Arc::new(info.requantization(NAME, outputs, lowering)?);
+                let requantization = Arc::new(info.requantization(NAME, features.outputs, lowering)?);
                 let [input] = lowering.input_qparams(NAME)?;
                 let output = Format::of(Some(lowering.output_qparams(NAME)?));
                 let input = input.clone();

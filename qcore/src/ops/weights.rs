@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ndarray::{Array, IxDyn};
 use qkernels::file_bytes::SharedBytes;
+use qkernels::linear::PackedLinear;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
 
 use super::inputs::{is_relu_fused, kernel_error};
@@ -29,6 +30,11 @@ pub(super) fn check_bias(operation: &'static str, bias: Option<&Tensor>, channel
         }
         _ => Ok(()),
     }
+}
+
+/// A weight through half precision, which saturates (NUMERICS section 1).
+pub(super) fn rounded_to_half(weight: Tensor) -> Tensor {
+    crate::tensor::round_to_float16(&weight)
 }
 
 /// Whether a weight takes nothing from the input.
@@ -56,14 +62,26 @@ pub(super) fn save_float(
     bias: Option<&Tensor>,
 ) -> Result<()> {
     tensors.put("weight", weight);
-    save_bias(tensors, bias);
+    save_bias(Names::USUAL, tensors, bias);
     Ok(())
 }
 
-fn save_bias(tensors: &mut TensorWriter<'_>, bias: Option<&Tensor>) {
+fn save_bias(names: Names<'_>, tensors: &mut TensorWriter<'_>, bias: Option<&Tensor>) {
     if let Some(bias) = bias {
-        tensors.put("bias", bias);
+        tensors.put(names.bias, bias);
     }
+}
+
+/// The names of a weight and its bias in a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    pub(super) weight: &'a str,
+    pub(super) bias: &'a str,
+}
+
+impl Names<'static> {
+    /// Of a layer with one weight.
+    pub(super) const USUAL: Self = Self { weight: "weight", bias: "bias" };
 }
 
 /// The metadata of a quantized weight, whose integers kernels have packed: `qint8`, per tensor or per
@@ -93,8 +111,20 @@ impl WeightInfo {
         shape: &[usize],
         lowering: &Lowering<'_>,
     ) -> Result<(Self, WeightIntegers)> {
+        Self::quantized_as(Names::USUAL, operation, weight, bias, shape, lowering)
+    }
+
+    /// [`quantized`](Self::quantized) of tensors that are called by these names in a file.
+    pub(super) fn quantized_as(
+        names: Names<'_>,
+        operation: &'static str,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        shape: &[usize],
+        lowering: &Lowering<'_>,
+    ) -> Result<(Self, WeightIntegers)> {
         if let Some(stored) = lowering.stored() {
-            return Self::stored(stored, shape);
+            return Self::stored(names, stored, shape);
         }
         if let Some((index, value)) = bias.and_then(Tensor::first_non_finite) {
             return Err(Error::NotFinite { what: "the bias".into(), value, index });
@@ -113,16 +143,20 @@ impl WeightInfo {
         Ok((Self { shape, qparams, bias: bias.cloned() }, WeightIntegers::Plain(weight)))
     }
 
-    fn stored(stored: &StoredTensors<'_>, shape: &[usize]) -> Result<(Self, WeightIntegers)> {
-        let bias = stored.find("bias")?;
-        let Some((packed, qparams)) = stored.get_packed("weight")? else {
-            let weight = stored.get_quantized("weight")?;
+    fn stored(
+        names: Names<'_>,
+        stored: &StoredTensors<'_>,
+        shape: &[usize],
+    ) -> Result<(Self, WeightIntegers)> {
+        let bias = stored.find(names.bias)?;
+        let Some((packed, qparams)) = stored.get_packed(names.weight)? else {
+            let weight = stored.get_quantized(names.weight)?;
             let (shape, qparams) = (weight.shape().to_vec(), weight.shared_qparams());
             return Ok((Self { shape, qparams, bias }, WeightIntegers::Plain(weight)));
         };
         let (shape, channels) = (shape.to_vec(), qparams.scale.len());
         if qparams.is_per_channel() && (qparams.axis != Some(0) || shape.first() != Some(&channels)) {
-            return Err(stored.error("weight", &format!("its scales do not fit its shape {shape:?}")));
+            return Err(stored.error(names.weight, &format!("its scales do not fit its shape {shape:?}")));
         }
         Ok((Self { shape, qparams: Arc::new(qparams), bias }, WeightIntegers::Packed(packed)))
     }
@@ -133,15 +167,42 @@ impl WeightInfo {
         tensors: &mut TensorWriter<'_>,
         parts: impl Iterator<Item = &'a [u8]>,
     ) -> Result<()> {
-        tensors.put_packed("weight", &self.qparams, parts)?;
-        save_bias(tensors, self.bias.as_ref());
+        self.save_packed_as(Names::USUAL, tensors, parts)
+    }
+
+    fn save_packed_as<'a>(
+        &self,
+        names: Names<'_>,
+        tensors: &mut TensorWriter<'_>,
+        parts: impl Iterator<Item = &'a [u8]>,
+    ) -> Result<()> {
+        tensors.put_packed(names.weight, &self.qparams, parts)?;
+        save_bias(names, tensors, self.bias.as_ref());
+        Ok(())
+    }
+
+    /// Writes a matrix as it is packed, or plain, if it is too deep for that.
+    pub(super) fn save_matrix(
+        &self,
+        operation: &'static str,
+        names: Names<'_>,
+        tensors: &mut TensorWriter<'_>,
+        packed: &PackedLinear,
+    ) -> Result<()> {
+        if let Some(bytes) = packed.packed() {
+            return self.save_packed_as(names, tensors, std::iter::once(bytes));
+        }
+        let weight = self.weight(packed.unpack());
+        let gone = || Error::Unsupported(format!("a weight of {operation} that is not there"));
+        tensors.put_quantized(names.weight, &weight.ok_or_else(gone)?)?;
+        save_bias(names, tensors, self.bias.as_ref());
         Ok(())
     }
 
     /// Writes a weight in PyTorch's order and the bias.
     pub(super) fn save_plain(&self, tensors: &mut TensorWriter<'_>, weight: &QTensor) -> Result<()> {
         tensors.put_quantized("weight", weight)?;
-        save_bias(tensors, self.bias.as_ref());
+        save_bias(Names::USUAL, tensors, self.bias.as_ref());
         Ok(())
     }
 
@@ -227,6 +288,27 @@ fn hold_bias(
         }
     }
     Ok(())
+}
+
+/// The weight of a linear layer, `[outputs, inputs]`, packed for kernels.
+pub(super) fn packed_matrix(
+    operation: &'static str,
+    [outputs, inputs]: [usize; 2],
+    info: &WeightInfo,
+    integers: WeightIntegers,
+) -> Result<Arc<PackedLinear>> {
+    if info.shape != [outputs, inputs] {
+        let expected = format!("a weight of shape [{outputs}, {inputs}]");
+        return Err(Error::shape(operation, expected, &info.shape));
+    }
+    let zero_points = &info.qparams.zero_point;
+    let packed = match integers {
+        WeightIntegers::Packed(packed) => PackedLinear::from_packed(packed, zero_points, outputs, inputs),
+        WeightIntegers::Plain(weight) => {
+            PackedLinear::new(&row_major_integers(operation, &weight)?, zero_points, outputs, inputs)
+        }
+    };
+    packed.map(Arc::new).map_err(kernel_error(operation))
 }
 
 /// The integers of a weight in row-major order, if they are of the type that kernels take.

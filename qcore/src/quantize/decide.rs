@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::plan::{Decision, Observed, ObserverPlan};
 use super::{Mode, Plan};
-use crate::network::{Network, NodeId, Settings, ValueId};
+use crate::network::{Network, NodeId, Settings, ValueId, lower};
 use crate::observer::ReuseInputObserver;
-use crate::ops::{OutputRule, Precision};
+use crate::ops::{Format, Lowering, OutputRule, Precision};
 use crate::{Backend, DType, Error, QConfig, Result};
 
 /// Decides for a recorded network.
@@ -53,7 +53,26 @@ pub(crate) fn decide(network: Network, settings: &[Settings], mode: Mode) -> Res
         })
         .collect();
     drop(graph);
-    Ok(Plan { network, decisions, observed, observers })
+    let plan = Plan { network, decisions, observed, observers };
+    check_weights(&plan)?;
+    Ok(plan)
+}
+
+/// Lowers what needs no calibration once, so that weights that no kernel takes are refused here.
+fn check_weights(plan: &Plan) -> Result<()> {
+    for (node, decision) in plan.network.nodes.iter().zip(&plan.decisions) {
+        let (Precision::Dynamic | Precision::WeightOnly | Precision::Half, Some(call), Some(qconfig)) =
+            (decision.precision, &node.call, &decision.qconfig)
+        else {
+            continue;
+        };
+        let [inputs, outputs] =
+            [node.data_inputs().len(), node.outputs.len()].map(|count| vec![Format::F32; count]);
+        let (backend, observer) = (plan.network.backend, qconfig.weight_observer());
+        let lowering = Lowering::new(decision.precision, backend, &inputs, &outputs, observer);
+        lower(&call.members, lowering).map_err(|error| error.in_layer(&node.path))?;
+    }
+    Ok(())
 }
 
 fn unneeded() -> String {
@@ -141,6 +160,10 @@ impl<'a> Graph<'a> {
         let asked = match (gives_qparams, dtype) {
             (true, DType::QUInt8) => Some(Precision::Static),
             (false, DType::QUInt8) if activation.is_dynamic() => Some(Precision::Dynamic),
+            (false, DType::Float16) if activation.is_dynamic() => Some(Precision::Half),
+            (false, DType::Float32) if qconfig.weight_observer().gives_qparams() => {
+                Some(Precision::WeightOnly)
+            }
             _ => None,
         };
         let op = call.members.first().map(|member| &member.op);

@@ -8,7 +8,7 @@ use crate::observer::{
     default_fixed_qparams_range_0to1_observer, default_fixed_qparams_range_neg1to1_observer,
     default_placeholder_observer, default_weight_observer,
 };
-use crate::{Backend, Error, QConfig, Result};
+use crate::{Backend, DType, Error, QConfig, Result};
 
 /// A type of layer that a [`QConfigMapping`] can speak of.
 pub trait ObjectType {
@@ -148,6 +148,36 @@ impl QConfigMapping {
             set(&mut self.exceptions, name.to_owned(), Some(qconfig.clone()));
         }
         self
+    }
+
+    /// What PyTorch's eager `quantize_dynamic` does by default for weights of a dtype.
+    ///
+    /// | dtype | layers | qconfig |
+    /// |---|---|---|
+    /// | `qint8` | `Linear`, `LSTM`, `GRU`, `LSTMCell`, `GRUCell`, `RNNCell` | [`QConfig::default_dynamic_qconfig`] |
+    /// | `float16` | the same | [`QConfig::float16_dynamic_qconfig`] |
+    /// | `quint8` | `Embedding`, `EmbeddingBag` | [`QConfig::float_qparams_weight_only_qconfig`] |
+    /// | `quint4x2` | `EmbeddingBag` | [`QConfig::float_qparams_weight_only_qconfig_4bit`] |
+    ///
+    /// # Errors
+    /// For every other dtype.
+    pub fn for_dynamic(dtype: DType) -> Result<Self> {
+        const MULTIPLYING: &[&str] = &["Linear", "LSTM", "GRU", "LSTMCell", "GRUCell", "RNNCell"];
+        let (types, qconfig) = match dtype {
+            DType::QInt8 => (MULTIPLYING, QConfig::default_dynamic_qconfig()),
+            DType::Float16 => (MULTIPLYING, QConfig::float16_dynamic_qconfig()),
+            DType::QUInt8 => {
+                (&["Embedding", "EmbeddingBag"][..], QConfig::float_qparams_weight_only_qconfig())
+            }
+            DType::QUInt4x2 => (&["EmbeddingBag"][..], QConfig::float_qparams_weight_only_qconfig_4bit()),
+            other => {
+                let message =
+                    format!("no weights of {}; choose qint8, float16, quint8 or quint4x2", other.name());
+                return Err(Error::parameter("QConfigMapping::for_dynamic", message));
+            }
+        };
+        let exceptions = types.iter().map(|&name| (name.to_owned(), Some(qconfig.clone())));
+        Ok(Self { exceptions: exceptions.collect(), ..Self::new() })
     }
 
     /// Sets whose requantization formula converted models follow; [`Backend::Native`] by default.

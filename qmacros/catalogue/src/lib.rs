@@ -120,6 +120,19 @@ pub enum Results {
     Pieces,
     /// This many, two or more, in one node.
     Several(usize),
+    /// An output, and a state of this many tensors, two or more: `let (y, (h, c)) = self.lstm(x);`.
+    WithState(usize),
+}
+
+impl Results {
+    /// How many tensors one node makes.
+    pub const fn count(self) -> usize {
+        match self {
+            Self::One | Self::Pieces => 1,
+            Self::Several(number) => number,
+            Self::WithState(number) => 1 + number,
+        }
+    }
 }
 
 /// Where the scale of an operation's output comes from (NUMERICS sections 14 and 16).
@@ -182,21 +195,30 @@ pub enum Precision {
     Static,
     /// With int8 weights, and the input's scale from each input anew.
     Dynamic,
+    /// With weights of 8 or fewer bits, which become floats where they are multiplied.
+    WeightOnly,
+    /// With weights in half precision.
+    Half,
 }
 
 impl Precision {
-    /// PyTorch's word: `float`, `static`, `dynamic`.
+    /// Every precision.
+    pub const ALL: [Self; 5] = [Self::Float, Self::Static, Self::Dynamic, Self::WeightOnly, Self::Half];
+
+    /// PyTorch's word: `float`, `static`, `dynamic`, `weight_only`, `half`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Float => "float",
             Self::Static => "static",
             Self::Dynamic => "dynamic",
+            Self::WeightOnly => "weight_only",
+            Self::Half => "half",
         }
     }
 
     /// The precision of this name.
     pub fn of_name(name: &str) -> Option<Self> {
-        [Self::Float, Self::Static, Self::Dynamic].into_iter().find(|precision| precision.name() == name)
+        Self::ALL.into_iter().find(|precision| precision.name() == name)
     }
 }
 

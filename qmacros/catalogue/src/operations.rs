@@ -1,6 +1,6 @@
 //! The rows.
 
-use crate::ParameterKind::{Bool, Choice, Extents, Float, Integer, IntegerOrPair, Integers};
+use crate::ParameterKind::{Bool, Choice, Extents, Float, Integer, IntegerOrPair, Integers, Tensor};
 use crate::{Activation, Operation, OutputRule, Parameter, ParameterKind, Precision, Results, Role, Tensors};
 
 /// Every operation, in the order in which messages list them.
@@ -59,6 +59,25 @@ static OPERATIONS: &[Operation] = &[
         onnx: Some("InstanceNormalization"),
         ..layer("InstanceNorm3d", "instance_norm3d", OutputRule::Observed)
     },
+    Operation {
+        parameters: &[parameter("h_0", Tensor), parameter("c_0", Tensor), parameter("lengths", Tensor)],
+        results: Results::WithState(2),
+        onnx: Some("LSTM"),
+        ..recurrent("LSTM", "lstm")
+    },
+    Operation {
+        parameters: &[parameter("h_0", Tensor), parameter("lengths", Tensor)],
+        results: Results::Several(2),
+        onnx: Some("GRU"),
+        ..recurrent("GRU", "gru")
+    },
+    Operation {
+        parameters: &[parameter("h", Tensor), parameter("c", Tensor)],
+        results: Results::Several(2),
+        ..recurrent("LSTMCell", "lstm_cell")
+    },
+    Operation { parameters: &[parameter("h", Tensor)], ..recurrent("GRUCell", "gru_cell") },
+    Operation { parameters: &[parameter("h", Tensor)], ..recurrent("RNNCell", "rnn_cell") },
     Operation { onnx: Some("PRelu"), ..layer("PReLU", "prelu", OutputRule::Observed) },
     Operation {
         layer: Some("ReLU"),
@@ -329,6 +348,14 @@ const fn function(name: &'static str, type_name: &'static str, output: OutputRul
 /// A function of two tensors with an observer of its own.
 const fn binary(name: &'static str, type_name: &'static str) -> Operation {
     Operation { tensors: Tensors::Exactly(2), ..function(name, type_name, OutputRule::Observed) }
+}
+
+/// A layer with a state, which stays in float where it is not dynamic.
+const fn recurrent(name: &'static str, label: &'static str) -> Operation {
+    Operation {
+        precisions: &[Precision::Float, Precision::Dynamic],
+        ..layer(name, label, OutputRule::Observed)
+    }
 }
 
 /// What is only a layer.

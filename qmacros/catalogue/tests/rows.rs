@@ -31,7 +31,7 @@ fn names_are_unique_and_lead_to_their_row() {
         row.layer.into_iter().for_each(|name| assert_eq!(by_layer(name), Some(row)));
         assert!(row.required <= row.parameters.len(), "{}", row.name);
         assert!(row.supports(Precision::Float), "{}", row.name);
-        if let Results::Several(number) = row.results {
+        if let Results::Several(number) | Results::WithState(number) = row.results {
             assert!(number > 1 && row.role == Role::None, "{}", row.name);
         }
     }

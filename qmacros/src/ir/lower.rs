@@ -201,21 +201,33 @@ impl Lowering<'_> {
 
     /// What the operation makes, where there is room for what is `wanted`.
     fn push_op(&mut self, op: Operation, wanted: Wanted<'_>, span: Span) -> Bound {
-        let Results::Several(number) = op.callee.operation().results else {
-            let result = self.value(op.name.clone(), span);
-            self.push_node(op, result, Vec::new(), span);
-            return Bound::Tensor(result);
+        let made = op.callee.operation().results;
+        // A state is one value of the pattern.
+        let (number, in_state) = match made {
+            Results::One | Results::Pieces => {
+                let result = self.value(op.name.clone(), span);
+                self.push_node(op, result, Vec::new(), span);
+                return Bound::Tensor(result);
+            }
+            Results::Several(number) => (number, 1),
+            Results::WithState(in_state) => (2, in_state),
         };
         match wanted {
             Wanted::Tuple(kept) if kept.len() == number => {
-                let results = self.values_for(kept, &op.name, span);
+                let kept: Vec<bool> = (0..made.count()).map(|value| kept[value.min(number - 1)]).collect();
+                let results = self.values_for(&kept, &op.name, span);
                 if let Some((&result, further)) = results.split_first() {
                     self.push_node(op, result, further.to_vec(), span);
                 }
-                Bound::Tuple(results.into_iter().map(Bound::Tensor).collect())
+                let mut bounds: Vec<Bound> = results.into_iter().map(Bound::Tensor).collect();
+                if in_state > 1 {
+                    let state = bounds.split_off(number - 1);
+                    bounds.push(Bound::Tuple(state));
+                }
+                Bound::Tuple(bounds)
             }
             wanted => {
-                self.refuse_pattern(&op.callee.spelling(), number, wanted, span);
+                self.refuse_pattern(&op.callee.spelling(), made, wanted, span);
                 Bound::Poison
             }
         }
@@ -237,8 +249,16 @@ impl Lowering<'_> {
         named.collect()
     }
 
-    fn refuse_pattern(&mut self, call: &str, number: usize, wanted: Wanted<'_>, span: Span) {
+    fn refuse_pattern(&mut self, call: &str, made: Results, wanted: Wanted<'_>, span: Span) {
+        let number = made.count();
         let message = match wanted {
+            _ if matches!(made, Results::WithState(_)) => {
+                let names: Vec<&str> = ["h", "c"].into_iter().take(number - 1).collect();
+                Message::new(format!("`{call}` makes an output and a state of {} tensors", number - 1)).help(format!(
+                    "call it alone and bind them by a pattern: `let (y, ({})) = ..;`, or `let (y, state) = ..;`",
+                    names.join(", ")
+                ))
+            }
             Wanted::Tuple(kept) => {
                 Message::new(format!("`{call}` makes {number} tensors, the pattern has {}", kept.len()))
                     .help("name each of them; `_` for those that are not needed")

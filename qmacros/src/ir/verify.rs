@@ -2,8 +2,6 @@
 
 use std::collections::HashSet;
 
-use qcatalogue::Results;
-
 use super::{Argument, PathSegment};
 use super::{
     Block, BranchNode, Callee, Extent, ForNode, Graph, LoopId, Node, NodeKind, OpNode, Place, ValueId,
@@ -113,10 +111,7 @@ impl Verifier<'_> {
         if last.result != op.result {
             return Err(format!("`{name}` hands out another value than its last member's"));
         }
-        let made = match op.operation().results {
-            Results::One | Results::Pieces => 1,
-            Results::Several(number) => number,
-        };
+        let made = op.operation().results.count();
         if op.results().len() != made || made > 1 && !inner.is_empty() {
             return Err(format!("`{name}` makes {} values", op.results().len()));
         }

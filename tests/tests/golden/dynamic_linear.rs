@@ -24,7 +24,26 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
         "linear_dynamic_module_per_channel" => {
             module(case, &QConfig::per_channel_dynamic_qconfig(), findings)
         }
+        "linear_dynamic_fp16" => half(case, findings),
         other => bail!("no operation `{other}`"),
+    }
+}
+
+/// With a weight in half precision.
+fn half(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
+    let weight = case.tensor("w_float")?;
+    let &[out_features, in_features] = weight.shape() else { bail!("a weight of {:?}", weight.shape()) };
+    let rounded = qcore::round_to_float16(&weight);
+    findings.tensor("w", &rounded)?;
+    let mut layer = Linear::new(in_features, out_features).bias(case.has_input("b"));
+    set_parameters(&mut layer, &[("weight", Some(weight)), ("bias", case.optional_tensor("b")?)])?;
+    let activation = case.param::<bool>("relu")?.then_some(Activation::ReLU);
+    let observer = QConfig::float16_dynamic_qconfig().weight_observer();
+    let lowering = Lowering::new(Precision::Half, backend(case)?, &[], &[], observer);
+    let executable = layer.lower(&lowering.with_activation(activation))?;
+    match <[AnyTensor; 1]>::try_from(evaluate(&*executable, &[case.tensor("x")?.into()])?) {
+        Ok([AnyTensor::Float(y)]) => findings.tensor("y", &y),
+        other => bail!("{other:?} in place of one float tensor"),
     }
 }
 

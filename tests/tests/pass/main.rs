@@ -15,6 +15,7 @@ mod operations_as_functions_and_methods;
 mod operators_and_numbers;
 mod option_in_every_form;
 mod own_model_named_like_a_layer;
+mod recurrent_layers;
 mod references_and_clones;
 mod renamed_and_raw_fields;
 mod renamed_crate;

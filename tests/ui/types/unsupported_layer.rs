@@ -2,13 +2,13 @@ use qcore::prelude::*;
 
 #[quantizable]
 struct Net {
-    rnn: LSTM,
+    attention: MultiheadAttention,
 }
 
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        self.rnn(x)
+        self.attention(x)
     }
 }
 

@@ -12,7 +12,7 @@ use super::{Features, NAME};
 use crate::network::TensorWriter;
 use crate::ops::inputs::{check_qparams, exactly};
 use crate::ops::kernel::input;
-use crate::ops::weights::WeightInfo;
+use crate::ops::weights::{Names, WeightInfo};
 use crate::ops::{Executable, Format, Kernel, KernelCost, Output, Planned, Post, TensorSpec};
 use crate::{Error, QParams, QTensor, Result};
 
@@ -50,7 +50,7 @@ impl Executable for StaticLinear {
         if self.is_folded {
             Record::save_folded(tensors)?;
         }
-        save_weight(tensors, &self.info, &self.packed)
+        self.info.save_matrix(NAME, Names::USUAL, tensors, &self.packed)
     }
 
     fn weight(&self) -> Option<QTensor> {
@@ -137,7 +137,7 @@ impl Executable for StaticLinearApart {
 
     fn save(&self, tensors: &mut TensorWriter<'_>) -> Result<()> {
         self.apart.save(tensors)?;
-        save_weight(tensors, &self.info, &self.packed)
+        self.info.save_matrix(NAME, Names::USUAL, tensors, &self.packed)
     }
 
     fn weight(&self) -> Option<QTensor> {
@@ -177,21 +177,6 @@ impl Kernel for StaticLinearApartKernel {
 
     fn cost(&self) -> KernelCost {
         packed_cost(self.rows, &self.packed)
-    }
-}
-
-/// Writes the weight as it is packed, or plain, if it is too deep for that.
-pub(super) fn save_weight(
-    tensors: &mut TensorWriter<'_>,
-    info: &WeightInfo,
-    packed: &PackedLinear,
-) -> Result<()> {
-    match packed.packed() {
-        Some(bytes) => info.save_packed(tensors, std::iter::once(bytes)),
-        None => match info.weight(packed.unpack()) {
-            Some(weight) => info.save_plain(tensors, &weight),
-            None => Err(Error::Unsupported(format!("a weight of {NAME} that is not there"))),
-        },
     }
 }
 

@@ -110,10 +110,27 @@ impl Lowering<'_> {
 
     /// A tensor, or `None` as it is written.
     pub(super) fn optional_tensor(&mut self, expr: &Expr, role: &str) -> Option<Option<ValueId>> {
-        if plain_name(expr).is_some_and(|name| name == "None") {
-            return Some(None);
+        let bound = self.optional_operand(expr);
+        self.as_optional_tensor(bound, expr, role)
+    }
+
+    /// What stands in the place of an optional tensor; `None` is no value at all.
+    pub(super) fn optional_operand(&mut self, expr: &Expr) -> Bound {
+        match plain_name(expr) {
+            Some(name) if name == "None" => Bound::Tuple(Vec::new()),
+            _ => self.expression(expr, super::Wanted::One),
         }
-        match self.expression(expr, super::Wanted::One) {
+    }
+
+    /// The tensor that [`optional_operand`](Self::optional_operand) found, if it is one.
+    pub(super) fn as_optional_tensor(
+        &mut self,
+        bound: Bound,
+        expr: &Expr,
+        role: &str,
+    ) -> Option<Option<ValueId>> {
+        match bound {
+            Bound::Tuple(elements) if elements.is_empty() => Some(None),
             Bound::Number(_) => {
                 let message = Message::new(format!("{role} must be a tensor, this is a number"))
                     .help("give a tensor, or `None`");

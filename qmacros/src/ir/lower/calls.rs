@@ -311,30 +311,59 @@ impl<'m> Lowering<'m> {
             return self.single_operand(callable, args, span).map(|operand| vec![operand]);
         }
         let spelling = &callable.spelling;
-        if args.is_empty() || args.len() > 1 + optional.len() {
-            let names: String = optional.iter().map(|parameter| format!(", {}?", parameter.name)).collect();
-            let message = Message::new(format!(
-                "`{spelling}` takes 1 to {} tensors, {} are given",
-                1 + optional.len(),
-                args.len()
-            ))
-            .help(format!("it is called as `{spelling}(x{names})`"));
-            self.errors.error_at(span, message);
+        let Some(first) = args.first() else {
+            self.refuse_optional_operands(spelling, &optional, 0, span);
+            return None;
+        };
+        let mut operands = vec![self.tensor(first, &format!("the argument of `{spelling}`"))?];
+        let mut given = Vec::new();
+        for arg in args.iter().skip(1) {
+            // A state may be a tuple, `self.lstm(x, (h, c))`, and be bound to one name.
+            let tensors: Vec<(&Expr, Bound)> = match peeled(arg) {
+                Expr::Tuple(tuple) => {
+                    tuple.elems.iter().map(|each| (each, self.optional_operand(each))).collect()
+                }
+                arg => match self.optional_operand(arg) {
+                    Bound::Tuple(elements) if !elements.is_empty() => {
+                        elements.into_iter().map(|element| (arg, element)).collect()
+                    }
+                    bound => vec![(arg, bound)],
+                },
+            };
+            given.extend(tensors);
+        }
+        if given.len() > optional.len() {
+            self.refuse_optional_operands(spelling, &optional, 1 + given.len(), span);
             return None;
         }
-        let mut operands = vec![self.tensor(&args[0], &format!("the argument of `{spelling}`"))?];
-        for (position, (arg, parameter)) in args.iter().skip(1).zip(optional).enumerate() {
+        for (position, ((arg, bound), parameter)) in given.into_iter().zip(optional).enumerate() {
             let role = format!("`{}` of `{spelling}`", parameter.name);
-            let tensor = self.optional_tensor(arg, &role)?;
-            if tensor.is_some() && operands.len() <= position {
+            let Some(tensor) = self.as_optional_tensor(bound, arg, &role)? else { continue };
+            if operands.len() <= position {
                 let message = Message::new(format!("{role} is given after one that is left out"))
                     .help("give all tensors before it, or leave out all from there on");
                 self.errors.error(arg, message);
                 return None;
             }
-            operands.extend(tensor);
+            operands.push(tensor);
         }
         Some(operands)
+    }
+
+    fn refuse_optional_operands(
+        &mut self,
+        spelling: &str,
+        optional: &[&Parameter],
+        given: usize,
+        span: Span,
+    ) {
+        let names: String = optional.iter().map(|parameter| format!(", {}?", parameter.name)).collect();
+        let message = Message::new(format!(
+            "`{spelling}` takes 1 to {} tensors, {given} are given",
+            1 + optional.len()
+        ))
+        .help(format!("it is called as `{spelling}(x{names})`"));
+        self.errors.error_at(span, message);
     }
 
     fn run_layer(
