@@ -189,6 +189,11 @@ impl Op for Linear {
         let record = lowering.stored().map(Record::of_file).transpose()?.flatten();
         match lowering.precision {
             Precision::Float => return self.float(features, record, lowering),
+            Precision::Half if self.unfolded.is_some() && lowering.is_apart => {
+                return Err(Error::Unsupported(format!(
+                    "{NAME} in half precision with a batch norm behind it on inputs of other than two dimensions"
+                )));
+            }
             Precision::Half => {
                 let (weight, bias) = float_weights(&self.weight, self.bias.as_ref(), lowering)?;
                 let weight = rounded_to_half(weight).contiguous();

@@ -26,7 +26,7 @@ static OPERATIONS: &[Operation] = &[
     Operation {
         role: Role::Linear,
         dimensions: Some(1),
-        precisions: &[Precision::Float, Precision::Static, Precision::Dynamic],
+        precisions: &[Precision::Float, Precision::Static, Precision::Dynamic, Precision::Half],
         with_relu: Some("LinearReLU"),
         onnx: Some("Gemm"),
         ..layer("Linear", "linear", OutputRule::Observed)
@@ -353,7 +353,7 @@ const fn binary(name: &'static str, type_name: &'static str) -> Operation {
 /// A layer with a state, which stays in float where it is not dynamic.
 const fn recurrent(name: &'static str, label: &'static str) -> Operation {
     Operation {
-        precisions: &[Precision::Float, Precision::Dynamic],
+        precisions: &[Precision::Float, Precision::Dynamic, Precision::Half],
         ..layer(name, label, OutputRule::Observed)
     }
 }
