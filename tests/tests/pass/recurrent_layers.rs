@@ -52,7 +52,7 @@ fn in_float_and_dynamic_and_from_a_file() -> qcore::Result<()> {
     let path = std::env::temp_dir().join(format!("recurrent_layers_{}.safetensors", std::process::id()));
     int8.save(&path)?;
     let loaded = Network::load(&path)?;
-    let outputs = loaded.forward(&[x.clone()])?;
+    let outputs = loaded.forward(std::slice::from_ref(&x))?;
     assert_eq!(outputs, [y.clone(), state.clone()]);
     assert_eq!(qcore::Converted::<Tagger>::load(&path)?.forward(&x)?, (y, state));
     std::fs::remove_file(&path).map_err(|source| Error::Io { path, source })?;
