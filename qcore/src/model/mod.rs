@@ -23,5 +23,5 @@ pub use unbuildable::Unbuildable;
 pub use values::{IntoInput, Values};
 
 pub(crate) use module::tensors;
-pub(crate) use parameters::{check_parameter, check_parameters};
+pub(crate) use parameters::check_finite;
 pub(crate) use prepared::outputs;

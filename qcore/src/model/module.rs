@@ -1,6 +1,7 @@
 //! `Module`: a model or a layer whose body can be traced, and its methods.
 
-use super::{Parameters, Prepared, StateDict, StateDictMismatch, Values, check_parameters};
+use super::parameters::check_parameters;
+use super::{Parameters, Prepared, StateDict, StateDictMismatch, Values};
 use crate::inspect::Graph;
 use crate::network::{Loaders, Trace, Tracer, Value};
 use crate::program::release;
@@ -68,7 +69,8 @@ pub trait Module: Parameters + Sized + 'static {
     ///
     /// # Errors
     /// When an entry of the mapping decides for no operation, as it names what the model does not have, or nearer ones
-    /// decide; when a qconfig asks for something that no kernel runs; when a parameter is NaN or infinite.
+    /// decide; when a qconfig asks for something that no kernel runs; when a parameter is NaN, infinite or a variance
+    /// by which nothing can be divided; when two tensors have one key.
     fn prepare(&self, mapping: &QConfigMapping) -> Result<Prepared<Self>> {
         check_parameters(self)?;
         let trace = record(self, mapping)?;
@@ -96,8 +98,8 @@ pub trait Module: Parameters + Sized + 'static {
     ///
     /// # Errors
     /// When a key is missing, unexpected or of another shape (the error names those that are most alike, or the prefix
-    /// that is too much), a tensor's type is not a float type, or a value is NaN, infinite or a negative variance. The
-    /// model is then as it was.
+    /// that is too much), a tensor's type is not a float type, or a value is NaN, infinite or a variance by which
+    /// nothing can be divided. The model is then as it was.
     fn load_state_dict(&mut self, state_dict: &StateDict) -> Result<()> {
         self.load_state_dict_with(state_dict, LoadStateDictOptions::default()).map(drop)
     }
@@ -140,7 +142,7 @@ pub trait Module: Parameters + Sized + 'static {
         state_dict.load_into(self, options.strict)
     }
 
-    /// The weights and statistics, by PyTorch's key names.
+    /// The weights and statistics, by PyTorch's key names. If two tensors have one key, reading or saving it is an error.
     fn state_dict(&self) -> StateDict {
         StateDict::of(self)
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::StateDictMismatch;
 use crate::{Error, Result, Tensor};
 
 /// Anything with tensors in a state dict: layers, `Vec`, `Option`, `Sequential`, models.
@@ -13,6 +14,20 @@ pub trait Parameters {
 
     /// As [`Parameters::parameters`], to change them.
     fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor));
+
+    /// Refuses tensors with which a layer cannot compute.
+    ///
+    /// # Errors
+    /// When a value is NaN or infinite, or what a layer says of its own; the error has the tensor's key and the index.
+    fn check(&self, path: &str) -> Result<()> {
+        let mut result = Ok(());
+        self.parameters(path, &mut |key, tensor| {
+            if result.is_ok() {
+                result = check_finite(&key, tensor);
+            }
+        });
+        result
+    }
 
     /// For the error about a key that two tensors share: the fields below `path`, as `Net.conv1`, that hold a tensor
     /// of that key, outermost first. Without names there is nothing to add.
@@ -48,28 +63,21 @@ pub(crate) fn shared_keys(model: &impl Parameters) -> Vec<(String, Vec<String>)>
 }
 
 /// # Errors
-/// When a value is NaN or infinite; the error has the parameter's key.
+/// When two tensors have one key, or a layer cannot compute with its own ([`Parameters::check`]).
 pub(crate) fn check_parameters(model: &impl Parameters) -> Result<()> {
-    let mut result = Ok(());
-    model.parameters("", &mut |key, tensor| {
-        if result.is_ok() {
-            result = check_parameter(&key, tensor);
-        }
-    });
-    result
+    let shared = shared_keys(model);
+    if !shared.is_empty() {
+        return Err(Error::StateDict(StateDictMismatch { shared, ..StateDictMismatch::default() }));
+    }
+    model.check("")
 }
 
 /// # Errors
-/// When a value is NaN or infinite, or a negative variance.
-pub(crate) fn check_parameter(key: &str, tensor: &Tensor) -> Result<()> {
-    if let Some((index, value)) = tensor.first_non_finite() {
-        return Err(Error::NotFinite { what: format!("the parameter `{key}`"), value, index });
-    }
-    let is_variance = key.rsplit('.').next() == Some("running_var");
-    match tensor.view().iter().enumerate().find(|(_, value)| is_variance && **value < 0.0) {
+/// When a value is NaN or infinite.
+pub(crate) fn check_finite(key: &str, tensor: &Tensor) -> Result<()> {
+    match tensor.first_non_finite() {
         Some((index, value)) => {
-            let message = format!("`{key}` is {value} at flat index {index}, which is no variance");
-            Err(Error::parameter("a batch norm", message))
+            Err(Error::NotFinite { what: format!("the parameter `{key}`"), value, index })
         }
         None => Ok(()),
     }
@@ -96,6 +104,10 @@ impl<T: Parameters> Parameters for Vec<T> {
         }
     }
 
+    fn check(&self, path: &str) -> Result<()> {
+        self.iter().enumerate().try_for_each(|(index, item)| item.check(&join(path, &index.to_string())))
+    }
+
     fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
         for (index, item) in self.iter().enumerate() {
             item.owners(&join(path, &index.to_string()), key, owners);
@@ -114,6 +126,10 @@ impl<T: Parameters> Parameters for Option<T> {
         if let Some(item) = self {
             item.parameters_mut(path, visit);
         }
+    }
+
+    fn check(&self, path: &str) -> Result<()> {
+        self.as_ref().map_or(Ok(()), |item| item.check(path))
     }
 
     fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
@@ -136,6 +152,10 @@ impl<T: Parameters, const N: usize> Parameters for [T; N] {
         }
     }
 
+    fn check(&self, path: &str) -> Result<()> {
+        self.iter().enumerate().try_for_each(|(index, item)| item.check(&join(path, &index.to_string())))
+    }
+
     fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
         for (index, item) in self.iter().enumerate() {
             item.owners(&join(path, &index.to_string()), key, owners);
@@ -150,6 +170,10 @@ impl<T: Parameters> Parameters for Box<T> {
 
     fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
         (**self).parameters_mut(path, visit);
+    }
+
+    fn check(&self, path: &str) -> Result<()> {
+        (**self).check(path)
     }
 
     fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
@@ -167,6 +191,10 @@ macro_rules! shared_pointer {
 
             fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
                 Self::make_mut(self).parameters_mut(path, visit);
+            }
+
+            fn check(&self, path: &str) -> Result<()> {
+                (**self).check(path)
             }
 
             fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {

@@ -30,6 +30,11 @@ macro_rules! sequential {
                 $(self.0.$index.parameters_mut(&join(path, stringify!($index)), visit);)+
             }
 
+            fn check(&self, path: &str) -> Result<()> {
+                $(self.0.$index.check(&join(path, stringify!($index)))?;)+
+                Ok(())
+            }
+
             fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
                 $(self.0.$index.owners(&join(path, stringify!($index)), key, owners);)+
             }

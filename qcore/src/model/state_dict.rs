@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use safetensors::Dtype;
 
-use super::check_parameter;
 use super::parameters::{Parameters, shared_keys};
 use crate::file::{HEADER_LIMIT, TensorEntry, TensorFile, TensorInfo, replace_with, write_header};
 use crate::network::FORMAT;
@@ -18,6 +17,7 @@ use crate::tensor::check_copy;
 use crate::{Error, Result, Tensor};
 
 pub use mismatch::StateDictMismatch;
+use mismatch::shared_message;
 pub use tensor::StateTensor;
 
 /// The tensors of a checkpoint, by key.
@@ -54,6 +54,8 @@ enum Entry {
     /// The tensor of a file, by its index there.
     File(Arc<TensorFile>, u32),
     Memory(Box<StateTensor>),
+    /// The last of the tensors of a model that have this key, and the message about it.
+    Shared(Box<StateTensor>, String),
 }
 
 /// PyTorch's counter of training batches; of no use in inference.
@@ -96,10 +98,16 @@ impl StateDict {
         Ok(Self { entries: entries.collect() })
     }
 
-    /// The parameters of a model.
+    /// The parameters of a model. A key that two tensors have is there, and an error when it is read.
     pub(crate) fn of(model: &impl Parameters) -> Self {
         let mut state_dict = Self::new();
         model.parameters("", &mut |key, tensor| state_dict.insert(key, tensor.clone()));
+        for (key, owners) in shared_keys(model) {
+            if let Some(entry) = state_dict.entries.remove(&key) {
+                let message = shared_message(&key, &owners);
+                state_dict.entries.insert(key, entry.shared(message));
+            }
+        }
         state_dict
     }
 
@@ -227,8 +235,8 @@ impl StateDict {
         })
     }
 
-    /// All or nothing: everything is checked and read before the first tensor of the model changes. What does not fit
-    /// is an error, but what is missing and unexpected only if `strict`.
+    /// All or nothing: after an error the model is as it was. What does not fit is an error, but what is missing and
+    /// unexpected only if `strict`.
     pub(super) fn load_into(&self, model: &mut impl Parameters, strict: bool) -> Result<StateDictMismatch> {
         let mut mismatch = StateDictMismatch { shared: shared_keys(model), ..StateDictMismatch::default() };
         let mut known = BTreeSet::new();
@@ -247,19 +255,18 @@ impl StateDict {
         if (strict && !mismatch.is_empty()) || !mismatch.misshapen.is_empty() || !mismatch.shared.is_empty() {
             return Err(Error::StateDict(mismatch));
         }
-        let mut loaded = BTreeMap::new();
+        let mut others = BTreeMap::new();
         for key in known {
             if let Some(tensor) = self.get(&key)? {
-                check_parameter(&key, &tensor)?;
-                loaded.insert(key, tensor);
+                others.insert(key, tensor);
             }
         }
-        model.parameters_mut("", &mut |key, tensor| {
-            if let Some(value) = loaded.remove(&key) {
-                *tensor = value;
-            }
-        });
-        Ok(mismatch)
+        exchange(model, &mut others);
+        let checked = model.check("");
+        if checked.is_err() {
+            exchange(model, &mut others);
+        }
+        checked.map(|()| mismatch)
     }
 }
 
@@ -281,14 +288,14 @@ impl Entry {
     fn shape(&self) -> &[usize] {
         match self {
             Self::File(file, index) => &info(file, *index).shape,
-            Self::Memory(tensor) => tensor.shape(),
+            Self::Memory(tensor) | Self::Shared(tensor, _) => tensor.shape(),
         }
     }
 
     fn dtype(&self) -> Dtype {
         match self {
             Self::File(file, index) => info(file, *index).dtype,
-            Self::Memory(tensor) => tensor.dtype(),
+            Self::Memory(tensor) | Self::Shared(tensor, _) => tensor.dtype(),
         }
     }
 
@@ -297,12 +304,14 @@ impl Entry {
         match self {
             Self::File(file, index) => file.read(info(file, *index)),
             Self::Memory(tensor) => Ok(tensor.to_le_bytes()),
+            Self::Shared(_, message) => Err(self.error(message)),
         }
     }
 
     fn tensor(&self) -> Result<StateTensor> {
         match self {
             Self::Memory(tensor) => Ok((**tensor).clone()),
+            Self::Shared(_, message) => Err(self.error(message)),
             Self::File(file, index) => {
                 let TensorInfo { name, dtype, shape, .. } = info(file, *index);
                 // Of integers; floats take half.
@@ -316,9 +325,25 @@ impl Entry {
     fn error(&self, message: &str) -> Error {
         match self {
             Self::File(file, _) => Error::file(file.path(), message),
-            Self::Memory(_) => Error::parameter("StateDict", message),
+            Self::Memory(_) | Self::Shared(..) => Error::parameter("StateDict", message),
         }
     }
+
+    fn shared(self, message: String) -> Self {
+        match self {
+            Self::Memory(tensor) => Self::Shared(tensor, message),
+            other => other,
+        }
+    }
+}
+
+/// Exchanges the tensors of `model` with those of their keys.
+fn exchange(model: &mut impl Parameters, others: &mut BTreeMap<String, Tensor>) {
+    model.parameters_mut("", &mut |key, tensor| {
+        if let Some(other) = others.get_mut(&key) {
+            std::mem::swap(tensor, other);
+        }
+    });
 }
 
 fn info(file: &TensorFile, index: u32) -> &TensorInfo {

@@ -324,6 +324,10 @@ impl<const D: usize> Parameters for BatchNorm<D> {
     fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
         self.parameters.tensors_mut().for_each(|(name, tensor)| visit(join(path, name), tensor));
     }
+
+    fn check(&self, path: &str) -> Result<()> {
+        self.parameters.check_values(Self::NAME, path)
+    }
 }
 
 /// A batch norm in float that is not folded.

@@ -12,7 +12,7 @@ use super::checks::is_layer;
 use super::names::local;
 use crate::ir::{Block, Callee, NodeKind};
 use crate::parse::{Field, FieldKind};
-use crate::runtime::{ADD_OWNER, JOIN, PARAMETERS, TENSOR, allow, at};
+use crate::runtime::{ADD_OWNER, JOIN, PARAMETERS, RESULT, TENSOR, allow, at};
 
 impl Context<'_> {
     pub fn implement_parameters(&self) -> TokenStream {
@@ -36,6 +36,12 @@ impl Context<'_> {
             let place = borrow(field, &quote!(&mut), &quote!(as_layer_mut), &quote!(#this));
             quote!(#tensors(#place, &#JOIN(#path, #name), #visit);)
         });
+        let checks = fields.iter().map(|field| {
+            let name = field.state_name();
+            let check = at(field.ty.span(), quote!(#PARAMETERS::check));
+            let place = borrow(field, &quote!(&), &quote!(as_layer), &quote!(#this));
+            quote!(#check(#place, &#JOIN(#path, #name))?;)
+        });
         let owners = self.owners(&fields);
         quote! {
             #[automatically_derived]
@@ -55,6 +61,11 @@ impl Context<'_> {
                     #visit: &mut dyn ::core::ops::FnMut(::std::string::String, &mut #TENSOR),
                 ) {
                     #(#exclusive)*
+                }
+
+                fn check(&#this, #path: &::core::primitive::str) -> #RESULT<()> {
+                    #(#checks)*
+                    ::core::result::Result::Ok(())
                 }
 
                 #owners

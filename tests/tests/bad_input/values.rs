@@ -101,13 +101,21 @@ fn a_variance_that_is_none_is_refused_by_key_index_and_value() {
     };
     refused(&with_variance(3, -1.0, 1e-5), &["`bn1.running_var`", "-1", "index 3"]);
     refused_when_loaded(&with_variance(3, -1.0, 1e-5), &["`bn1.running_var`", "-1", "index 3"]);
-    refused(&with_variance(4, 0.0, 0.0), &["`bn1`", "running_var[4] is 0", "eps 0"]);
+    refused(&with_variance(4, 0.0, 0.0), &["`bn1.running_var` is 0", "index 4", "eps 0"]);
     assert!(with_variance(4, 0.0, 1e-5).prepare(&QConfigMapping::new()).is_ok());
+    // Whether a variance of 0 is one is the layer's to say, not the file's.
+    let mut loaded = with_variance(4, 1.0, 0.0);
+    let before = format!("{loaded:?}");
+    let zero = with_variance(4, 0.0, 1e-5).state_dict();
+    let parts = ["`bn1.running_var` is 0", "index 4", "eps 0"];
+    assert_contains(&message(loaded.load_state_dict(&zero)), &parts);
+    assert_eq!(format!("{loaded:?}"), before);
+    assert!(Network::small().load_state_dict(&zero).is_ok());
     // Alone, not behind a convolution, too.
     let mut alone = TwoWays::new(true);
     alone.norm = BatchNorm1d::new(4).eps(0.0);
     alone.norm = alone.norm.with_statistics(noise(&[4], 0), Tensor::zeros(&[4])).unwrap();
-    assert_contains(&message(alone.prepare(&QConfigMapping::new())), &["`norm`", "running_var[0] is 0"]);
+    assert_contains(&message(alone.prepare(&QConfigMapping::new())), &["`norm.running_var` is 0", "index 0"]);
 }
 
 #[test]

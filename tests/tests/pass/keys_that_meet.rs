@@ -38,7 +38,22 @@ fn stem(rest: usize) -> Stem {
 fn refused(mut model: impl Module) -> String {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("weights.safetensors");
-    model.state_dict().save(&path).unwrap();
+    let mut state_dict = model.state_dict();
+    let errors = [
+        state_dict.save(&path).unwrap_err(),
+        model.prepare(&QConfigMapping::new()).unwrap_err(),
+        model.load_state_dict(&state_dict).unwrap_err(),
+    ];
+    assert!(!path.exists());
+    let keys: Vec<String> = state_dict.shapes().into_keys().collect();
+    let shared: Vec<&String> = keys.iter().filter(|key| state_dict.get(key).is_err()).collect();
+    assert!(errors.iter().all(|error| error.to_string().contains(shared[0].as_str())), "{errors:?}");
+    // Of a file, in which each key is there once.
+    for key in keys {
+        let shape = state_dict.shapes()[&key].clone();
+        state_dict.insert(key, Tensor::zeros(&shape));
+    }
+    state_dict.save(&path).unwrap();
     let error = model.load_state_dict(&StateDict::open(&path).unwrap()).unwrap_err();
     error.to_string()
 }

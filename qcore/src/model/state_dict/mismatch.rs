@@ -74,6 +74,12 @@ impl StateDictMismatch {
     }
 }
 
+/// That two tensors of a model have `key`, and the fields that hold them as far as they are known.
+pub(super) fn shared_message(key: &str, owners: &[String]) -> String {
+    let held_by = if owners.is_empty() { String::new() } else { format!(", in {}", owners.join(" and in ")) };
+    format!("{key}: two tensors of the model have this key{held_by}")
+}
+
 /// What has to be taken from before most of `keys` to make them some of `others`, and from how many.
 fn prefix<'a>(keys: &BTreeSet<&'a str>, others: &BTreeSet<&str>) -> Option<(&'a str, usize)> {
     let ends = |key: &'a str| key.match_indices('.').map(move |(dot, _)| key.split_at(dot + 1));
@@ -115,11 +121,12 @@ fn listed(keys: &[String], others: &[String]) -> String {
 impl fmt::Display for StateDictMismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { missing, unexpected, misshapen, shared } = self;
-        write!(f, "the state dict does not fit the model")?;
+        match missing.is_empty() && unexpected.is_empty() && misshapen.is_empty() {
+            true => write!(f, "the model's keys meet")?,
+            false => write!(f, "the state dict does not fit the model")?,
+        }
         for (key, owners) in shared.iter().take(SHOWN) {
-            let held_by =
-                if owners.is_empty() { String::new() } else { format!(", in {}", owners.join(" and in ")) };
-            write!(f, "\n  {key}: two tensors of the model have this key{held_by}")?;
+            write!(f, "\n  {}", shared_message(key, owners))?;
         }
         if let Some(advice) = self.advice() {
             return write!(f, ": {advice}");

@@ -2,6 +2,7 @@
 
 use ndarray::Axis;
 
+use crate::model::{check_finite, join};
 use crate::ops::weights::check_bias;
 use crate::{Error, Result, Tensor};
 
@@ -64,13 +65,20 @@ impl BatchNormParameters {
         if !(self.eps.is_finite() && self.eps >= 0.0) {
             return Err(Error::parameter(operation, format!("eps {} is not a positive number", self.eps)));
         }
-        for (name, tensor) in self.tensors() {
-            if let Some((index, value)) = tensor.first_non_finite() {
-                return Err(Error::NotFinite { what: format!("{name} of a batch norm"), value, index });
-            }
-        }
-        // The root of every positive number has an inverse, as small as it may be.
-        let eps = self.eps as f32;
+        self.check_values(operation, "")
+    }
+
+    /// # Errors
+    /// When a value is not finite, or a variance is negative or has no root that one can divide by; the error has the
+    /// tensor's key below `path`.
+    pub(super) fn check_values(&self, operation: &'static str, path: &str) -> Result<()> {
+        self.tensors().try_for_each(|(name, tensor)| match tensor.first_non_finite() {
+            Some(_) => check_finite(&join(path, name), tensor),
+            None => Ok(()),
+        })?;
+        // The root of every positive number has an inverse, as small as it may be. Of an eps that is none, `check` says
+        // so, with the layer's path.
+        let eps = if self.eps.is_finite() && self.eps >= 0.0 { self.eps as f32 } else { f32::MAX };
         let is_variance = |variance: f32| (variance >= 0.0) & (variance + eps > 0.0);
         let are_variances = |values: &[f32]| values.iter().fold(true, |all, &value| all & is_variance(value));
         if self.running_var.as_slice().is_some_and(are_variances) {
@@ -79,7 +87,8 @@ impl BatchNormParameters {
         match self.running_var.view().iter().enumerate().find(|(_, variance)| !is_variance(**variance)) {
             Some((index, variance)) => {
                 let message = format!(
-                    "running_var[{index}] is {variance}, of which with eps {} there is no inverse root",
+                    "`{}` is {variance} at index {index}, of which with eps {} there is no inverse root",
+                    join(path, "running_var"),
                     self.eps
                 );
                 Err(Error::parameter(operation, message))

@@ -105,6 +105,30 @@ const _: () = {
                 visit,
             );
         }
+        fn check(&self, path: &::core::primitive::str) -> qp::Result<()> {
+            qp::Parameters::check(
+                <Conv2d as qp::IsLayer<::qcore::ops::Conv2d>>::as_layer(&self.conv1),
+                &qp::join(path, "conv1"),
+            )?;
+            qp::Parameters::check(
+                <BatchNorm2d as qp::IsLayer<
+                    ::qcore::ops::BatchNorm2d,
+                >>::as_layer(&self.bn1),
+                &qp::join(path, "bn1"),
+            )?;
+            qp::Parameters::check(
+                <Conv2d as qp::IsLayer<::qcore::ops::Conv2d>>::as_layer(&self.conv2),
+                &qp::join(path, "conv2"),
+            )?;
+            qp::Parameters::check(
+                <BatchNorm2d as qp::IsLayer<
+                    ::qcore::ops::BatchNorm2d,
+                >>::as_layer(&self.bn2),
+                &qp::join(path, "bn2"),
+            )?;
+            qp::Parameters::check(&self.downsample, &qp::join(path, "downsample"))?;
+            ::core::result::Result::Ok(())
+        }
     }
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]

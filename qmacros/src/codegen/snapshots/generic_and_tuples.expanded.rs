@@ -73,6 +73,14 @@ const _: () = {
                 visit,
             );
         }
+        fn check(&self, path: &::core::primitive::str) -> qp::Result<()> {
+            qp::Parameters::check(&self.left, &qp::join(path, "left"))?;
+            qp::Parameters::check(
+                <Linear as qp::IsLayer<::qcore::ops::Linear>>::as_layer(&self.fc),
+                &qp::join(path, "fc"),
+            )?;
+            ::core::result::Result::Ok(())
+        }
         fn owners(
             &self,
             path: &::core::primitive::str,

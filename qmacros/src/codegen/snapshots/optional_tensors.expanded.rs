@@ -56,6 +56,13 @@ const _: () = {
                 visit,
             );
         }
+        fn check(&self, path: &::core::primitive::str) -> qp::Result<()> {
+            qp::Parameters::check(
+                <Cell as qp::IsLayer<::qcore::ops::Cell>>::as_layer(&self.cell),
+                &qp::join(path, "cell"),
+            )?;
+            ::core::result::Result::Ok(())
+        }
     }
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]

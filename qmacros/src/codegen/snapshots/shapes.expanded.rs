@@ -40,6 +40,9 @@ const _: () = {
             path: &::core::primitive::str,
             visit: &mut dyn ::core::ops::FnMut(::std::string::String, &mut qp::Tensor),
         ) {}
+        fn check(&self, path: &::core::primitive::str) -> qp::Result<()> {
+            ::core::result::Result::Ok(())
+        }
     }
     #[automatically_derived]
     #[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)]
