@@ -33,18 +33,16 @@ pub trait Optimizer: std::fmt::Debug {
     fn learning_rate(&self) -> f64;
 }
 
-/// Settings of parameters whose keys begin with a prefix; of several the longest counts.
+/// Settings of parameters whose keys begin or end with a name; of several the longest counts.
 #[derive(Clone, Debug, Default)]
 struct Groups(BTreeMap<String, (f64, f64)>);
 
 impl Groups {
     /// The factor of the learning rate and the weight decay of a parameter.
     fn of(&self, key: &str, weight_decay: f64) -> (f64, f64) {
-        let fitting = self
-            .0
-            .iter()
-            .filter(|(prefix, _)| key.starts_with(prefix.as_str()) || key.ends_with(prefix.as_str()));
-        fitting.max_by_key(|(prefix, _)| prefix.len()).map_or((1.0, weight_decay), |(_, group)| *group)
+        let fitting =
+            self.0.iter().filter(|(name, _)| key.starts_with(name.as_str()) || key.ends_with(name.as_str()));
+        fitting.max_by_key(|(name, _)| name.len()).map_or((1.0, weight_decay), |(_, group)| *group)
     }
 }
 

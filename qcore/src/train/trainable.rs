@@ -19,7 +19,8 @@ use crate::{Converted, Error, FakeQuantize, Observer, Result, StateDict, Tensor,
 ///
 /// Made by [`Module::prepare_qat`]. [`Trainable::forward`] and [`Trainable::backward`] make a step's gradients,
 /// [`Trainable::step`] gives them to an optimizer, and [`Trainable::convert`] makes the int8 model. With a mapping that
-/// leaves everything in float, [`QConfigMapping::new`](crate::QConfigMapping::new), it is plain training.
+/// leaves everything in float, [`QConfigMapping::new`](crate::QConfigMapping::new), it is plain training. Dropout passes
+/// everything on, in training too.
 ///
 /// ```
 /// use qcore::prelude::*;

@@ -14,7 +14,6 @@ use super::scope::{Bound, Size};
 use super::{Lowering, Operation, Wanted};
 use crate::errors::{Message, count};
 use crate::ir::{Callee, LayerPlace, ModelNode, NodeKind, ValueId};
-use crate::parse::kind::can_run;
 use crate::parse::{FieldKind, Forward};
 
 fn typed(input: &FnArg) -> Option<&PatType> {
@@ -460,48 +459,5 @@ impl<'m> Lowering<'m> {
         };
         self.push(NodeKind::Model(node), span);
         bound
-    }
-
-    fn refuse_option(&mut self, callable: &Callable, content: &FieldKind, span: Span) {
-        let spelling = &callable.spelling;
-        let message = Message::new(format!("`{spelling}` is an `Option` and may be absent"));
-        let message = if can_run(content) {
-            message.help(format!(
-                "say what happens without it: `match &{spelling} {{ Some(layer) => layer(x), None => x }}`"
-            ))
-        } else {
-            message.help("only layers and models can be called")
-        };
-        self.errors.error_at(span, message);
-    }
-
-    fn refuse_config_call(&mut self, callable: &Callable, span: Span) {
-        let spelling = &callable.spelling;
-        let ty = &callable.ty;
-        let ty = quote::quote!(#ty).to_string().replace(' ', "");
-        let help = match callable.kind {
-            FieldKind::Flag => format!("use it as a condition: `if {spelling} {{ .. }}`"),
-            _ => "only layers and models can be called".to_owned(),
-        };
-        let message = Message::new(format!("`{spelling}` is of type `{ty}` and cannot be called")).help(help);
-        self.errors.error_at(span, message);
-    }
-
-    fn refuse_method_of_layer(&mut self, callable: &Callable, method: &Ident) {
-        let spelling = &callable.spelling;
-        if matches!(callable.kind, FieldKind::Other) && method != "forward" {
-            let message = Message::new(format!("`{method}` of `{spelling}` is called past its `forward`"))
-                .help(format!(
-                    "let the `forward` of `{spelling}` run it, or make `{method}` a field of this model, with its key in \
-                     the state dict: `#[quantizable(rename = \"{}.{method}\")]`",
-                    spelling.trim_start_matches("self.")
-                ))
-                .note("the graph of a model is made of its own fields; of another model it knows `forward`");
-            return self.errors.error(method, message);
-        }
-        let message = Message::new(format!("`{method}` is called on `{spelling}`, which is not a tensor"))
-            .help(format!("run it first: `{spelling}(x)` or `{spelling}.forward(x)`"))
-            .note("`forward` may only run layers; whatever else they offer stays outside");
-        self.errors.error(method, message);
     }
 }

@@ -1,12 +1,16 @@
 //! Constructs outside of the language: which, why a static graph cannot hold it, what to write instead.
 
+use proc_macro2::Span;
 use quote::ToTokens;
-use syn::{BinOp, Expr, Macro};
+use syn::{BinOp, Expr, Ident, Macro};
 
 use super::Lowering;
+use super::callable::Callable;
 use super::conditions::is_comparison;
 use super::scope::Bound;
 use crate::errors::Message;
+use crate::parse::FieldKind;
+use crate::parse::kind::can_run;
 
 impl Lowering<'_> {
     pub(super) fn refuse_expression(&mut self, expr: &Expr) -> Bound {
@@ -190,6 +194,49 @@ impl Lowering<'_> {
                 .items
                 .iter()
                 .any(|item| matches!(item, syn::ImplItem::Fn(function) if function.sig.ident == *ident))
+    }
+
+    pub(super) fn refuse_option(&mut self, callable: &Callable, content: &FieldKind, span: Span) {
+        let spelling = &callable.spelling;
+        let message = Message::new(format!("`{spelling}` is an `Option` and may be absent"));
+        let message = if can_run(content) {
+            message.help(format!(
+                "say what happens without it: `match &{spelling} {{ Some(layer) => layer(x), None => x }}`"
+            ))
+        } else {
+            message.help("only layers and models can be called")
+        };
+        self.errors.error_at(span, message);
+    }
+
+    pub(super) fn refuse_config_call(&mut self, callable: &Callable, span: Span) {
+        let spelling = &callable.spelling;
+        let ty = &callable.ty;
+        let ty = quote::quote!(#ty).to_string().replace(' ', "");
+        let help = match callable.kind {
+            FieldKind::Flag => format!("use it as a condition: `if {spelling} {{ .. }}`"),
+            _ => "only layers and models can be called".to_owned(),
+        };
+        let message = Message::new(format!("`{spelling}` is of type `{ty}` and cannot be called")).help(help);
+        self.errors.error_at(span, message);
+    }
+
+    pub(super) fn refuse_method_of_layer(&mut self, callable: &Callable, method: &Ident) {
+        let spelling = &callable.spelling;
+        if matches!(callable.kind, FieldKind::Other) && method != "forward" {
+            let message = Message::new(format!("`{method}` of `{spelling}` is called past its `forward`"))
+                .help(format!(
+                    "let the `forward` of `{spelling}` run it, or make `{method}` a field of this model, with its key in \
+                     the state dict: `#[quantizable(rename = \"{}.{method}\")]`",
+                    spelling.trim_start_matches("self.")
+                ))
+                .note("the graph of a model is made of its own fields; of another model it knows `forward`");
+            return self.errors.error(method, message);
+        }
+        let message = Message::new(format!("`{method}` is called on `{spelling}`, which is not a tensor"))
+            .help(format!("run it first: `{spelling}(x)` or `{spelling}.forward(x)`"))
+            .note("`forward` may only run layers; whatever else they offer stays outside");
+        self.errors.error(method, message);
     }
 }
 
