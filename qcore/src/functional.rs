@@ -160,6 +160,18 @@ pub fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     run(ops::mul(), &[a, b])
 }
 
+/// The product of matrices, `[.., M, K]` and `[.., K, N]` to `[.., M, N]`, whose other axes broadcast; a vector is a row
+/// on the left and a column on the right.
+///
+/// # Errors
+/// When the shapes do not fit together.
+pub fn matmul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    run(ops::matmul(), &[a, b])
+}
+
+/// [`matmul`], as PyTorch also calls it for tensors of three axes.
+pub use self::matmul as bmm;
+
 /// `x + scalar`, for any shape.
 ///
 /// # Errors

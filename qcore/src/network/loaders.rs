@@ -109,6 +109,7 @@ fn builtin(name: &str) -> Option<Load> {
         "add" => load::<ops::Add>,
         "sub" => load::<ops::Sub>,
         "mul" => load::<ops::Mul>,
+        "matmul" => load::<ops::Matmul>,
         "add_scalar" => load::<ops::AddScalar>,
         "mul_scalar" => load::<ops::MulScalar>,
         "cat" => load::<ops::Cat>,

@@ -139,6 +139,11 @@ impl TensorSpec {
         self.strides.has_strides_of(&Layout::row_major(self.shape()))
     }
 
+    /// Whether PyTorch has the columns of its matrices, the last two axes, in one piece each.
+    pub(crate) fn is_transposed(&self) -> bool {
+        matches!(self.strides.strides(), [.., row, column] if row < column)
+    }
+
     /// Where each element is in the buffer.
     pub(crate) fn layout(&self) -> Layout {
         Layout::in_format(self.shape(), self.buffer)

@@ -187,6 +187,7 @@ fn every_operation_survives_a_file() {
     check(&mut names, super::add().unwrap(), 2);
     check(&mut names, super::sub().unwrap(), 2);
     check(&mut names, super::mul().unwrap(), 2);
+    check(&mut names, super::matmul().unwrap(), 2);
     check(&mut names, super::add_scalar(1.5_f32).unwrap(), 1);
     check(&mut names, super::mul_scalar(-2).unwrap(), 1);
     check(&mut names, super::cat(Some(-3)).unwrap(), 3);

@@ -1,9 +1,11 @@
 //! Sizes of convolutions and pools: validated once, then trusted by the kernels.
 
 mod conv2d;
+mod matmul;
 mod pool2d;
 mod reach;
 pub(crate) mod window;
 
 pub use conv2d::{Conv2dGeometry, Conv2dParameters};
+pub use matmul::MatmulGeometry;
 pub use pool2d::{AdaptivePool2dGeometry, Pool2dGeometry, Pool2dParameters};

@@ -30,7 +30,7 @@ fn conv2d(
 }
 
 /// The results of `run` on each instruction set of this machine, on one and on three threads.
-fn on_every_isa(run: impl Fn() -> Vec<f32>) -> Vec<Vec<f32>> {
+pub fn on_every_isa(run: impl Fn() -> Vec<f32>) -> Vec<Vec<f32>> {
     let mut results = Vec::new();
     for isa in Isa::available() {
         for threads in [1, 3] {

@@ -11,6 +11,7 @@ mod float_pooling;
 mod linear;
 mod long_rows;
 mod long_sums;
+mod matmul;
 mod pooling;
 mod problem;
 mod quantization;

@@ -166,6 +166,12 @@ static OPERATIONS: &[Operation] = &[
     Operation { onnx: Some("Sub"), ..binary("sub", "Sub") },
     Operation { role: Role::Mul, with_relu: Some("mul_relu"), onnx: Some("Mul"), ..binary("mul", "Mul") },
     Operation {
+        aliases: &["bmm"],
+        precisions: &[Precision::Float],
+        onnx: Some("MatMul"),
+        ..binary("matmul", "Matmul")
+    },
+    Operation {
         parameters: &[parameter("scalar", Float)],
         required: 1,
         role: Role::AddScalar,

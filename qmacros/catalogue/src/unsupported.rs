@@ -47,7 +47,6 @@ static UNSUPPORTED: &[Unsupported] = &[
     layer("RNN", Some("use a loop over an `RNNCell`, or `LSTM` or `GRU`")),
     both("Upsample", "interpolate", None),
     both("ZeroPad2d", "pad", Some("use the `padding` of the next layer")),
-    function("matmul", Some("use a `Linear` field if one side is a weight")),
     function("max", Some("use `max_pool2d`, or `relu` for the maximum with zero")),
     function("squeeze", Some("use `flatten` or `reshape`")),
     function("stack", Some("use `reshape`, then `cat`")),
