@@ -75,9 +75,11 @@ fn builtin(name: &str) -> Option<Load> {
     Some(match name {
         "Conv1d" => load::<ops::Conv1d>,
         "Conv2d" => load::<ops::Conv2d>,
+        "Conv3d" => load::<ops::Conv3d>,
         "Linear" => load::<ops::Linear>,
         "BatchNorm1d" => load::<ops::BatchNorm1d>,
         "BatchNorm2d" => load::<ops::BatchNorm2d>,
+        "BatchNorm3d" => load::<ops::BatchNorm3d>,
         "LayerNorm" => load::<ops::LayerNorm>,
         "GroupNorm" => load::<ops::GroupNorm>,
         "InstanceNorm1d" => load::<ops::InstanceNorm1d>,

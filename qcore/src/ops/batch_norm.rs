@@ -41,6 +41,8 @@ pub struct BatchNorm<const D: usize> {
 pub type BatchNorm1d = BatchNorm<1>;
 /// Batch normalization of `[N, C, H, W]`.
 pub type BatchNorm2d = BatchNorm<2>;
+/// Batch normalization of `[N, C, D, H, W]`.
+pub type BatchNorm3d = BatchNorm<3>;
 
 /// The parameters of a batch norm in a file, besides its tensors.
 #[derive(Clone, Serialize, Deserialize)]

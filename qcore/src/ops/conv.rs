@@ -46,6 +46,8 @@ pub struct Conv<const D: usize> {
 pub type Conv1d = Conv<1>;
 /// A convolution of images: `[N, C, H, W]` to `[N, O, OH, OW]`.
 pub type Conv2d = Conv<2>;
+/// A convolution of videos: `[N, C, D, H, W]` to `[N, O, OD, OH, OW]`.
+pub type Conv3d = Conv<3>;
 
 /// The parameters of a convolution in a file, besides its tensors.
 #[derive(Clone, Serialize, Deserialize)]
@@ -232,7 +234,7 @@ impl<const D: usize> Op for Conv<D> {
                     None => self.packed_weight.clone(),
                     Some(_) => PackedWeightCache::default(),
                 };
-                let epilogue = epilogue(&geometry, bias.as_ref(), lowering)?;
+                let epilogue = epilogue::<D>(&geometry, bias.as_ref(), lowering)?;
                 let weight = weight.contiguous();
                 Ok(Arc::new(FloatConv {
                     parameters,

@@ -72,6 +72,7 @@ mod tanh;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod volume;
 mod weights;
 
 use std::fmt::Debug;
@@ -87,11 +88,11 @@ pub use adaptive_avg_pool::{
 };
 pub use arithmetic::{Add, Mul, Sub, add, mul, sub};
 pub use avg_pool::{AvgPool, AvgPool1d, AvgPool2d, avg_pool1d, avg_pool2d};
-pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNormParameters};
+pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormParameters};
 pub use cat::{Cat, cat};
 pub use chunk::{Chunk, Split, chunk, split};
 pub use clamp::{Clamp, Hardtanh, clamp, hardtanh};
-pub use conv::{Conv, Conv1d, Conv2d};
+pub use conv::{Conv, Conv1d, Conv2d, Conv3d};
 pub use elementwise::elementwise;
 pub use elu::{CELU, ELU, celu, elu};
 pub use executable::{Executable, Part, Planned, PlannedKernel, executable};

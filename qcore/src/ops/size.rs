@@ -6,9 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::Result;
 
 /// A kernel size, stride, padding, dilation or output size in each of `D` spatial dimensions, outermost first:
-/// `[height, width]` for images.
+/// `[height, width]` for images, `[depth, height, width]` for videos.
 ///
-/// Functions take `impl Into<Size<D>>`: one number for all dimensions, an array, or for images `(height, width)`.
+/// Functions take `impl Into<Size<D>>`: one number for all dimensions, an array, or for images `(height, width)`,
+/// for videos `(depth, height, width)`.
 ///
 /// ```
 /// use qcore::Size;
@@ -40,6 +41,12 @@ impl<const D: usize> From<[usize; D]> for Size<D> {
 impl From<(usize, usize)> for Size<2> {
     fn from((height, width): (usize, usize)) -> Self {
         Self([height, width])
+    }
+}
+
+impl From<(usize, usize, usize)> for Size<3> {
+    fn from((depth, height, width): (usize, usize, usize)) -> Self {
+        Self([depth, height, width])
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use qkernels::quantize::ImageShape;
 
-use crate::tensor::{Layout, MemoryFormat, Rearrangement};
+use crate::tensor::{Layout, MemoryFormat, Rearrangement, is_image};
 use crate::{DType, Error, QParams, Result};
 
 /// The format of a value's elements.
@@ -59,10 +59,10 @@ pub struct TensorSpec {
     buffer: MemoryFormat,
 }
 
-/// The memory format where no kernel asks for another: integer images channels-last, all else row-major.
+/// The memory format where no kernel asks for another: integer images and videos channels-last, all else row-major.
 fn usual_buffer(format: &Format, rank: usize) -> MemoryFormat {
     match format {
-        Format::Quantized(_) if rank == 4 => MemoryFormat::ChannelsLast,
+        Format::Quantized(_) if is_image(rank) => MemoryFormat::ChannelsLast,
         _ => MemoryFormat::Contiguous,
     }
 }
@@ -125,11 +125,11 @@ impl TensorSpec {
         self.format.qparams().map(|qparams| qparams.dtype)
     }
 
-    /// In which memory format PyTorch has an image, or brings it to before it looks at it.
+    /// In which memory format PyTorch has an image or a video, or brings it to before it looks at it.
     pub(crate) fn memory_format(&self) -> MemoryFormat {
         let channels_last = Layout::in_format(self.shape(), MemoryFormat::ChannelsLast);
         match self.shape().len() {
-            4 if self.strides.has_strides_of(&channels_last) => MemoryFormat::ChannelsLast,
+            rank if is_image(rank) && self.strides.has_strides_of(&channels_last) => MemoryFormat::ChannelsLast,
             _ => MemoryFormat::Contiguous,
         }
     }
@@ -149,9 +149,10 @@ impl TensorSpec {
         Layout::in_format(self.shape(), self.buffer)
     }
 
-    /// The extents, if this is an image.
+    /// The extents, if this has channels: those of images; the rows of a video are one below the other.
     pub(crate) fn image(&self) -> Option<ImageShape> {
-        let &[batch, channels, height, width] = self.shape() else { return None };
+        let &[batch, channels, ref rows @ .., width] = self.shape() else { return None };
+        let height = rows.iter().fold(1_usize, |height, &extent| height.saturating_mul(extent));
         Some(ImageShape { batch, channels, height, width })
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{ArrayViewD, IxDyn};
+use ndarray::{ArrayBase, IxDyn, RawData};
 
 use super::Rearrangement;
 
@@ -17,10 +17,16 @@ pub enum MemoryFormat {
 
 impl MemoryFormat {
     /// Of an array of any rank: channels-last if its strides are, even where it is contiguous too.
-    pub(crate) fn of<T>(array: &ArrayViewD<'_, T>) -> Self {
-        // Asked at every run, which is to allocate nothing.
-        let is_channels_last =
-            array.ndim() == 4 && array.view().permuted_axes(IxDyn(&[0, 2, 3, 1])).is_standard_layout();
+    pub(crate) fn of<T, S: RawData<Elem = T>>(array: &ArrayBase<S, IxDyn>) -> Self {
+        // Asked at every run, which is to allocate nothing, as views of more than four axes do.
+        let (shape, mut next) = (array.shape(), 1);
+        let is_dense = |axis: usize| {
+            let is_next = shape[axis] == 1 || array.strides()[axis] == next;
+            next *= shape[axis] as isize;
+            is_next
+        };
+        let is_channels_last = is_image(shape.len())
+            && (shape.contains(&0) || channels_last(shape.len()).rev().all(is_dense));
         if is_channels_last { Self::ChannelsLast } else { Self::Contiguous }
     }
 }
@@ -31,6 +37,12 @@ pub(crate) struct Layout {
     shape: Vec<usize>,
     strides: Vec<usize>,
     start: usize,
+}
+
+/// Whether PyTorch has a channels-last format for tensors of so many axes: images `[N, C, H, W]` and videos
+/// `[N, C, D, H, W]`.
+pub(crate) fn is_image(rank: usize) -> bool {
+    matches!(rank, 4 | 5)
 }
 
 /// The axes of `[N, C, ..]`, outermost first, where the channels are innermost.
@@ -95,8 +107,9 @@ impl Layout {
     /// The memory format that PyTorch gives to an operation's output for an input of this layout.
     pub(crate) fn suggested_format(&self) -> MemoryFormat {
         let mut least = 0;
-        let is_like_channels_last = self.shape.len() == 4
-            && channels_last(4).rev().filter(|&axis| self.shape[axis] > 1).all(|axis| {
+        let rank = self.shape.len();
+        let is_like_channels_last = is_image(rank)
+            && channels_last(rank).rev().filter(|&axis| self.shape[axis] > 1).all(|axis| {
                 let is_outside = self.strides[axis] >= least;
                 least = self.strides[axis].saturating_mul(self.shape[axis]);
                 is_outside
@@ -216,6 +229,9 @@ mod tests {
             let cut = Rearrangement::Slice { axis: 1, range: 0..3 };
             assert_eq!(image.rearranged(&cut).unwrap().suggested_format(), format);
         }
+        let video = Layout::in_format(&[2, 6, 3, 5, 4], ChannelsLast);
+        assert_eq!(video.suggested_format(), ChannelsLast);
+        assert_eq!(Layout::row_major(&[2, 6, 3, 5, 4]).suggested_format(), Contiguous);
         let permuted = Layout::row_major(&[2, 3, 4]).rearranged(&Rearrangement::Permute(vec![0, 2, 1]));
         assert_eq!(permuted.unwrap().suggested_format(), Contiguous);
     }

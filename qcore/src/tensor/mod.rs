@@ -17,7 +17,7 @@ use crate::{Error, Result};
 pub use any_tensor::AnyTensor;
 pub use dtype::DType;
 pub use int_repr::IntRepr;
-pub(crate) use layout::Layout;
+pub(crate) use layout::{Layout, is_image};
 pub use layout::MemoryFormat;
 pub use qparams::{
     FloatQParams, QParams, QScheme, affine_float_qparams, affine_qparams, choose_qparams, symmetric_scale,
@@ -181,7 +181,7 @@ impl Tensor {
 
     /// The memory format of the values, if they have one; else contiguous.
     pub(crate) fn memory_format(&self) -> MemoryFormat {
-        MemoryFormat::of(&self.view())
+        MemoryFormat::of(&self.data)
     }
 
     /// The values in the order of [`Tensor::memory_format`], if there are no gaps.

@@ -103,9 +103,9 @@ impl QTensor {
     /// The memory format of the integers, if they have one; else contiguous.
     pub(crate) fn memory_format(&self) -> MemoryFormat {
         match &self.integers {
-            IntRepr::QUInt8(integers) => MemoryFormat::of(&integers.view()),
-            IntRepr::QInt8(integers) => MemoryFormat::of(&integers.view()),
-            IntRepr::QInt32(integers) => MemoryFormat::of(&integers.view()),
+            IntRepr::QUInt8(integers) => MemoryFormat::of(integers),
+            IntRepr::QInt8(integers) => MemoryFormat::of(integers),
+            IntRepr::QInt32(integers) => MemoryFormat::of(integers),
         }
     }
 

@@ -53,6 +53,10 @@ fn gradients_are_those_of_finite_differences() {
     check(&ops::Conv2d::new(3, 4, 3).stride(2).padding(1), &[image]);
     check(&ops::Conv2d::new(3, 6, (2, 3)).dilation(2).groups(3).bias(false).padding((1, 2)), &[image]);
     check(&ops::Conv1d::new(3, 2, 3).padding(1).stride(3), &[&[2, 3, 7]]);
+    let video: &[usize] = &[2, 2, 3, 3, 4];
+    check(&ops::Conv3d::new(2, 3, (2, 3, 1)).stride((2, 1, 1)).padding((1, 1, 0)), &[video]);
+    check(&ops::Conv3d::new(2, 2, (1, 2, 2)).groups(2).bias(false), &[video]);
+    check(&ops::BatchNorm3d::new(2), &[video]);
     check(&ops::Linear::new(6, 3), &[&[2, 2, 6]]);
     check(&ops::BatchNorm2d::new(3), &[image]);
     check(&ops::MaxPool2d::new(3).stride(2).padding(1), &[image]);

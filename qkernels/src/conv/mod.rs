@@ -1,14 +1,16 @@
-//! Quantized 2-d convolution on channels-last images.
+//! Quantized convolution on channels-last images and videos.
 //!
 //! A convolution is a matrix product whose rows are the windows of the output pixels, read where they lie in the
 //! image; a 1x1 convolution of stride 1 that of the pixels themselves. Where it is faster, 3x3 convolutions take
 //! fewer products by Winograd's algorithm, with the same sums. Depthwise convolutions, which have next to nothing to
 //! sum, multiply channel by channel.
 
+mod conv3d;
 mod deep;
 mod depthwise;
 mod narrow;
 mod packed_form;
+mod transposed;
 mod window;
 #[cfg(target_arch = "x86_64")]
 mod winograd;
@@ -33,6 +35,8 @@ use crate::requantize::Requantization;
 use crate::residual::Residual;
 use depthwise::DepthwiseFilters;
 use narrow::NarrowFilters;
+pub use conv3d::PackedConv3d;
+pub use transposed::PackedConvTranspose;
 use window::{WindowRows, packed_runs};
 #[cfg(target_arch = "x86_64")]
 use winograd::{Winograd, WinogradFilters};

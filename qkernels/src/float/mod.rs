@@ -4,6 +4,7 @@
 
 mod affine;
 mod conv;
+mod conv3d;
 mod dots;
 mod elementwise;
 mod epilogue;
@@ -19,6 +20,7 @@ mod tile;
 
 pub use affine::affine_into;
 pub use conv::{PackedWeight, Weight, conv2d_into};
+pub use conv3d::{gather_depths, place_phases};
 pub use elementwise::{map, map_into, zip_into};
 pub use epilogue::Epilogue;
 pub use linear::linear;

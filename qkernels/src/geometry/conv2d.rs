@@ -49,17 +49,7 @@ impl Conv2dGeometry {
     pub fn new(parameters: Conv2dParameters) -> Result<Self> {
         let p = &parameters;
         let groups = p.groups;
-        if groups == 0
-            || p.in_channels == 0
-            || p.out_channels == 0
-            || !p.in_channels.is_multiple_of(groups)
-            || !p.out_channels.is_multiple_of(groups)
-        {
-            return Err(Error::geometry(format!(
-                "in_channels {} and out_channels {} must be positive multiples of groups {groups}",
-                p.in_channels, p.out_channels
-            )));
-        }
+        check_channels(p.in_channels, p.out_channels, groups)?;
         let axes = [("height", p.height, 0), ("width", p.width, 1)].map(|(name, size, axis)| Axis {
             name,
             size,
@@ -152,7 +142,19 @@ impl Deref for Conv2dGeometry {
     }
 }
 
-fn output_size(axis: Axis) -> Result<usize> {
+/// # Errors
+/// If the groups do not divide the channels, or there are none.
+pub(super) fn check_channels(in_channels: usize, out_channels: usize, groups: usize) -> Result<()> {
+    let fits = |channels: usize| channels > 0 && groups > 0 && channels.is_multiple_of(groups);
+    if fits(in_channels) && fits(out_channels) {
+        return Ok(());
+    }
+    Err(Error::geometry(format!(
+        "in_channels {in_channels} and out_channels {out_channels} must be positive multiples of groups {groups}"
+    )))
+}
+
+pub(super) fn output_size(axis: Axis) -> Result<usize> {
     let (name, padded, extent) = (axis.name, axis.padded(), axis.extent());
     match padded.checked_sub(extent) {
         Some(room) => Ok(room / axis.stride + 1),

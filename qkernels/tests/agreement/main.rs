@@ -21,3 +21,4 @@ mod requantization;
 mod residual;
 mod rows;
 mod tile_borders;
+mod volumes;

@@ -24,6 +24,13 @@ static OPERATIONS: &[Operation] = &[
         ..layer("Conv2d", "conv2d", OutputRule::Observed)
     },
     Operation {
+        role: Role::Conv,
+        dimensions: Some(3),
+        with_relu: Some("ConvReLU3d"),
+        onnx: Some("Conv"),
+        ..layer("Conv3d", "conv3d", OutputRule::Observed)
+    },
+    Operation {
         role: Role::Linear,
         dimensions: Some(1),
         precisions: &[Precision::Float, Precision::Static, Precision::Dynamic, Precision::Half],
@@ -44,6 +51,13 @@ static OPERATIONS: &[Operation] = &[
         with_relu: Some("BNReLU2d"),
         onnx: Some("BatchNormalization"),
         ..layer("BatchNorm2d", "batch_norm2d", OutputRule::Observed)
+    },
+    Operation {
+        role: Role::BatchNorm,
+        dimensions: Some(3),
+        with_relu: Some("BNReLU3d"),
+        onnx: Some("BatchNormalization"),
+        ..layer("BatchNorm3d", "batch_norm3d", OutputRule::Observed)
     },
     Operation { onnx: Some("LayerNormalization"), ..layer("LayerNorm", "layer_norm", OutputRule::Observed) },
     Operation { onnx: Some("GroupNormalization"), ..layer("GroupNorm", "group_norm", OutputRule::Observed) },

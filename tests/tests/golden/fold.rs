@@ -31,6 +31,9 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
         ("fuse_conv_bn of conv2d", &[out_channels, in_channels, height, width]) => {
             fold_into_conv::<2>(case, weight, in_channels, out_channels, [height, width])?
         }
+        ("fuse_conv_bn of conv3d", &[out_channels, in_channels, depth, height, width]) => {
+            fold_into_conv::<3>(case, weight, in_channels, out_channels, [depth, height, width])?
+        }
         ("fuse_linear_bn", &[out_features, in_features]) => {
             let mut linear = Linear::new(in_features, out_features).bias(case.has_input("bias"));
             set_parameters(

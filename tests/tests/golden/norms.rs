@@ -1,7 +1,7 @@
 //! Topic `norms`: batch norm that no convolution took in, layer, group and instance norm.
 
 use anyhow::{Context, Result, bail};
-use qcore::ops::{InstanceNorm, Op};
+use qcore::ops::{BatchNorm, InstanceNorm, Op};
 use qcore::prelude::*;
 use qcore::{QTensor, Tensor};
 
@@ -13,7 +13,10 @@ use crate::weighted::set_parameters;
 pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     let y = match unfused(case) {
         ("batch_norm2d", activation) => {
-            run_observed(case, &batch_norm(case)?, activation, &[case.quantized("x")?])?
+            run_observed(case, &batch_norm::<2>(case)?, activation, &[case.quantized("x")?])?
+        }
+        ("batch_norm3d", activation) => {
+            run_observed(case, &batch_norm::<3>(case)?, activation, &[case.quantized("x")?])?
         }
         ("layer_norm", None) => {
             let shape: Vec<usize> = case.param("normalized_shape")?;
@@ -50,11 +53,11 @@ fn instance_norm<const D: usize>(case: &Case<'_>, channels: usize) -> Result<Ins
 }
 
 /// A case without weight and bias is a batch norm that does not scale.
-fn batch_norm(case: &Case<'_>) -> Result<BatchNorm2d> {
+fn batch_norm<const D: usize>(case: &Case<'_>) -> Result<BatchNorm<D>> {
     let mean = case.tensor("mean")?;
     let channels = mean.len();
     let constant = |value: f32| Tensor::from_vec(&[channels], vec![value; channels]).context("a vector");
-    let mut layer = BatchNorm2d::new(channels).eps(case.param("eps")?);
+    let mut layer = BatchNorm::new(channels).eps(case.param("eps")?);
     let parameters = [
         ("weight", Some(case.optional_tensor("weight")?.map_or_else(|| constant(1.0), Ok)?)),
         ("bias", Some(case.optional_tensor("bias")?.map_or_else(|| constant(0.0), Ok)?)),

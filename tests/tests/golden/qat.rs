@@ -41,6 +41,7 @@ macro_rules! network {
 }
 network!(ConvBn1d, Conv1d, BatchNorm1d);
 network!(ConvBn2d, Conv2d, BatchNorm2d);
+network!(ConvBn3d, Conv3d, BatchNorm3d);
 network!(LinearBn, Linear, BatchNorm1d);
 
 #[quantizable]
@@ -77,6 +78,11 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
             let groups: usize = case.param("groups")?;
             let layer = Conv2d::new(shape[1] * groups, shape[0], shape[2]).padding(1).groups(groups);
             of!(ConvBn2d, layer, BatchNorm2d)
+        }
+        "qat_conv_bn of conv3d" => {
+            let groups: usize = case.param("groups")?;
+            let layer = Conv3d::new(shape[1] * groups, shape[0], shape[2]).padding(1).groups(groups);
+            of!(ConvBn3d, layer, BatchNorm3d)
         }
         "qat_linear_bn" => of!(LinearBn, Linear::new(shape[1], shape[0]), BatchNorm1d),
         "qat_linear" => {

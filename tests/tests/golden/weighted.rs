@@ -16,6 +16,7 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
         "linear" => &linear(case, &weight)?,
         "conv1d" => &conv::<1>(case, &weight)?,
         "conv2d" => &conv::<2>(case, &weight)?,
+        "conv3d" => &conv::<3>(case, &weight)?,
         other => bail!("no operation `{other}`"),
     };
     findings.quantized("y", &run_weighted(case, layer, activation, case.quantized("x")?, &weight)?)

@@ -38,7 +38,9 @@ impl<'a> Reference<'a> {
     pub fn run_with_relu(&mut self, op: &dyn Op, inputs: &[&Made<'_>]) -> Made<'a> {
         let name = match op.name() {
             "Conv2d" => "ConvReLU2d".to_owned(),
+            "Conv3d" => "ConvReLU3d".to_owned(),
             "BatchNorm2d" => "BNReLU2d".to_owned(),
+            "BatchNorm3d" => "BNReLU3d".to_owned(),
             "Linear" => "LinearReLU".to_owned(),
             name => format!("{name}_relu"),
         };

@@ -139,12 +139,16 @@ impl BatchNormParameters {
     ///
     /// # Errors
     /// When the channel counts differ.
-    pub(in crate::ops) fn apply_to(&self, scale_and_offset: &mut [[f32; 2]]) -> Result<()> {
-        self.check("BatchNorm2d")?;
+    pub(in crate::ops) fn apply_to(
+        &self,
+        operation: &'static str,
+        scale_and_offset: &mut [[f32; 2]],
+    ) -> Result<()> {
+        self.check(operation)?;
         let (expected, found) = (self.channels(), scale_and_offset.len());
         if expected != found {
             let message = format!("takes {expected} channels, the convolution before it gives {found}");
-            return Err(Error::parameter("BatchNorm2d", message));
+            return Err(Error::parameter(operation, message));
         }
         for ([scale, offset], channel) in
             scale_and_offset.iter_mut().zip(self.for_each_channel(|channel| channel))

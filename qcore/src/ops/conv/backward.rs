@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
-use qkernels::geometry::Conv2dGeometry;
+use qkernels::float::gather_depths;
+use qkernels::geometry::{Conv2dGeometry, Conv3dGeometry};
 use qkernels::memory;
 
 use super::Conv;
@@ -23,11 +24,11 @@ pub(super) fn backward<const D: usize>(conv: &Conv<D>, pass: &Backward<'_>) -> R
     let (Some(values), Some(weights), Some(gradients)) = slices else {
         return Err(Error::Unsupported(format!("{name} on values in no order")));
     };
-    let sums = Sums::new(&geometry, weights)?.over_images(values, gradients)?;
+    let sums = over_videos(&geometry, values, weights, gradients)?;
     let mut parameters = vec![("weight", Tensor::from_vec(conv.weight.shape(), sums.weight)?)];
     if conv.bias.is_some() {
         let channels = geometry.out_channels;
-        let pixels = geometry.output_height() * geometry.output_width();
+        let pixels = geometry.output().iter().product();
         let mut bias = vec![0.0_f64; channels];
         for (row, values) in gradients.chunks_exact(pixels).enumerate() {
             bias[row % channels] += values.iter().copied().map(f64::from).sum::<f64>();
@@ -37,6 +38,49 @@ pub(super) fn backward<const D: usize>(conv: &Conv<D>, pass: &Backward<'_>) -> R
     }
     let input = Tensor::from_vec(x.shape(), sums.input)?;
     Ok(Gradients { inputs: vec![Some(input)], parameters })
+}
+
+/// The gradients of weight and input: those of the images of [`Conv3dGeometry`], each of which goes back to where it was
+/// gathered from.
+fn over_videos(
+    geometry: &Conv3dGeometry,
+    values: &[f32],
+    weights: &[f32],
+    gradients: &[f32],
+) -> Result<Gradient> {
+    let images = geometry.images();
+    if !geometry.is_gathered_from_planes() {
+        return Sums::new(images, weights)?.over_images(values, gradients);
+    }
+    let mut gathered = zeroed(images.input_len())?;
+    gather_depths(geometry, values, &mut gathered).map_err(|e| Error::kernel("a gradient", e))?;
+    let [depth, height, width] = geometry.output();
+    // From `[N, O, OD, ..]` to `[N, OD, O, ..]`.
+    let mut of_images = zeroed(gradients.len())?;
+    let (plane, channels) = (height * width, geometry.out_channels);
+    for (index, to) in of_images.chunks_exact_mut(plane).enumerate() {
+        let (image, channel) = (index / channels, index % channels);
+        let from = (image / depth * channels + channel) * depth + image % depth;
+        to.copy_from_slice(&gradients[from * plane..][..plane]);
+    }
+    let sums = Sums::new(images, weights)?.over_images(&gathered, &of_images)?;
+    let mut input = zeroed(values.len())?;
+    let plane = geometry.size[1] * geometry.size[2];
+    let (channels, taps) = (geometry.in_channels, geometry.kernel[0]);
+    for (index, from) in sums.input.chunks_exact(plane).enumerate() {
+        let (image, channel, tap) = (index / taps / channels, index / taps % channels, index % taps);
+        if let Some(seen) = geometry.depth(image % depth, tap) {
+            let to = (image / depth * channels + channel) * geometry.size[0] + seen;
+            input[to * plane..][..plane].iter_mut().zip(from).for_each(|(sum, value)| *sum += value);
+        }
+    }
+    Ok(Gradient { weight: sums.weight, input })
+}
+
+/// The gradients of a weight and an input.
+struct Gradient {
+    weight: Vec<f32>,
+    input: Vec<f32>,
 }
 
 /// The gradients of some images.
@@ -55,11 +99,11 @@ impl<'a> Sums<'a> {
     }
 
     /// Shares the images out over the threads, each of which adds up a weight's gradient of its own.
-    fn over_images(mut self, values: &[f32], gradients: &[f32]) -> Result<Self> {
+    fn over_images(mut self, values: &[f32], gradients: &[f32]) -> Result<Gradient> {
         let geometry = self.geometry;
         self.input = zeroed(values.len())?;
         if values.is_empty() || gradients.is_empty() {
-            return Ok(self);
+            return Ok(Gradient { weight: self.weight, input: self.input });
         }
         let (image, output) = (values.len() / geometry.batch, gradients.len() / geometry.batch);
         let threads = qkernels::threads::num_threads().clamp(1, geometry.batch);
@@ -86,7 +130,7 @@ impl<'a> Sums<'a> {
                 *sum += part;
             }
         }
-        Ok(self)
+        Ok(Gradient { weight: self.weight, input: self.input })
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use qkernels::elements;
 use qkernels::float::{Epilogue, PackedWeight, Weight};
-use qkernels::geometry::Conv2dGeometry;
+use qkernels::geometry::Conv3dGeometry;
 
 use super::parameters::ConvParameters;
 use crate::network::TensorWriter;
@@ -13,15 +13,15 @@ use crate::ops::kernel::input;
 use crate::ops::packed_weight::PackedWeightCache;
 use crate::ops::weights::save_float;
 use crate::ops::{
-    Activation, Executable, Format, Kernel, KernelCost, Lowering, Output, Planned, PlannedKernel, Post,
+    Activation, BatchNorm, Executable, Format, Kernel, KernelCost, Lowering, Output, Planned, PlannedKernel, Post,
     TensorSpec,
 };
-use crate::tensor::MemoryFormat;
-use crate::{Result, Tensor};
+use crate::tensor::{MemoryFormat, Rearrangement};
+use crate::{ObjectType, Result, Tensor};
 
 /// Bias, batch norm and activation, in the registers of the kernel.
-pub(super) fn epilogue(
-    geometry: &Conv2dGeometry,
+pub(super) fn epilogue<const D: usize>(
+    geometry: &Conv3dGeometry,
     bias: Option<&Tensor>,
     lowering: &Lowering<'_>,
 ) -> Result<Epilogue> {
@@ -31,7 +31,7 @@ pub(super) fn epilogue(
         None => vec![[1.0, 0.0]; channels],
     };
     if let Some(batch_norm) = lowering.batch_norm {
-        batch_norm.apply_to(&mut affine)?;
+        batch_norm.apply_to(<BatchNorm<D> as ObjectType>::NAME, &mut affine)?;
     }
     let [low, high] = Activation::limits_of(lowering.activation);
     Ok(Epilogue::affine(affine).clamped(low, high))
@@ -54,13 +54,32 @@ impl Executable for FloatConv {
         let weight = self.weight.as_slice().unwrap_or_default();
         let packed = self
             .packed_weight
-            .get(&geometry, weight)
+            .get(geometry.images(), weight)
             .map_err(kernel_error_on(self.parameters.name, x.shape()))?;
-        let output = TensorSpec::new(&self.parameters.output_shape(&geometry), Format::F32);
+        let shape = self.parameters.output_shape(&geometry);
         let epilogue = Arc::clone(&self.epilogue);
         let kernel = FloatConvKernel { geometry, weight: self.weight.clone(), packed, epilogue };
-        let planned = PlannedKernel::new(Box::new(kernel), vec![output]);
-        Ok(Planned::Kernel(planned.inputs([MemoryFormat::Contiguous])))
+        let gathered = if geometry.is_gathered_from_planes() { geometry.images().input_len() } else { 0 };
+        let planned = |shape: &[usize]| {
+            let output = TensorSpec::new(shape, Format::F32);
+            let planned = PlannedKernel::new(Box::new(kernel), vec![output]).inputs([MemoryFormat::Contiguous]);
+            Planned::Kernel(planned.scratch(gathered.saturating_mul(size_of::<f32>())))
+        };
+        let [depth, height, width] = geometry.output();
+        let (batch, channels) = (geometry.batch, geometry.out_channels);
+        if depth == 1 {
+            return Ok(planned(&shape));
+        }
+        // The kernel makes images, one for each depth.
+        Ok(Planned::Around {
+            inputs: vec![Vec::new()],
+            planned: Box::new(planned(&[batch * depth, channels, height, width])),
+            output: vec![
+                Rearrangement::Reshape(vec![batch, depth, channels, height, width]),
+                Rearrangement::Permute(vec![0, 2, 1, 3, 4]),
+            ],
+            spec: TensorSpec::new(&shape, Format::F32),
+        })
     }
 
     fn save(&self, tensors: &mut TensorWriter<'_>) -> Result<()> {
@@ -70,26 +89,31 @@ impl Executable for FloatConv {
 
 #[derive(Clone, Debug)]
 struct FloatConvKernel {
-    geometry: Conv2dGeometry,
+    geometry: Conv3dGeometry,
     weight: Tensor,
     packed: Option<Arc<PackedWeight>>,
     epilogue: Arc<Epilogue>,
 }
 
 impl Kernel for FloatConvKernel {
-    fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], _: &mut [u8]) -> qkernels::Result<()> {
+    fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], scratch: &mut [u8]) -> qkernels::Result<()> {
         let [Output { bytes, .. }] = outputs else { return Ok(()) };
         let weight = match &self.packed {
             Some(packed) => Weight::Packed(packed),
             None => Weight::Whole(self.weight.as_slice().unwrap_or_default()),
         };
-        let (x, output) = (elements::view(input(inputs, 0))?, elements::view_mut(bytes)?);
-        qkernels::float::conv2d_into(&self.geometry, x, weight, &self.epilogue, output)
+        let (mut x, output) = (elements::view(input(inputs, 0))?, elements::view_mut(bytes)?);
+        if self.geometry.is_gathered_from_planes() {
+            let gathered = elements::view_mut(scratch)?;
+            qkernels::float::gather_depths(&self.geometry, x, gathered)?;
+            x = gathered;
+        }
+        qkernels::float::conv2d_into(self.geometry.images(), x, weight, &self.epilogue, output)
     }
 
     fn cost(&self) -> KernelCost {
         KernelCost {
-            multiply_accumulates: self.geometry.multiply_accumulates(),
+            multiply_accumulates: self.geometry.images().multiply_accumulates(),
             weight_bytes: (size_of::<f32>() * self.weight.len()) as u64,
             kernel: String::new(),
         }

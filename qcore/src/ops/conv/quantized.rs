@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use qkernels::Residual;
-use qkernels::conv::PackedConv2d;
+use qkernels::conv::PackedConv3d;
 use qkernels::elementwise::BinaryQParams;
-use qkernels::geometry::Conv2dGeometry;
+use qkernels::geometry::Conv3dGeometry;
 use qkernels::requantize::Requantization;
 
 use super::parameters::ConvParameters;
@@ -19,12 +19,12 @@ use crate::ops::{
 use crate::tensor::MemoryFormat;
 use crate::{Error, QParams, QTensor, Result};
 
-/// A convolution on integers: `quint8` images, `qint8` weight.
+/// A convolution on integers: `quint8` inputs, `qint8` weight.
 #[derive(Debug)]
 pub(super) struct QuantizedConv {
     parameters: ConvParameters,
     info: WeightInfo,
-    packed: Arc<PackedConv2d>,
+    packed: Arc<PackedConv3d>,
     /// The weight in PyTorch's order, if the packed one does not give it back.
     plain: Option<QTensor>,
     input: QParams,
@@ -35,7 +35,7 @@ pub(super) struct QuantizedConv {
 impl QuantizedConv {
     pub(super) fn new(
         parameters: ConvParameters,
-        geometry: &Conv2dGeometry,
+        geometry: &Conv3dGeometry,
         info: WeightInfo,
         integers: WeightIntegers,
         lowering: &Lowering<'_>,
@@ -43,10 +43,10 @@ impl QuantizedConv {
         let (name, zero_points) = (parameters.name, &info.qparams.zero_point);
         let (packed, plain) = match integers {
             WeightIntegers::Packed(packed) => {
-                (PackedConv2d::from_packed(packed, zero_points, geometry), None)
+                (PackedConv3d::from_packed(packed, zero_points, geometry), None)
             }
             WeightIntegers::Plain(weight) => {
-                let packed = PackedConv2d::new(&row_major_integers(name, &weight)?, zero_points, geometry);
+                let packed = PackedConv3d::new(&row_major_integers(name, &weight)?, zero_points, geometry);
                 (packed, Some(weight))
             }
         };
@@ -76,7 +76,7 @@ impl Executable for QuantizedConv {
             addition: None,
         };
         let output = output.in_buffer(MemoryFormat::ChannelsLast);
-        let planned = PlannedKernel::new(Box::new(kernel), vec![output]);
+        let planned = PlannedKernel::new(Box::new(kernel), vec![output]).scratch(geometry.gathered_len());
         Ok(Planned::Kernel(planned.inputs([MemoryFormat::ChannelsLast])))
     }
 
@@ -95,23 +95,24 @@ impl Executable for QuantizedConv {
     }
 }
 
-/// A convolution of images of one size, perhaps followed by an addition.
+/// A convolution of inputs of one size, perhaps followed by an addition.
 #[derive(Clone, Debug)]
 struct QuantizedConvKernel {
-    geometry: Conv2dGeometry,
-    packed: Arc<PackedConv2d>,
+    geometry: Conv3dGeometry,
+    packed: Arc<PackedConv3d>,
     zero_point: i32,
     requantization: Arc<Requantization>,
     addition: Option<BinaryQParams>,
 }
 
 impl Kernel for QuantizedConvKernel {
-    fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], _: &mut [u8]) -> qkernels::Result<()> {
+    fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], scratch: &mut [u8]) -> qkernels::Result<()> {
         let [Output { bytes, pixel_stride }] = outputs else { return Ok(()) };
         let residual = self.addition.map(|qparams| Residual { values: input(inputs, 1), qparams });
         let (zero_point, requantization) = (self.zero_point, &self.requantization);
-        let x = input(inputs, 0);
-        self.packed.run_into(&self.geometry, x, zero_point, requantization, residual, bytes, *pixel_stride)
+        let (geometry, x) = (&self.geometry, input(inputs, 0));
+        let packed = &self.packed;
+        packed.run_into(geometry, x, zero_point, requantization, residual, bytes, *pixel_stride, scratch)
     }
 
     fn takes_pixel_stride(&self) -> bool {
@@ -120,7 +121,7 @@ impl Kernel for QuantizedConvKernel {
 
     fn cost(&self) -> KernelCost {
         KernelCost {
-            multiply_accumulates: self.geometry.multiply_accumulates(),
+            multiply_accumulates: self.geometry.images().multiply_accumulates(),
             weight_bytes: self.packed.byte_len() as u64,
             kernel: self.packed.kernel(&self.geometry),
         }

@@ -57,7 +57,7 @@ fn a_layer_without_int8_form_is_refused_with_those_that_have_one() {
         &[(
             "MultiheadAttention",
             "`MultiheadAttention` has no quantized form here",
-            "the layers with an int8 form are `Conv1d`, `Conv2d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `LayerNorm`, `GroupNorm`, `InstanceNorm1d`, `InstanceNorm2d`, `InstanceNorm3d`, `LSTM`, `GRU`, `LSTMCell`, `GRUCell`, `RNNCell`, `PReLU`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `Softmax`, `LogSoftmax`, `MaxPool1d`, `MaxPool2d`, `AvgPool1d`, `AvgPool2d`, `AdaptiveAvgPool1d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `MultiheadAttention` is a model of your own, mark the field `#[quantizable(model)]`",
+            "the layers with an int8 form are `Conv1d`, `Conv2d`, `Conv3d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `BatchNorm3d`, `LayerNorm`, `GroupNorm`, `InstanceNorm1d`, `InstanceNorm2d`, `InstanceNorm3d`, `LSTM`, `GRU`, `LSTMCell`, `GRUCell`, `RNNCell`, `PReLU`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `Softmax`, `LogSoftmax`, `MaxPool1d`, `MaxPool2d`, `AvgPool1d`, `AvgPool2d`, `AdaptiveAvgPool1d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `MultiheadAttention` is a model of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
@@ -77,11 +77,11 @@ fn a_layer_norm_is_refused() {
 #[test]
 fn a_three_dimensional_convolution_is_refused() {
     refused(
-        "struct Net { c: Conv3d } impl Net { fn forward(&self, x: Tensor) -> Tensor { self.c(x) } }",
+        "struct Net { c: MultiheadAttention } impl Net { fn forward(&self, x: Tensor) -> Tensor { self.c(x) } }",
         &[(
-            "Conv3d",
-            "`Conv3d` has no quantized form here",
-            "the layers with an int8 form are `Conv1d`, `Conv2d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `LayerNorm`, `GroupNorm`, `InstanceNorm1d`, `InstanceNorm2d`, `InstanceNorm3d`, `LSTM`, `GRU`, `LSTMCell`, `GRUCell`, `RNNCell`, `PReLU`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `Softmax`, `LogSoftmax`, `MaxPool1d`, `MaxPool2d`, `AvgPool1d`, `AvgPool2d`, `AdaptiveAvgPool1d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `Conv3d` is a model of your own, mark the field `#[quantizable(model)]`",
+            "MultiheadAttention",
+            "`MultiheadAttention` has no quantized form here",
+            "the layers with an int8 form are `Conv1d`, `Conv2d`, `Conv3d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `BatchNorm3d`, `LayerNorm`, `GroupNorm`, `InstanceNorm1d`, `InstanceNorm2d`, `InstanceNorm3d`, `LSTM`, `GRU`, `LSTMCell`, `GRUCell`, `RNNCell`, `PReLU`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `Softmax`, `LogSoftmax`, `MaxPool1d`, `MaxPool2d`, `AvgPool1d`, `AvgPool2d`, `AdaptiveAvgPool1d`, `AdaptiveAvgPool2d`, `Flatten`, `Dropout` and `Identity`; if `MultiheadAttention` is a model of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
