@@ -109,3 +109,66 @@ impl TwoWays {
         (z, x)
     }
 }
+
+/// Convolutions of videos `[N, 3, D, H, W]`, one of each kind, to `[N, 5]`.
+#[quantizable]
+#[derive(Debug)]
+pub struct Video {
+    pub stem: Conv3d,
+    pub norm: BatchNorm3d,
+    pub spatial: Conv3d,
+    pub temporal: Conv3d,
+    pub grouped: Conv3d,
+    pub alone: BatchNorm3d,
+    pub fc: Linear,
+}
+
+#[quantizable]
+impl Video {
+    pub fn small() -> Self {
+        Self {
+            stem: Conv3d::new(3, 8, (3, 3, 3)).stride((1, 2, 2)).padding(1).bias(false),
+            norm: BatchNorm3d::new(8),
+            spatial: Conv3d::new(8, 16, (1, 3, 3)).padding((0, 1, 1)),
+            temporal: Conv3d::new(16, 8, (3, 1, 1)).padding((1, 0, 0)),
+            grouped: Conv3d::new(8, 8, 3).stride((2, 1, 1)).padding(1).groups(4),
+            alone: BatchNorm3d::new(8),
+            fc: Linear::new(8, 5),
+        }
+    }
+
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        let x = relu(self.norm(self.stem(x)));
+        let y = relu(x + self.temporal(relu(self.spatial(x))));
+        self.fc(self.alone(self.grouped(y)).mean((2, 3, 4)))
+    }
+}
+
+/// An image `[N, 3, H, W]` that is made smaller and larger again, by transposed convolutions of each kind; H and W even.
+#[quantizable]
+#[derive(Debug)]
+pub struct Upsampling {
+    pub down: Conv2d,
+    pub up: ConvTranspose2d,
+    pub norm: BatchNorm2d,
+    pub grouped: ConvTranspose2d,
+    pub last: ConvTranspose2d,
+}
+
+#[quantizable]
+impl Upsampling {
+    pub fn small() -> Self {
+        Self {
+            down: Conv2d::new(3, 8, 3).stride(2).padding(1),
+            up: ConvTranspose2d::new(8, 6, 2).stride(2).bias(false),
+            norm: BatchNorm2d::new(6),
+            grouped: ConvTranspose2d::new(9, 6, 3).padding(1).groups(3),
+            last: ConvTranspose2d::new(6, 2, (4, 3)).stride((2, 1)).padding(1).dilation((1, 2)),
+        }
+    }
+
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        let y = relu(self.norm(self.up(relu(self.down(x)))));
+        self.last(relu(self.grouped(cat([x, y], 1))))
+    }
+}

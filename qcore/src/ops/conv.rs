@@ -19,7 +19,8 @@ use crate::model::{Parameters, join};
 use crate::train::{Backward, Gradients};
 use crate::{Error, Result, Tensor};
 
-use float::{FloatConv, epilogue};
+use float::FloatConv;
+pub(super) use float::epilogue;
 use parameters::ConvParameters;
 use quantized::QuantizedConv;
 
@@ -29,17 +30,17 @@ use quantized::QuantizedConv;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "ConvConfig<D>", into = "ConvConfig<D>")]
 pub struct Conv<const D: usize> {
-    in_channels: usize,
-    out_channels: usize,
-    kernel_size: Size<D>,
-    stride: Size<D>,
-    padding: Size<D>,
-    dilation: Size<D>,
-    groups: usize,
-    weight: Tensor,
-    bias: Option<Tensor>,
+    pub(super) in_channels: usize,
+    pub(super) out_channels: usize,
+    pub(super) kernel_size: Size<D>,
+    pub(super) stride: Size<D>,
+    pub(super) padding: Size<D>,
+    pub(super) dilation: Size<D>,
+    pub(super) groups: usize,
+    pub(super) weight: Tensor,
+    pub(super) bias: Option<Tensor>,
     /// Of this weight.
-    packed_weight: PackedWeightCache,
+    pub(super) packed_weight: PackedWeightCache,
 }
 
 /// A convolution of sequences: `[N, C, L]` to `[N, O, OL]`.
@@ -187,7 +188,7 @@ impl<const D: usize> Conv<D> {
         self.bias.as_ref()
     }
 
-    fn weight_shape(&self) -> Result<Vec<usize>> {
+    pub(super) fn weight_shape(&self) -> Result<Vec<usize>> {
         let Self { in_channels, out_channels, groups, .. } = *self;
         if groups == 0 || !in_channels.is_multiple_of(groups) || !out_channels.is_multiple_of(groups) {
             let message = format!(
@@ -234,7 +235,8 @@ impl<const D: usize> Op for Conv<D> {
                     None => self.packed_weight.clone(),
                     Some(_) => PackedWeightCache::default(),
                 };
-                let epilogue = epilogue::<D>(&geometry, bias.as_ref(), lowering)?;
+                let epilogue =
+                    epilogue::<D>(geometry.out_channels, bias.as_ref(), lowering, |affine| affine)?;
                 let weight = weight.contiguous();
                 Ok(Arc::new(FloatConv {
                     parameters,

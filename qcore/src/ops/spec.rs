@@ -129,7 +129,9 @@ impl TensorSpec {
     pub(crate) fn memory_format(&self) -> MemoryFormat {
         let channels_last = Layout::in_format(self.shape(), MemoryFormat::ChannelsLast);
         match self.shape().len() {
-            rank if is_image(rank) && self.strides.has_strides_of(&channels_last) => MemoryFormat::ChannelsLast,
+            rank if is_image(rank) && self.strides.has_strides_of(&channels_last) => {
+                MemoryFormat::ChannelsLast
+            }
             _ => MemoryFormat::Contiguous,
         }
     }

@@ -208,12 +208,12 @@ fn every_operation_survives_a_file() {
     check(&mut names, super::Identity, 1);
     check(&mut names, super::quant().unwrap(), 1);
     check(&mut names, super::dequant().unwrap(), 1);
-    use qcatalogue::Role::{BatchNorm, Conv, Linear};
+    use qcatalogue::Role::{BatchNorm, Conv, ConvTranspose, Linear};
     let is_norm = |name: &str| name.ends_with("Norm") || name.starts_with("InstanceNorm");
     let rows = qcatalogue::operations().iter();
     let has_tensors = ["PReLU", "LSTM", "GRU", "LSTMCell", "GRUCell", "RNNCell", "Embedding", "EmbeddingBag"];
     let without_tensors = rows.filter(|row| {
-        !matches!(row.role, Conv | Linear | BatchNorm)
+        !matches!(row.role, Conv | ConvTranspose | Linear | BatchNorm)
             && !is_norm(row.name)
             && !has_tensors.contains(&row.name)
     });

@@ -169,6 +169,19 @@ impl<'a> Graph<'a> {
         let op = call.members.first().map(|member| &member.op);
         let supports = |precision: &Precision| op.is_some_and(|op| op.precisions().contains(precision));
         if let Some(precision) = asked.filter(supports) {
+            let is_transposed = op
+                .and_then(|op| qcatalogue::operation(op.name()))
+                .is_some_and(|row| row.role == qcatalogue::Role::ConvTranspose);
+            if precision == Precision::Static
+                && is_transposed
+                && qconfig.weight_observer().qscheme().is_per_channel()
+            {
+                let path = &self.network.nodes[node].path;
+                return Err(Error::Unsupported(format!(
+                    "`{path}` has a qconfig with a weight scale for each channel, and transposed convolutions have one \
+                     for all (give it one with `default_weight_observer()`, as `QConfigMapping::for_backend` does)"
+                )));
+            }
             return Ok(Requested::Precision(precision));
         }
         let description = format!("{} of dtype {}", activation.name(), dtype.name());

@@ -25,8 +25,8 @@ impl MemoryFormat {
             next *= shape[axis] as isize;
             is_next
         };
-        let is_channels_last = is_image(shape.len())
-            && (shape.contains(&0) || channels_last(shape.len()).rev().all(is_dense));
+        let is_channels_last =
+            is_image(shape.len()) && (shape.contains(&0) || channels_last(shape.len()).rev().all(is_dense));
         if is_channels_last { Self::ChannelsLast } else { Self::Contiguous }
     }
 }

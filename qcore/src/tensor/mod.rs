@@ -17,8 +17,8 @@ use crate::{Error, Result};
 pub use any_tensor::AnyTensor;
 pub use dtype::DType;
 pub use int_repr::IntRepr;
-pub(crate) use layout::{Layout, is_image};
 pub use layout::MemoryFormat;
+pub(crate) use layout::{Layout, is_image};
 pub use qparams::{
     FloatQParams, QParams, QScheme, affine_float_qparams, affine_qparams, choose_qparams, symmetric_scale,
     symmetric_zero_point,

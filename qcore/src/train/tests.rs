@@ -57,6 +57,12 @@ fn gradients_are_those_of_finite_differences() {
     check(&ops::Conv3d::new(2, 3, (2, 3, 1)).stride((2, 1, 1)).padding((1, 1, 0)), &[video]);
     check(&ops::Conv3d::new(2, 2, (1, 2, 2)).groups(2).bias(false), &[video]);
     check(&ops::BatchNorm3d::new(2), &[video]);
+    check(&ops::ConvTranspose1d::new(3, 2, 4).stride(3).padding(1).output_padding(2), &[&[2, 3, 5]]);
+    check(
+        &ops::ConvTranspose2d::new(4, 6, (2, 3)).stride(2).groups(2).dilation((1, 2)).bias(false),
+        &[&[2, 4, 3, 2]],
+    );
+    check(&ops::ConvTranspose3d::new(2, 3, 2).stride((2, 1, 2)), &[&[1, 2, 2, 3, 2]]);
     check(&ops::Linear::new(6, 3), &[&[2, 2, 6]]);
     check(&ops::BatchNorm2d::new(3), &[image]);
     check(&ops::MaxPool2d::new(3).stride(2).padding(1), &[image]);

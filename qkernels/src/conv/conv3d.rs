@@ -91,12 +91,26 @@ impl PackedConv3d {
         if !geometry.is_gathered() {
             let images = geometry.images();
             return self.images.run_into(
-                images, input, input_zero_point, requantization, residual, output, pixel_stride,
+                images,
+                input,
+                input_zero_point,
+                requantization,
+                residual,
+                output,
+                pixel_stride,
             );
         }
         let fill = crate::gemm::input_zero_point(input_zero_point)?;
         gather_depths(geometry, input, fill, scratch)?;
-        self.images.run_into(images, scratch, input_zero_point, requantization, residual, output, pixel_stride)
+        self.images.run_into(
+            images,
+            scratch,
+            input_zero_point,
+            requantization,
+            residual,
+            output,
+            pixel_stride,
+        )
     }
 }
 
@@ -160,9 +174,9 @@ fn gather_depths(geometry: &Conv3dGeometry, input: &[u8], fill: u8, output: &mut
             let (image, y) = (row / height, row % height);
             let (video, z) = (image / output_depth, image % output_depth);
             for tap in 0..taps {
-                let from = geometry.depth(z, tap).map(|depth| {
-                    &input[((video * depths + depth) * height + y) * from_len..][..from_len]
-                });
+                let from = geometry
+                    .depth(z, tap)
+                    .map(|depth| &input[((video * depths + depth) * height + y) * from_len..][..from_len]);
                 for group in 0..geometry.groups {
                     let to = &mut to[(group * taps + tap) * of_group..];
                     match from {

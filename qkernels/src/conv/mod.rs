@@ -33,9 +33,9 @@ use crate::memory;
 use crate::output_rows::OutputRows;
 use crate::requantize::Requantization;
 use crate::residual::Residual;
+pub use conv3d::PackedConv3d;
 use depthwise::DepthwiseFilters;
 use narrow::NarrowFilters;
-pub use conv3d::PackedConv3d;
 pub use transposed::PackedConvTranspose;
 use window::{WindowRows, packed_runs};
 #[cfg(target_arch = "x86_64")]

@@ -184,7 +184,11 @@ impl ConvTransposeGeometry {
         (0..self.weight_len).map(move |index| {
             let (channels, tap) = (index / filter, index % filter);
             let (input, output) = (channels / outputs, channels % outputs);
-            let tap = [tap / self.kernel[2] / self.kernel[1], tap / self.kernel[2] % self.kernel[1], tap % self.kernel[2]];
+            let tap = [
+                tap / self.kernel[2] / self.kernel[1],
+                tap / self.kernel[2] % self.kernel[1],
+                tap % self.kernel[2],
+            ];
             let places = [0, 1, 2].map(|axis| self.axes[axis].place(tap[axis]));
             let fold = |extents: [usize; 3], [a, b, c]: [usize; 3]| (a * extents[1] + b) * extents[2] + c;
             let phase = fold(self.stride, places.map(|(phase, _)| phase));

@@ -48,6 +48,7 @@ static FUSIONS: &[Fusion] = &[
     Fusion { name: "conv_bn_relu", roles: &[Role::Conv, Role::BatchNorm, RELU] },
     Fusion { name: "linear_bn_relu", roles: &[Role::Linear, Role::BatchNorm, RELU] },
     Fusion { name: "conv_bn", roles: &[Role::Conv, Role::BatchNorm] },
+    Fusion { name: "conv_transpose_bn", roles: &[Role::ConvTranspose, Role::BatchNorm] },
     Fusion { name: "linear_bn", roles: &[Role::Linear, Role::BatchNorm] },
     Fusion { name: "conv_relu", roles: &[Role::Conv, RELU] },
     Fusion { name: "linear_relu", roles: &[Role::Linear, RELU] },

@@ -161,6 +161,8 @@ pub enum Role {
     None,
     /// A convolution of any dimensions.
     Conv,
+    /// A transposed convolution of any dimensions.
+    ConvTranspose,
     /// A linear layer.
     Linear,
     /// A batch norm of any dimensions.

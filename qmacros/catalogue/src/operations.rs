@@ -30,6 +30,10 @@ static OPERATIONS: &[Operation] = &[
         onnx: Some("Conv"),
         ..layer("Conv3d", "conv3d", OutputRule::Observed)
     },
+    // PyTorch has no fused form of them with a ReLU.
+    Operation { dimensions: Some(1), ..transposed("ConvTranspose1d", "conv_transpose1d") },
+    Operation { dimensions: Some(2), ..transposed("ConvTranspose2d", "conv_transpose2d") },
+    Operation { dimensions: Some(3), ..transposed("ConvTranspose3d", "conv_transpose3d") },
     Operation {
         role: Role::Linear,
         dimensions: Some(1),
@@ -374,6 +378,15 @@ const fn binary(name: &'static str, type_name: &'static str) -> Operation {
 const fn recurrent(name: &'static str, label: &'static str) -> Operation {
     Operation {
         precisions: &[Precision::Float, Precision::Dynamic, Precision::Half],
+        ..layer(name, label, OutputRule::Observed)
+    }
+}
+
+/// A transposed convolution.
+const fn transposed(name: &'static str, label: &'static str) -> Operation {
+    Operation {
+        role: Role::ConvTranspose,
+        onnx: Some("ConvTranspose"),
         ..layer(name, label, OutputRule::Observed)
     }
 }

@@ -32,9 +32,6 @@ pub fn unsupported() -> &'static [Unsupported] {
 static UNSUPPORTED: &[Unsupported] = &[
     both("AdaptiveMaxPool2d", "adaptive_max_pool2d", None),
     both("AvgPool3d", "avg_pool3d", None),
-    both("ConvTranspose1d", "conv_transpose1d", None),
-    both("ConvTranspose2d", "conv_transpose2d", None),
-    both("ConvTranspose3d", "conv_transpose3d", None),
     both("Dropout2d", "dropout2d", Some("use `Dropout`: both do nothing at inference")),
     both("Embedding", "embedding", None),
     both("MaxPool3d", "max_pool3d", None),

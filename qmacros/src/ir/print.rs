@@ -77,6 +77,7 @@ pub fn member_operation(member: &Member) -> &'static str {
 fn short_operation(member: &Member) -> &'static str {
     match member.operation().role {
         Role::Conv => "conv",
+        Role::ConvTranspose => "conv_transpose",
         Role::BatchNorm => "bn",
         _ => member_operation(member),
     }

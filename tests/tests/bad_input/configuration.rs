@@ -6,7 +6,7 @@ use qcore::observer::{
 };
 use qcore::prelude::*;
 use qcore::{DType, Error, ObjectType, QScheme};
-use tests::networks::Network;
+use tests::networks::{Network, Upsampling};
 use tests::tensors::noise;
 
 use crate::{assert_contains, calibrate, calibrated, location, message};
@@ -51,6 +51,15 @@ fn a_position_that_no_call_has_is_an_unknown_name() {
     assert!(matches!(error, Error::UnknownNames { names } if names.len() == 3));
     let right = mapping().module_name_object_type_order("layers.0", "add", 0, None);
     assert!(Network::small().prepare(&right).is_ok());
+}
+
+#[test]
+fn transposed_convolutions_have_one_weight_scale() {
+    let wrong = QConfigMapping::new().global(QConfig::get_default_qconfig(Backend::X86));
+    let error = Upsampling::small().prepare(&wrong).unwrap_err();
+    assert_contains(&error.to_string(), &["`up`", "scale for each channel", "default_weight_observer()"]);
+    assert!(Upsampling::small().prepare(&QConfigMapping::for_backend(Backend::X86)).is_ok());
+    assert!(Upsampling::small().prepare_qat(&QConfigMapping::for_qat(Backend::X86)).is_ok());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use allocation_counter::measure;
 use qcore::prelude::*;
 use qcore::{CalibrationOptions, Converted, IntoInput};
-use tests::networks::TwoWays;
+use tests::networks::{TwoWays, Upsampling, Video};
 use tests::tensors::noise;
 
 use super::{converted, residual, with_num_threads};
@@ -103,6 +103,16 @@ fn values_are_moved_without_an_allocation() {
     };
     for mapping in mappings() {
         assert_allocates_nothing(&model, &mapping, &inputs[0], &inputs[1]);
+    }
+}
+
+#[test]
+fn videos_and_transposed_convolutions_allocate_nothing() {
+    let videos = [20, 21].map(|seed| noise(&[1, 3, 4, 8, 6], seed));
+    let images = [20, 21].map(|seed| noise(&[1, 3, 8, 6], seed));
+    for mapping in mappings() {
+        assert_allocates_nothing(&Video::small(), &mapping, &videos[0], &videos[1]);
+        assert_allocates_nothing(&Upsampling::small(), &mapping, &images[0], &images[1]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use qcore::prelude::*;
 use qcore::{Converted, IntoInput, ModelSummary, QTensor, Values};
-use tests::networks::{Network, TwoWays};
+use tests::networks::{Network, TwoWays, Upsampling, Video};
 use tests::tensors::noise;
 
 use crate::{converted, converted_network, scratch};
@@ -90,6 +90,16 @@ fn layers_left_in_float_come_back_with_their_weights() {
 /// Nothing is observed, so nothing needs data.
 fn converted_float(model: &Network) -> Converted<Network> {
     model.prepare(&QConfigMapping::new()).unwrap().convert().unwrap()
+}
+
+#[test]
+fn videos_and_transposed_convolutions_come_back_for_every_backend() {
+    let (video, image) = (noise(&[2, 3, 4, 7, 6], 1), noise(&[2, 3, 6, 8], 1));
+    for backend in Backend::ALL {
+        let mapping = QConfigMapping::for_backend(backend);
+        reloaded(&converted(&Video::small(), &mapping, &video), video.clone());
+        reloaded(&converted(&Upsampling::small(), &mapping, &image), image.clone());
+    }
 }
 
 /// One of each kind of weights, dynamic ones among them, and an activation behind each.

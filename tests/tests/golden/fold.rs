@@ -1,7 +1,7 @@
 //! Topic `fold`: batch norms folded into the float weights before them.
 
 use anyhow::{Context, Result, bail};
-use qcore::ops::{BatchNorm, Conv, Op};
+use qcore::ops::{BatchNorm, Conv, ConvTranspose, Op};
 use qcore::prelude::*;
 use qcore::{Parameters, Tensor};
 
@@ -34,6 +34,12 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
         ("fuse_conv_bn of conv3d", &[out_channels, in_channels, depth, height, width]) => {
             fold_into_conv::<3>(case, weight, in_channels, out_channels, [depth, height, width])?
         }
+        ("fuse_conv_bn of a transposed convolution", &[in_channels, out_channels, length]) => {
+            fold_into_conv_transpose::<1>(case, weight, in_channels, out_channels, [length])?
+        }
+        ("fuse_conv_bn of a transposed convolution", &[in_channels, out_channels, height, width]) => {
+            fold_into_conv_transpose::<2>(case, weight, in_channels, out_channels, [height, width])?
+        }
         ("fuse_linear_bn", &[out_features, in_features]) => {
             let mut linear = Linear::new(in_features, out_features).bias(case.has_input("bias"));
             set_parameters(
@@ -63,6 +69,23 @@ fn fold_into_conv<const D: usize>(
         .bias(case.has_input("bias"));
     set_parameters(&mut conv, &[("weight", Some(weight)), ("bias", case.optional_tensor("bias")?)])?;
     let mut batch_norm = BatchNorm::<D>::new(out_channels).eps(case.param("eps")?);
+    set_batch_norm(case, &mut batch_norm)?;
+    Folded::new(&conv, &batch_norm)
+}
+
+fn fold_into_conv_transpose<const D: usize>(
+    case: &Case<'_>,
+    weight: Tensor,
+    in_channels: usize,
+    out_channels: usize,
+    kernel_size: [usize; D],
+) -> Result<Folded> {
+    let groups: usize = case.param("groups")?;
+    let mut conv = ConvTranspose::new(in_channels, out_channels * groups, kernel_size)
+        .groups(groups)
+        .bias(case.has_input("bias"));
+    set_parameters(&mut conv, &[("weight", Some(weight)), ("bias", case.optional_tensor("bias")?)])?;
+    let mut batch_norm = BatchNorm::<D>::new(out_channels * groups).eps(case.param("eps")?);
     set_batch_norm(case, &mut batch_norm)?;
     Folded::new(&conv, &batch_norm)
 }

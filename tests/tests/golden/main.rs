@@ -42,6 +42,7 @@ const TOPICS: &[(&str, Topic)] = &[
     ("quantize", quantize::run),
     ("linear", weighted::run),
     ("conv", weighted::run),
+    ("conv_transpose", weighted::run),
     ("dynamic_linear", dynamic_linear::run),
     ("dynamic_rnn", dynamic_rnn::run),
     ("elementwise", elementwise::run),

@@ -3,7 +3,6 @@
 /// The operations of each topic that do not run. All others must, and these must not.
 pub const NOT_YET: &[(&str, &[&str])] = &[
     ("conv", &["conv2d_add", "conv2d_add_relu"]),
-    ("conv_transpose", &["conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]),
     ("elementwise", &["matmul"]),
     (
         "pooling",
@@ -11,7 +10,6 @@ pub const NOT_YET: &[(&str, &[&str])] = &[
     ),
     ("embedding", &["embedding", "embedding_bag", "rowwise_prepack"]),
     ("dynamic_linear", &["conv2d_dynamic"]),
-    ("fold", &["fuse_conv_bn of a transposed convolution"]),
     ("models", &["eager_qat"]),
 ];
 

@@ -1,7 +1,7 @@
-//! Topics `linear` and `conv`: integer weights, float bias, the requantization of each backend.
+//! Topics `linear`, `conv` and `conv_transpose`: integer weights, float bias, the requantization of each backend.
 
 use anyhow::{Context, Result, bail, ensure};
-use qcore::ops::{Conv, Op};
+use qcore::ops::{Conv, ConvTranspose, Op};
 use qcore::prelude::*;
 use qcore::{Parameters, QTensor};
 
@@ -17,6 +17,9 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
         "conv1d" => &conv::<1>(case, &weight)?,
         "conv2d" => &conv::<2>(case, &weight)?,
         "conv3d" => &conv::<3>(case, &weight)?,
+        "conv_transpose1d" => &conv_transpose::<1>(case, &weight)?,
+        "conv_transpose2d" => &conv_transpose::<2>(case, &weight)?,
+        "conv_transpose3d" => &conv_transpose::<3>(case, &weight)?,
         other => bail!("no operation `{other}`"),
     };
     findings.quantized("y", &run_weighted(case, layer, activation, case.quantized("x")?, &weight)?)
@@ -37,10 +40,7 @@ fn conv<const D: usize>(case: &Case<'_>, weight: &QTensor) -> Result<Conv<D>> {
     let &[out_channels, in_channels, ref kernel @ ..] = weight.shape() else {
         bail!("a weight of {:?}", weight.shape())
     };
-    let size = |numbers: &[usize]| -> Result<[usize; D]> {
-        numbers.try_into().with_context(|| format!("{numbers:?} in {D} dimensions"))
-    };
-    let param = |name: &str| size(&case.param::<Vec<usize>>(name)?);
+    let param = |name: &str| size::<D>(&case.param::<Vec<usize>>(name)?);
     let groups: usize = case.param("groups")?;
     let mut layer = Conv::new(in_channels * groups, out_channels, size(kernel)?)
         .stride(param("stride")?)
@@ -53,6 +53,30 @@ fn conv<const D: usize>(case: &Case<'_>, weight: &QTensor) -> Result<Conv<D>> {
         &[("weight", Some(weight.dequantize())), ("bias", case.optional_tensor("b")?)],
     )?;
     Ok(layer)
+}
+
+fn conv_transpose<const D: usize>(case: &Case<'_>, weight: &QTensor) -> Result<ConvTranspose<D>> {
+    let &[in_channels, out_channels, ref kernel @ ..] = weight.shape() else {
+        bail!("a weight of {:?}", weight.shape())
+    };
+    let param = |name: &str| size::<D>(&case.param::<Vec<usize>>(name)?);
+    let groups: usize = case.param("groups")?;
+    let mut layer = ConvTranspose::new(in_channels, out_channels * groups, size(kernel)?)
+        .stride(param("stride")?)
+        .padding(param("padding")?)
+        .output_padding(param("output_padding")?)
+        .dilation(param("dilation")?)
+        .groups(groups)
+        .bias(case.has_input("b"));
+    set_parameters(
+        &mut layer,
+        &[("weight", Some(weight.dequantize())), ("bias", case.optional_tensor("b")?)],
+    )?;
+    Ok(layer)
+}
+
+fn size<const D: usize>(numbers: &[usize]) -> Result<[usize; D]> {
+    numbers.try_into().with_context(|| format!("{numbers:?} in {D} dimensions"))
 }
 
 /// Sets a layer's tensors by their names in a state dict. Those that are `None` the layer must not have.

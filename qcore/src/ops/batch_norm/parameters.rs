@@ -1,7 +1,5 @@
 //! `BatchNormParameters`: the affine function of each channel, and folding it into the weights before it.
 
-use ndarray::Axis;
-
 use crate::model::{check_finite, join};
 use crate::ops::weights::check_bias;
 use crate::{Error, Result, Tensor};
@@ -171,9 +169,21 @@ impl BatchNormParameters {
         weight: &Tensor,
         bias: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor)> {
-        self.fold(operation, weight, bias, |bias, channel| {
-            (bias - channel.mean) * channel.inverse_deviation * channel.gamma + channel.beta
-        })
+        self.fold(operation, weight, bias, 0, folded_conv_bias)
+    }
+
+    /// As [`BatchNormParameters::fold_into_conv`], for the weight `[C, O / groups, ..]` of a transposed convolution.
+    ///
+    /// # Errors
+    /// When the channel counts differ.
+    pub(in crate::ops) fn fold_into_conv_transpose(
+        &self,
+        operation: &'static str,
+        weight: &Tensor,
+        bias: Option<&Tensor>,
+        groups: usize,
+    ) -> Result<(Tensor, Tensor)> {
+        self.fold(operation, weight, bias, groups, folded_conv_bias)
     }
 
     /// As [`BatchNormParameters::fold_into_conv`], with PyTorch's other order of products for linear layers:
@@ -187,21 +197,30 @@ impl BatchNormParameters {
         weight: &Tensor,
         bias: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor)> {
-        self.fold(operation, weight, bias, |bias, channel| {
+        self.fold(operation, weight, bias, 0, |bias, channel| {
             (bias - channel.mean) * (channel.gamma * channel.inverse_deviation) + channel.beta
         })
     }
 
+    /// The weight's first axis is that of the outputs, or with `transposed_groups` the second one, within a group.
     fn fold(
         &self,
         operation: &'static str,
         weight: &Tensor,
         bias: Option<&Tensor>,
+        transposed_groups: usize,
         folded_bias: impl Fn(f32, Channel) -> f32,
     ) -> Result<(Tensor, Tensor)> {
         self.check(operation)?;
         let channels = self.channels();
-        if weight.shape().first() != Some(&channels) {
+        let (filters, fits) = match (transposed_groups, weight.shape()) {
+            (0, &[outputs, ..]) => (outputs, outputs == channels),
+            (groups, &[inputs, outputs, ..]) if groups > 0 => {
+                (inputs * outputs, outputs * groups == channels && inputs.is_multiple_of(groups))
+            }
+            _ => (0, false),
+        };
+        if !fits {
             let message = format!(
                 "a batch norm of {channels} channels behind {operation} with a weight of shape {:?}",
                 weight.shape()
@@ -211,14 +230,24 @@ impl BatchNormParameters {
         check_bias(operation, bias, channels)?;
         let mut values =
             bias.map_or_else(|| vec![0.0; channels], |bias| bias.view().iter().copied().collect());
-        let channels = self.for_each_channel(|channel| channel);
-        let mut weight = weight.clone().into_array();
-        for ((mut filter, value), channel) in weight.axis_iter_mut(Axis(0)).zip(&mut values).zip(channels) {
-            let factor = channel.gamma * channel.inverse_deviation;
-            filter.mapv_inplace(|weight| weight * factor);
+        let parameters = self.for_each_channel(|channel| channel);
+        let mut weight = weight.clone().contiguous();
+        let len = (weight.len() / filters.max(1)).max(1);
+        for (index, filter) in weight.as_slice_mut().unwrap_or_default().chunks_exact_mut(len).enumerate() {
+            let channel = match transposed_groups {
+                0 => index,
+                groups => {
+                    let outputs = channels / groups;
+                    index / (filters / groups) * outputs + index % outputs
+                }
+            };
+            let factor = parameters[channel].gamma * parameters[channel].inverse_deviation;
+            filter.iter_mut().for_each(|weight| *weight *= factor);
+        }
+        for (value, channel) in values.iter_mut().zip(parameters) {
             *value = folded_bias(*value, channel);
         }
-        let (weight, bias) = (Tensor::from(weight), Tensor::from_vec(&[values.len()], values)?);
+        let bias = Tensor::from_vec(&[values.len()], values)?;
         for (name, tensor) in [("weight", &weight), ("bias", &bias)] {
             if let Some((index, value)) = tensor.first_non_finite() {
                 let what = format!("the {name} of {operation} with its batch norm folded in");
@@ -227,4 +256,9 @@ impl BatchNormParameters {
         }
         Ok((weight, bias))
     }
+}
+
+/// The bias of a convolution with its batch norm folded in.
+fn folded_conv_bias(bias: f32, channel: Channel) -> f32 {
+    (bias - channel.mean) * channel.inverse_deviation * channel.gamma + channel.beta
 }

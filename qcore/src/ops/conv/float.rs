@@ -13,19 +13,20 @@ use crate::ops::kernel::input;
 use crate::ops::packed_weight::PackedWeightCache;
 use crate::ops::weights::save_float;
 use crate::ops::{
-    Activation, BatchNorm, Executable, Format, Kernel, KernelCost, Lowering, Output, Planned, PlannedKernel, Post,
-    TensorSpec,
+    Activation, BatchNorm, Executable, Format, Kernel, KernelCost, Lowering, Output, Planned, PlannedKernel,
+    Post, TensorSpec,
 };
 use crate::tensor::{MemoryFormat, Rearrangement};
 use crate::{ObjectType, Result, Tensor};
 
-/// Bias, batch norm and activation, in the registers of the kernel.
-pub(super) fn epilogue<const D: usize>(
-    geometry: &Conv3dGeometry,
+/// Bias, batch norm and activation, in the registers of the kernel, whose channels are made of those of the layer by
+/// `of_channels`.
+pub(in crate::ops) fn epilogue<const D: usize>(
+    channels: usize,
     bias: Option<&Tensor>,
     lowering: &Lowering<'_>,
+    of_channels: impl FnOnce(Vec<[f32; 2]>) -> Vec<[f32; 2]>,
 ) -> Result<Epilogue> {
-    let channels = geometry.out_channels;
     let mut affine: Vec<[f32; 2]> = match bias {
         Some(bias) => bias.view().iter().map(|&bias| [1.0, bias]).collect(),
         None => vec![[1.0, 0.0]; channels],
@@ -34,7 +35,7 @@ pub(super) fn epilogue<const D: usize>(
         batch_norm.apply_to(<BatchNorm<D> as ObjectType>::NAME, &mut affine)?;
     }
     let [low, high] = Activation::limits_of(lowering.activation);
-    Ok(Epilogue::affine(affine).clamped(low, high))
+    Ok(Epilogue::affine(of_channels(affine)).clamped(low, high))
 }
 
 /// A convolution in float.
@@ -62,7 +63,8 @@ impl Executable for FloatConv {
         let gathered = if geometry.is_gathered_from_planes() { geometry.images().input_len() } else { 0 };
         let planned = |shape: &[usize]| {
             let output = TensorSpec::new(shape, Format::F32);
-            let planned = PlannedKernel::new(Box::new(kernel), vec![output]).inputs([MemoryFormat::Contiguous]);
+            let planned =
+                PlannedKernel::new(Box::new(kernel), vec![output]).inputs([MemoryFormat::Contiguous]);
             Planned::Kernel(planned.scratch(gathered.saturating_mul(size_of::<f32>())))
         };
         let [depth, height, width] = geometry.output();

@@ -95,7 +95,9 @@ impl QConfigMapping {
         let default = QConfig::get_default_qat_qconfig(backend);
         let zero_to_one = FakeQuantize::new(default_fixed_qparams_range_0to1_observer());
         let minus_one_to_one = FakeQuantize::new(default_fixed_qparams_range_neg1to1_observer());
+        let transposed = default.with_weight(default_weight_fake_quant());
         Self::for_backend(backend)
+            .with_exceptions(&["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"], &transposed)
             .with_exceptions(
                 &["Hardsigmoid", "hardsigmoid", "Sigmoid", "sigmoid", "Softmax", "softmax"],
                 &QConfig::new(zero_to_one, default_weight_fake_quant()),
