@@ -60,6 +60,20 @@ pub enum Error {
         index: usize,
     },
 
+    /// An id that is not one of a row of a table.
+    #[error(
+        "id {id} at flat index {index} is not one of {rows} rows: ids are whole numbers from 0 to {}",
+        .rows.saturating_sub(1)
+    )]
+    Index {
+        /// The id; NaN, if that came.
+        id: f32,
+        /// Its place among the ids, in row-major order.
+        index: usize,
+        /// How many rows there are.
+        rows: usize,
+    },
+
     /// An observer was asked for something that it cannot give.
     #[error("{observer}: {message}")]
     Observer {
@@ -191,6 +205,7 @@ impl Error {
     pub(crate) fn kernel(operation: &'static str, error: qkernels::Error) -> Self {
         match error {
             qkernels::Error::Memory { what, bytes, limit } => Self::Memory { what, bytes, limit },
+            qkernels::Error::Index { index, id, rows } => Self::Index { id, index, rows },
             other => Self::parameter(operation, other.to_string()),
         }
     }

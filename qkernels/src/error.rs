@@ -25,6 +25,15 @@ pub enum Error {
         /// NaN or an infinity.
         value: f32,
     },
+    /// An id that is not a whole number, or not one of a row.
+    Index {
+        /// Its place among the ids.
+        index: usize,
+        /// The id.
+        id: f32,
+        /// How many rows there are.
+        rows: usize,
+    },
     /// More memory than one call may take: [`set_memory_limit`](crate::memory::set_memory_limit).
     Memory {
         /// Who asked.
@@ -63,6 +72,9 @@ impl fmt::Display for Error {
             }
             Self::Geometry(message) | Self::Parameter(message) => f.write_str(message),
             Self::NotFinite { index, value } => write!(f, "{value} at index {index}"),
+            Self::Index { index, id, rows } => {
+                write!(f, "id {id} at flat index {index}, where there are {rows} rows")
+            }
             Self::Memory { what, bytes, limit } => {
                 write!(f, "{what} needs {bytes} bytes of memory, the limit is {limit}")
             }

@@ -44,6 +44,7 @@ mod rounding;
 pub mod conv;
 pub mod elements;
 pub mod elementwise;
+pub mod embedding;
 pub mod fake_quantize;
 pub mod file_bytes;
 pub mod float;

@@ -93,6 +93,8 @@ fn builtin(name: &str) -> Option<Load> {
         "LSTMCell" => load::<ops::LSTMCell>,
         "GRUCell" => load::<ops::GRUCell>,
         "RNNCell" => load::<ops::RNNCell>,
+        "Embedding" => load::<ops::Embedding>,
+        "EmbeddingBag" => load::<ops::EmbeddingBag>,
         "PReLU" => load::<ops::PReLU>,
         "Identity" => load::<ops::Identity>,
         "relu" => load::<ops::ReLU>,

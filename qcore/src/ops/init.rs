@@ -47,6 +47,22 @@ impl Generator {
         (weight, bias)
     }
 
+    /// Values of mean 0 and variance 1 (Box and Muller), as PyTorch draws the tables of embeddings; [`empty`] if there is no
+    /// memory for them.
+    pub(super) fn normal(&mut self, shape: &[usize]) -> Tensor {
+        let Ok(mut tensor) = Tensor::try_zeros(shape) else { return empty() };
+        for pair in tensor.as_slice_mut().unwrap_or_default().chunks_mut(2) {
+            // In (0, 1], so that the logarithm is finite.
+            let [radius, angle] = [(); 2].map(|()| ((self.next() >> 40) + 1) as f64 / (1_u32 << 24) as f64);
+            let radius = (-2.0 * radius.ln()).sqrt();
+            let (sin, cos) = (std::f64::consts::TAU * angle).sin_cos();
+            for (value, part) in pair.iter_mut().zip([cos, sin]) {
+                *value = (radius * part) as f32;
+            }
+        }
+        tensor
+    }
+
     /// Values between `-bound` and `bound`.
     ///
     /// For weights and biases PyTorch's `kaiming_uniform(a = sqrt(5))` comes to `bound = 1 / sqrt(fan_in)`.

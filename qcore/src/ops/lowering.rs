@@ -3,7 +3,7 @@
 use super::{Activation, BatchNormParameters, Format};
 use crate::network::StoredTensors;
 use crate::observer::MinMaxObserver;
-use crate::{Backend, Error, Observer, QParams, QTensor, Result, Tensor};
+use crate::{Backend, Error, FloatQParams, Observer, QParams, QTensor, Result, Tensor};
 
 pub use qcatalogue::Precision;
 
@@ -121,6 +121,23 @@ impl<'a> Lowering<'a> {
     /// # Errors
     /// When the weight is not finite.
     pub(super) fn weight_qparams(&self, weight: &Tensor) -> Result<QParams> {
+        let qparams = self.observe_weight(weight)?.calculate_qparams()?;
+        qparams.validate()?;
+        Ok(qparams)
+    }
+
+    /// [`weight_qparams`](Self::weight_qparams) with a float zero point for each row.
+    ///
+    /// # Errors
+    /// When the weight is not finite, or the qconfig's weight observer gives no such parameters.
+    pub(super) fn float_weight_qparams(&self, weight: &Tensor) -> Result<FloatQParams> {
+        let qparams = self.observe_weight(weight)?.calculate_float_qparams()?;
+        qparams.validate()?;
+        Ok(qparams)
+    }
+
+    /// The qconfig's weight observer, after it has seen a weight.
+    fn observe_weight(&self, weight: &Tensor) -> Result<Box<dyn Observer>> {
         let Weights::Own(observer) = &self.weights else {
             return Err(Error::Unsupported("a weight of a file, quantized once more".into()));
         };
@@ -129,9 +146,7 @@ impl<'a> Lowering<'a> {
         }
         let mut observer = observer.clone();
         observer.observe(weight)?;
-        let qparams = observer.calculate_qparams()?;
-        qparams.validate()?;
-        Ok(qparams)
+        Ok(observer)
     }
 
     /// Scale and zero point of each of the `N` inputs.

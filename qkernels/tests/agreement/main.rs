@@ -3,6 +3,7 @@
 mod convolution;
 mod deep;
 mod elementwise;
+mod embedding;
 mod empty;
 mod errors;
 mod file_bytes;

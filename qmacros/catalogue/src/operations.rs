@@ -96,6 +96,17 @@ static OPERATIONS: &[Operation] = &[
     },
     Operation { parameters: &[parameter("h", Tensor)], ..recurrent("GRUCell", "gru_cell") },
     Operation { parameters: &[parameter("h", Tensor)], ..recurrent("RNNCell", "rnn_cell") },
+    Operation {
+        precisions: &[Precision::Float, Precision::WeightOnly],
+        onnx: Some("Gather"),
+        ..layer("Embedding", "embedding", OutputRule::Observed)
+    },
+    Operation {
+        parameters: &[parameter("offsets", Tensor), parameter("per_sample_weights", Tensor)],
+        precisions: &[Precision::Float, Precision::WeightOnly],
+        onnx: None,
+        ..layer("EmbeddingBag", "embedding_bag", OutputRule::Observed)
+    },
     Operation { onnx: Some("PRelu"), ..layer("PReLU", "prelu", OutputRule::Observed) },
     Operation {
         layer: Some("ReLU"),

@@ -33,7 +33,7 @@ static UNSUPPORTED: &[Unsupported] = &[
     both("AdaptiveMaxPool2d", "adaptive_max_pool2d", None),
     both("AvgPool3d", "avg_pool3d", None),
     both("Dropout2d", "dropout2d", Some("use `Dropout`: both do nothing at inference")),
-    both("Embedding", "embedding", None),
+    function("embedding", Some("use an `Embedding` field")),
     both("MaxPool3d", "max_pool3d", None),
     layer("ModuleDict", Some("write one field for each entry")),
     layer("ModuleList", Some("use a `Vec` of layers or models")),

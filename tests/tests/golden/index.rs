@@ -166,8 +166,12 @@ impl Case<'_> {
     }
 
     pub fn quantized(&self, role: &str) -> Result<QTensor> {
-        let stored = self.stored_quantized(self.input(role)?)?;
-        stored.to_qtensor()
+        self.input_quantized(role)?.to_qtensor()
+    }
+
+    /// A quantized input as the file has it, whatever its type.
+    pub fn input_quantized(&self, role: &str) -> Result<StoredQuantized> {
+        self.stored_quantized(self.input(role)?)
     }
 
     /// All float inputs whose role `keep` accepts.

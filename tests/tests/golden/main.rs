@@ -8,6 +8,7 @@ mod comparison;
 mod dynamic_linear;
 mod dynamic_rnn;
 mod elementwise;
+mod embedding;
 mod fake_quant;
 mod fold;
 mod index;
@@ -46,6 +47,7 @@ const TOPICS: &[(&str, Topic)] = &[
     ("dynamic_linear", dynamic_linear::run),
     ("dynamic_rnn", dynamic_rnn::run),
     ("elementwise", elementwise::run),
+    ("embedding", embedding::run),
     ("activations", activations::run),
     ("norms", norms::run),
     ("pooling", pooling::run),

@@ -8,7 +8,6 @@ pub const NOT_YET: &[(&str, &[&str])] = &[
         "pooling",
         &["avg_pool3d", "max_pool3d", "adaptive_avg_pool3d", "interpolate_nearest", "interpolate_bilinear"],
     ),
-    ("embedding", &["embedding", "embedding_bag", "rowwise_prepack"]),
     ("dynamic_linear", &["conv2d_dynamic"]),
     ("models", &["eager_qat"]),
 ];

@@ -9,6 +9,7 @@ mod boundaries_by_hand;
 mod chunk_split_and_cat;
 mod conditional_compilation;
 mod constructors_beside_forward;
+mod embeddings;
 mod generic_models;
 mod keys_that_meet;
 mod operations_as_functions_and_methods;

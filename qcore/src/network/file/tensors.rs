@@ -81,6 +81,11 @@ impl<'a> TensorWriter<'a> {
         Ok(())
     }
 
+    /// Bytes in a form that only the operation knows.
+    pub(crate) fn put_bytes(&mut self, name: &str, shape: &[usize], bytes: &[u8]) {
+        self.push(name, Dtype::U8, shape, bytes.to_vec());
+    }
+
     /// The bytes of a packed weight of `qint8`, whole 64-bit words, and its scales and zero points.
     pub(crate) fn put_packed<'p>(
         &mut self,
@@ -217,6 +222,13 @@ impl<'a> StoredTensors<'a> {
         let qparams = self.qparams(name, stored)?;
         let (shape, bytes) = self.file.view(&path, dtype_of(stored))?;
         QTensor::from_le_bytes(&bytes, shape, qparams).map_err(|error| self.error(name, &error.to_string()))
+    }
+
+    /// The shape and the bytes that [`TensorWriter::put_bytes`] wrote, where they are in memory.
+    pub(crate) fn get_bytes(&self, name: &str) -> Result<(&[usize], SharedBytes)> {
+        let path = join(self.path, name);
+        let (shape, _) = self.file.view(&path, Dtype::U8)?;
+        Ok((shape, self.file.shared(&path)?))
     }
 
     /// The bytes of a packed weight of `qint8`, where they are in memory, and its scales and zero points; `None` if it
