@@ -178,10 +178,18 @@ impl<const D: usize> ConvTranspose<D> {
         self.bias.as_ref()
     }
 
+    #[expect(
+        clippy::misnamed_getters,
+        reason = "the convolution that it is the gradient of goes the other way"
+    )]
     fn in_channels(&self) -> usize {
         self.conv.out_channels
     }
 
+    #[expect(
+        clippy::misnamed_getters,
+        reason = "the convolution that it is the gradient of goes the other way"
+    )]
     fn out_channels(&self) -> usize {
         self.conv.in_channels
     }
