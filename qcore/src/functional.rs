@@ -67,6 +67,31 @@ pub fn gelu(x: &Tensor, approximate: &str) -> Result<Tensor> {
     run(ops::gelu(Some(approximate)), &[x])
 }
 
+/// `|x|`, for any shape.
+pub fn abs(x: &Tensor) -> Result<Tensor> {
+    run(ops::abs(), &[x])
+}
+
+/// `-x`, for any shape.
+pub fn neg(x: &Tensor) -> Result<Tensor> {
+    run(ops::neg(), &[x])
+}
+
+/// `e^x`, for any shape.
+pub fn exp(x: &Tensor) -> Result<Tensor> {
+    run(ops::exp(), &[x])
+}
+
+/// The square root, for any shape; NaN of negative numbers.
+pub fn sqrt(x: &Tensor) -> Result<Tensor> {
+    run(ops::sqrt(), &[x])
+}
+
+/// `x * x`, for any shape.
+pub fn square(x: &Tensor) -> Result<Tensor> {
+    run(ops::square(), &[x])
+}
+
 /// `x` where it is positive, else `x * negative_slope`, for any shape.
 ///
 /// # Errors
@@ -160,6 +185,22 @@ pub fn mul(a: &Tensor, b: &Tensor) -> Result<Tensor> {
     run(ops::mul(), &[a, b])
 }
 
+/// The larger one of each two values, with broadcasting; NaN if one is.
+///
+/// # Errors
+/// When the shapes do not broadcast.
+pub fn maximum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    run(ops::maximum(), &[a, b])
+}
+
+/// The smaller one of each two values, with broadcasting; NaN if one is.
+///
+/// # Errors
+/// When the shapes do not broadcast.
+pub fn minimum(a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    run(ops::minimum(), &[a, b])
+}
+
 /// The product of matrices, `[.., M, K]` and `[.., K, N]` to `[.., M, N]`, whose other axes broadcast; a vector is a row
 /// on the left and a column on the right.
 ///
@@ -194,6 +235,94 @@ pub fn mul_scalar(x: &Tensor, scalar: impl Into<f64>) -> Result<Tensor> {
 /// When the shapes do not fit together, or there is no tensor.
 pub fn cat(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
     run(ops::cat(Some(dim)), tensors)
+}
+
+/// The tensors, all of one shape, one after the other along a new axis `dim`.
+///
+/// # Errors
+/// When a shape differs, or there is no tensor.
+pub fn stack(tensors: &[&Tensor], dim: isize) -> Result<Tensor> {
+    run(ops::stack(Some(dim)), tensors)
+}
+
+/// Images in another size, `[N, C, H, W]` to `[N, C, OH, OW]`: one of `size` and `scale_factor`; `mode` is `"nearest"` or
+/// `"bilinear"`, where corners may be aligned.
+///
+/// # Errors
+/// When the arguments do not fit together, or the shape is another.
+pub fn interpolate(
+    x: &Tensor,
+    size: Option<Size<2>>,
+    scale_factor: Option<f64>,
+    mode: &str,
+    align_corners: bool,
+) -> Result<Tensor> {
+    run(ops::interpolate(size, scale_factor, Some(mode), Some(align_corners)), &[x])
+}
+
+/// A border around the last axes: `pad` has how many values come before and behind the last axis, the last but one, ...;
+/// `mode` is `"constant"`, `"reflect"`, `"replicate"` or `"circular"`, and `value` what a constant border consists of.
+///
+/// # Errors
+/// When the arguments do not fit together, or the tensor has too few axes or values.
+pub fn pad(x: &Tensor, pad: &[isize], mode: &str, value: impl Into<f64>) -> Result<Tensor> {
+    run(ops::pad(pad, Some(mode), Some(value.into())), &[x])
+}
+
+/// `[N, C * r * r, H, W]` to `[N, C, H * r, W * r]`.
+///
+/// # Errors
+/// When the shape is another, or the factor is 0.
+pub fn pixel_shuffle(x: &Tensor, upscale_factor: usize) -> Result<Tensor> {
+    run(ops::pixel_shuffle(upscale_factor), &[x])
+}
+
+/// `[N, C, H * r, W * r]` to `[N, C * r * r, H, W]`.
+///
+/// # Errors
+/// When the shape is another, or the factor is 0.
+pub fn pixel_unshuffle(x: &Tensor, downscale_factor: usize) -> Result<Tensor> {
+    run(ops::pixel_unshuffle(downscale_factor), &[x])
+}
+
+/// Axis `dim` goes away if its extent is 1; `None` are all such axes.
+///
+/// # Errors
+/// When the tensor does not have the axis.
+pub fn squeeze(x: &Tensor, dim: Option<isize>) -> Result<Tensor> {
+    run(ops::squeeze(dim), &[x])
+}
+
+/// An axis of extent 1 comes before axis `dim`; -1 is behind the last one.
+///
+/// # Errors
+/// When the tensor does not have the place.
+pub fn unsqueeze(x: &Tensor, dim: isize) -> Result<Tensor> {
+    run(ops::unsqueeze(dim), &[x])
+}
+
+/// `length` indices of axis `dim` from `start` on; negative counts from the end.
+///
+/// # Errors
+/// When the tensor does not have them.
+pub fn narrow(x: &Tensor, dim: isize, start: isize, length: usize) -> Result<Tensor> {
+    run(ops::narrow(dim, start, length), &[x])
+}
+
+/// One index of axis `dim`, which goes away; negative counts from the end.
+///
+/// # Errors
+/// When the tensor does not have it.
+pub fn select(x: &Tensor, dim: isize, index: isize) -> Result<Tensor> {
+    run(ops::select(dim, index), &[x])
+}
+
+/// The tensor repeated along axes of extent 1 and new ones in front; an axis of size -1 stays as it is.
+///
+/// # Errors
+/// When the tensor does not fit.
+pub fn expand(x: &Tensor, sizes: &[isize]) -> Result<Tensor> {
+    run(ops::expand(sizes), &[x])
 }
 
 /// The largest value of each window: `[N, C, L]` to `[N, C, OL]`.

@@ -31,7 +31,7 @@ macro_rules! with_arguments {
         /// For functions that take arguments of several types, which are settled here: their names.
         pub mod named {
             use super::Operation;
-            use crate::{Result, Tensor};
+            use crate::{Result, Size, Tensor};
 
             $(
                 #[doc = concat!("`functional::", stringify!($function), "`.")]
@@ -53,6 +53,8 @@ with_arguments! {
     celu(f64);
     hardtanh(f64, f64);
     dropout(f64);
+    interpolate(Option<Size<2>>, Option<f64>, &str, bool);
+    pad(&[isize], &str, f64);
     max_pool2d(usize, usize, usize);
     avg_pool2d(usize, usize, usize);
     adaptive_avg_pool2d(usize);

@@ -10,7 +10,7 @@ use crate::isa::{Pass, isa};
 use crate::threads::for_each_chunk;
 
 /// As many products fit in `i32`: nothing is further than 255 from its zero point.
-const SEGMENT: usize = i32::MAX as usize / (255 * 255);
+pub(crate) const SEGMENT: usize = i32::MAX as usize / (255 * 255);
 
 /// The weights of some outputs that have the same inputs.
 #[derive(Clone, Debug)]

@@ -51,7 +51,9 @@ pub mod float;
 pub mod geometry;
 pub mod isa;
 pub mod linear;
+pub mod matmul;
 pub mod memory;
+pub mod pad;
 pub mod peak;
 pub mod pool;
 pub mod qparams;
@@ -59,6 +61,7 @@ pub mod quantize;
 pub mod rearrange;
 pub mod recurrent;
 pub mod requantize;
+pub mod resize;
 pub mod rows;
 pub mod threads;
 

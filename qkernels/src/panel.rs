@@ -15,7 +15,7 @@ pub(crate) struct PanelQuad(pub(crate) [i8; PANEL * QUAD]);
 ///
 /// Packed, every run is filled up with zeros to a multiple of [`QUAD`]. Runs that need no filling can be read as
 /// fewer and longer ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Runs {
     pub(crate) count: usize,
     pub(crate) len: usize,

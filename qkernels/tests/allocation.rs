@@ -5,10 +5,12 @@ use qkernels::conv::PackedConv2d;
 use qkernels::elementwise::BinaryQParams;
 use qkernels::float::{self, Epilogue, PackedWeight, Weight};
 use qkernels::geometry::{
-    AdaptivePool2dGeometry, Conv2dGeometry, Conv2dParameters, Pool2dGeometry, Pool2dParameters,
+    AdaptivePool2dGeometry, Conv2dGeometry, Conv2dParameters, MatmulGeometry, Pool2dGeometry,
+    Pool2dParameters,
 };
 use qkernels::isa::{Isa, set_isa};
 use qkernels::linear::{Dequantization, PackedLinear};
+use qkernels::matmul::QuantizedMatmul;
 use qkernels::pool::MeanExtents;
 use qkernels::quantize;
 use qkernels::requantize::{Formula, Requantization, RequantizationParameters, WeightScales};
@@ -98,6 +100,15 @@ fn check_integer_layers(isa: Isa) {
         packed.run_float(3, &[200; 300], 57, &dequantization, &mut floats).unwrap();
     });
     assert_eq!(allocations, 0, "{isa}, dynamic linear");
+    let geometry = MatmulGeometry::new([7, 30, 40], vec![[0, 0], [1, 0]], false).unwrap();
+    let qparams = QParams::new(0.5, 60);
+    let qparams = BinaryQParams { a: qparams, b: qparams, output: qparams, relu: false };
+    let matmul = QuantizedMatmul::<u8>::new(&qparams).unwrap();
+    let mut output = [0; 560];
+    let allocations = allocations_of_second_run(|| {
+        matmul.run(&geometry, &[200; 420], &[7; 1200], &mut output).unwrap();
+    });
+    assert_eq!(allocations, 0, "{isa}, matmul");
 }
 
 fn float_conv2d(
@@ -151,10 +162,12 @@ fn check_float_layers(isa: Isa) {
     assert_eq!(packed_weights, 3, "Winograd once, and taps that see padding twice");
     let mut output = [0.0; 90];
     let epilogue = Epilogue::bias(30, None).unwrap();
+    let product = MatmulGeometry::new([3, 100, 30], vec![[0, 0]], false).unwrap();
     let allocations = allocations_of_second_run(|| {
         float::linear(3, &[0.5; 300], &[0.25; 3000], &epilogue, &mut output).unwrap();
+        float::matmul_into(&product, &[0.5; 300], &[0.25; 3000], &mut output).unwrap();
     });
-    assert_eq!(allocations, 0, "{isa}, linear");
+    assert_eq!(allocations, 0, "{isa}, linear and matmul");
     let geometry = Pool2dGeometry::new(Pool2dParameters {
         batch: 2,
         channels: 3,

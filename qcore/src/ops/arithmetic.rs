@@ -1,8 +1,8 @@
-//! `add`, `sub` and `mul` of two tensors, with broadcasting.
+//! `add`, `sub`, `mul`, `maximum` and `minimum` of two tensors, with broadcasting.
 
 use std::sync::Arc;
 
-use qkernels::elementwise::{self, BinaryQParams};
+use qkernels::elementwise::{self, BinaryQParams, zip_floats};
 use qkernels::{EightBit, float};
 use serde::{Deserialize, Serialize};
 
@@ -19,12 +19,14 @@ use crate::tensor::{MemoryFormat, Rearrangement};
 use crate::train::{Backward, Gradients, summed_to};
 use crate::{Backend, DType, Error, QParams, Result, Tensor};
 
-/// Which of the three.
+/// Which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Arithmetic {
     Add,
     Sub,
     Mul,
+    Maximum,
+    Minimum,
 }
 
 /// Defines the operation of one kind.
@@ -62,6 +64,8 @@ macro_rules! arithmetic_operation {
 arithmetic_operation!(Add, add, "a + b");
 arithmetic_operation!(Sub, sub, "a - b");
 arithmetic_operation!(Mul, mul, "a * b");
+arithmetic_operation!(Maximum, maximum, "max(a, b)");
+arithmetic_operation!(Minimum, minimum, "min(a, b)");
 
 type Elementwise<T> = fn(&BinaryQParams, &[T], &[T], &mut [T]) -> qkernels::Result<()>;
 
@@ -75,10 +79,41 @@ impl Arithmetic {
             let factor = factor.apply(self.name(), operand.clone().into_shared())?;
             Ok::<_, Error>(Tensor::from(&gradient.view() * &factor.view()))
         };
+        // All to the one that is the result; where both are, half to each.
+        let shares = |is_taken: fn(f32, f32) -> bool| {
+            let repeated = |operand: &Tensor| {
+                let shape = Rearrangement::Broadcast(gradient.shape().to_vec());
+                shape.apply(self.name(), operand.clone().into_shared()).map(|x| Tensor::from(x).contiguous())
+            };
+            let (a, b) = (repeated(a)?, repeated(b)?);
+            let [mut of_a, mut of_b] = [gradient.clone(), gradient.clone()];
+            let pairs = a.as_slice().unwrap_or_default().iter().zip(b.as_slice().unwrap_or_default());
+            let gradients = of_a.as_slice_mut().unwrap_or_default().iter_mut();
+            for (((&a, &b), of_a), of_b) in pairs.zip(gradients).zip(of_b.as_slice_mut().unwrap_or_default())
+            {
+                *of_a *= if is_taken(a, b) {
+                    1.0
+                } else if is_taken(b, a) {
+                    0.0
+                } else {
+                    0.5
+                };
+                *of_b *= if is_taken(b, a) {
+                    1.0
+                } else if is_taken(a, b) {
+                    0.0
+                } else {
+                    0.5
+                };
+            }
+            Ok::<_, Error>((of_a, of_b))
+        };
         let (of_a, of_b) = match self {
             Self::Add => (gradient.clone(), gradient.clone()),
             Self::Sub => (gradient.clone(), gradient.clone().map(|value| -value)),
             Self::Mul => (times(b)?, times(a)?),
+            Self::Maximum => shares(|a, b| a > b)?,
+            Self::Minimum => shares(|a, b| a < b)?,
         };
         let inputs = vec![Some(summed_to(of_a, a.shape())?), Some(summed_to(of_b, b.shape())?)];
         Ok(Gradients { inputs, parameters: Vec::new() })
@@ -89,6 +124,8 @@ impl Arithmetic {
             Self::Add => "add",
             Self::Sub => "sub",
             Self::Mul => "mul",
+            Self::Maximum => "maximum",
+            Self::Minimum => "minimum",
         }
     }
 
@@ -127,12 +164,14 @@ impl Arithmetic {
             Self::Add => float_kernel(name, images, move |a, b| limit(a + b, limits)),
             Self::Sub => float_kernel(name, images, move |a, b| limit(a - b, limits)),
             Self::Mul => float_kernel(name, images, move |a, b| limit(a * b, limits)),
+            Self::Maximum => float_kernel(name, images, move |a, b| limit(larger(a, b), limits)),
+            Self::Minimum => float_kernel(name, images, move |a, b| limit(-larger(-a, -b), limits)),
         };
         Ok(operands.planned(kernel, Format::F32, MemoryFormat::Contiguous))
     }
 }
 
-/// One of the three on integers.
+/// One of them on integers.
 #[derive(Clone, Debug)]
 struct QuantizedArithmetic {
     kind: Arithmetic,
@@ -180,8 +219,17 @@ impl Arithmetic {
             Self::Add => elementwise::add,
             Self::Sub => elementwise::sub,
             Self::Mul => elementwise::mul,
+            Self::Maximum => |qparams, a, b, output| zip_floats(qparams, larger, a, b, output),
+            Self::Minimum => {
+                |qparams, a, b, output| zip_floats(qparams, |a, b| -larger(-a, -b), a, b, output)
+            }
         }
     }
+}
+
+/// The larger one; NaN if one is.
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b || a.is_nan() { a } else { b }
 }
 
 /// `f` of each pair of values. With `images`, each value of the second operand belongs to a plane of the first.
@@ -271,6 +319,30 @@ mod tests {
         let inputs = [&signed(&a), &signed(&b)];
         let y = run_int8(&Mul, Backend::Native, &inputs, &i8_qparams(1.0, 0)).unwrap();
         assert_eq!(integers(&y)[..3], [20, 15, 10]);
+    }
+
+    #[test]
+    fn the_larger_and_the_smaller_are_brought_to_the_scale_of_the_output() {
+        let (a, b) = (tensor(&[3], &[1.0, -2.0, f32::NAN]), tensor(&[1], &[0.5]));
+        let y = float(&Maximum, &[&a, &b]).unwrap();
+        assert_eq!(y.as_slice().unwrap()[..2], [1.0, 0.5]);
+        assert!(y.as_slice().unwrap()[2].is_nan());
+        assert!(float(&Minimum, &[&b, &a]).unwrap().as_slice().unwrap()[2].is_nan());
+        let (a, b) = (qtensor(&[1, 1, 1, 2], &[10, 20], 0.5, 10), qtensor(&[1, 1, 1, 1], &[7], 1.0, 4));
+        let output = u8_qparams(0.25, 100);
+        assert_eq!(integers(&run_int8(&Maximum, Backend::Native, &[&a, &b], &output).unwrap()), [112, 120]);
+        assert_eq!(integers(&run_int8(&Minimum, Backend::Native, &[&a, &b], &output).unwrap()), [100, 112]);
+    }
+
+    #[test]
+    fn the_gradient_goes_to_the_larger_one() {
+        let (a, b) = (tensor(&[3], &[1.0, 2.0, 3.0]), tensor(&[1], &[2.0]));
+        let y = float(&Maximum, &[&a, &b]).unwrap();
+        let gradients = [tensor(&[3], &[1.0, 10.0, 100.0])];
+        let pass = Backward { inputs: &[a, b], outputs: &[y], gradients: &gradients };
+        let gradients = Maximum.backward(&pass).unwrap().inputs;
+        assert_values(gradients[0].as_ref().unwrap(), &[0.0, 5.0, 100.0]);
+        assert_values(gradients[1].as_ref().unwrap(), &[6.0]);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Op for Chunk {
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         self.check()?;
         let chunk = *self;
-        rearranging(CHUNK, lowering, move |shape| chunk.rearrangement(shape))
+        rearranging(CHUNK, lowering, move |shape| Ok(vec![chunk.rearrangement(shape)?]))
     }
 }
 
@@ -130,7 +130,7 @@ impl Op for Split {
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         self.check()?;
         let split = *self;
-        rearranging(SPLIT, lowering, move |shape| split.rearrangement(shape))
+        rearranging(SPLIT, lowering, move |shape| Ok(vec![split.rearrangement(shape)?]))
     }
 }
 

@@ -66,8 +66,8 @@ pub enum Planned {
     Parts(Vec<Part>, TensorSpec),
     /// The output is the first input, in the same memory, with this spec.
     View(TensorSpec),
-    /// The output is the first input, or a part of it, in another order.
-    Rearranged(Rearrangement),
+    /// The output is the first input, or a part of it, in another order: rearranged by one after the other.
+    Rearranged(Vec<Rearrangement>),
     /// As `planned`, of inputs that are rearranged before; the output is rearranged after.
     Around {
         /// The rearrangements of each input, one after the other.

@@ -79,7 +79,9 @@ impl Op for Flatten {
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         let flatten = *self;
-        rearranging(NAME, lowering, move |shape| flatten.output_shape(shape).map(Rearrangement::Reshape))
+        rearranging(NAME, lowering, move |shape| {
+            Ok(vec![Rearrangement::Reshape(flatten.output_shape(shape)?)])
+        })
     }
 }
 

@@ -2,21 +2,24 @@
 
 use std::sync::Arc;
 
+use qkernels::elementwise::BinaryQParams;
 use qkernels::float::matmul_into;
 use qkernels::geometry::MatmulGeometry;
+use qkernels::matmul::QuantizedMatmul;
+use qkernels::{EightBit, elements};
 use serde::{Deserialize, Serialize};
 
-use super::inputs::{check_dtype, element_count, exactly, kernel_error};
+use super::inputs::{check_dtype, element_count, exactly, kernel_error, with_eight_bit};
 use super::kernel::input;
 use super::plain::{no_parameters, plain_op};
 use super::{
     Executable, Format, Kernel, KernelCost, Lowering, Op, Output, Planned, PlannedKernel, Precision,
-    TensorSpec, executable,
+    TensorSpec, executable, per_tensor,
 };
 use crate::program::evaluate_float;
 use crate::tensor::{MemoryFormat, Rearrangement};
 use crate::train::{Backward, Gradients, reshaped, summed_to};
-use crate::{Error, Result, Tensor};
+use crate::{Error, QParams, Result, Tensor};
 
 /// The product of the last two axes, `[.., M, K]` and `[.., K, N]` to `[.., M, N]`; the axes before them broadcast.
 ///
@@ -49,6 +52,23 @@ impl Op for Matmul {
                 let product = Product::new(a.shape(), b.shape())?;
                 product.planned(b, Format::F32, |geometry| Ok(Box::new(FloatMatmul { geometry })))
             })),
+            Precision::Static => {
+                let output = lowering.output_qparams(NAME)?.clone();
+                let [a, b] = lowering.input_qparams(NAME)?;
+                // Scales that the kernel would refuse are an error now.
+                let geometry = Product::new(&[1, 1], &[1, 1])?.geometry(false)?;
+                quantized(geometry, [per_tensor(NAME, a)?, per_tensor(NAME, b)?], &output)?;
+                Ok(executable(NAME, move |inputs| {
+                    let [a, b] = exactly(NAME, inputs)?;
+                    check_dtype(NAME, a, Some(output.dtype))?;
+                    check_dtype(NAME, b, Some(output.dtype))?;
+                    let inputs = [a.qparams(NAME)?, b.qparams(NAME)?];
+                    let product = Product::new(a.shape(), b.shape())?;
+                    product.planned(b, Format::of(Some(&output)), |geometry| {
+                        quantized(geometry, inputs, &output)
+                    })
+                }))
+            }
             _ => Err(lowering.unsupported(NAME)),
         }
     }
@@ -191,6 +211,41 @@ fn swapped(rank: usize) -> Vec<usize> {
     order
 }
 
+/// The kernel for integers with these parameters.
+fn quantized(
+    geometry: MatmulGeometry,
+    [a, b]: [qkernels::QParams; 2],
+    output: &QParams,
+) -> Result<Box<dyn Kernel>> {
+    let qparams = BinaryQParams { a, b, output: per_tensor(NAME, output)?, relu: false };
+    with_eight_bit!(NAME, output.dtype, T => {
+        let matmul = QuantizedMatmul::<T>::new(&qparams).map_err(kernel_error(NAME))?;
+        Ok(Box::new(StaticMatmul { geometry, matmul }))
+    })
+}
+
+#[derive(Debug)]
+struct StaticMatmul<T> {
+    geometry: MatmulGeometry,
+    matmul: QuantizedMatmul<T>,
+}
+
+impl<T: EightBit> Kernel for StaticMatmul<T> {
+    fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], _: &mut [u8]) -> qkernels::Result<()> {
+        let [Output { bytes, .. }] = outputs else { return Ok(()) };
+        let [a, b] = [elements::view(input(inputs, 0))?, elements::view(input(inputs, 1))?];
+        self.matmul.run(&self.geometry, a, b, elements::view_mut(bytes)?)
+    }
+
+    fn cost(&self) -> KernelCost {
+        cost(&self.geometry)
+    }
+}
+
+fn cost(geometry: &MatmulGeometry) -> KernelCost {
+    KernelCost { multiply_accumulates: geometry.work() as u64, ..KernelCost::default() }
+}
+
 #[derive(Debug)]
 struct FloatMatmul {
     geometry: MatmulGeometry,
@@ -199,20 +254,23 @@ struct FloatMatmul {
 impl Kernel for FloatMatmul {
     fn run(&self, inputs: &[&[u8]], outputs: &mut [Output<'_>], _: &mut [u8]) -> qkernels::Result<()> {
         let [Output { bytes, .. }] = outputs else { return Ok(()) };
-        let [a, b] = [input(inputs, 0), input(inputs, 1)];
-        let [a, b] = [qkernels::elements::view(a)?, qkernels::elements::view(b)?];
-        matmul_into(&self.geometry, a, b, qkernels::elements::view_mut(bytes)?)
+        let [a, b] = [elements::view(input(inputs, 0))?, elements::view(input(inputs, 1))?];
+        matmul_into(&self.geometry, a, b, elements::view_mut(bytes)?)
     }
 
     fn cost(&self) -> KernelCost {
-        KernelCost { multiply_accumulates: self.geometry.work() as u64, ..KernelCost::default() }
+        cost(&self.geometry)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ops::tests::{assert_values, counting, float, tensor};
+    use crate::Backend;
+    use crate::ops::tests::{
+        assert_values, channels_last, counting, float, i8_qparams, integers, qtensor, run_int8, signed,
+        tensor, u8_qparams,
+    };
 
     /// The shape and the values of a product of counting tensors.
     fn product(a: &[usize], b: &[usize]) -> Result<(Vec<usize>, Vec<f32>)> {
@@ -241,6 +299,22 @@ mod tests {
         assert_eq!(message, "matmul expected [.., 3, N] for a first operand [2, 3], found shape [2, 3]");
         assert!(product(&[2, 1, 3], &[3, 3, 1]).is_err());
         assert!(product(&[], &[1]).is_err());
+    }
+
+    #[test]
+    fn integers_are_multiplied_in_any_memory_format() {
+        let a = qtensor(&[1, 2, 1, 2], &[1, 2, 3, 4], 1.0, 1);
+        let b = qtensor(&[1, 2, 2, 2], &[0, 1, 2, 3, 4, 5, 6, 7], 0.5, 0);
+        let output = u8_qparams(1.0, 3);
+        // 0.5 * ([0, 1] [[0, 1], [2, 3]]) and 0.5 * ([2, 3] [[4, 5], [6, 7]]), ties to even.
+        let expected = [3 + 1, 3 + 2, 3 + 13, 3 + 16];
+        for [a, b] in [[a.clone(), b.clone()], [channels_last(&a), channels_last(&b)]] {
+            let y = run_int8(&Matmul, Backend::Native, &[&a, &b], &output).unwrap();
+            assert_eq!((integers(&y), y.shape()), (expected.to_vec(), &[1, 2, 1, 2][..]));
+            let inputs = [&signed(&a), &signed(&b)];
+            let y = run_int8(&Matmul, Backend::Native, &inputs, &i8_qparams(1.0, -125)).unwrap();
+            assert_eq!(integers(&y), expected.map(|integer| integer - 128));
+        }
     }
 
     #[test]

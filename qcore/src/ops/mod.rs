@@ -19,6 +19,7 @@
 //! weights drawn from PyTorch's distribution, but always the same ones for a layer of the same type and sizes;
 //! real ones come from a state dict.
 
+mod abs;
 mod activation;
 mod adaptive_avg_pool;
 mod arithmetic;
@@ -36,6 +37,8 @@ mod elu;
 mod embedding;
 mod embedding_bag;
 mod executable;
+mod exp;
+mod expand;
 mod flatten;
 mod gelu;
 mod group_norm;
@@ -53,9 +56,13 @@ mod matmul;
 mod max_pool;
 mod mean;
 mod mish;
+mod narrow;
+mod neg;
 mod normalization;
 mod packed_weight;
+mod pad;
 mod permute;
+mod pixel_shuffle;
 mod plain;
 mod pointwise;
 mod pool;
@@ -71,10 +78,15 @@ mod silu;
 mod size;
 mod softmax;
 mod spec;
+mod sqrt;
+mod square;
+mod squeeze;
+mod stack;
 mod tanh;
 #[cfg(test)]
 mod tests;
 mod threshold;
+mod upsample;
 mod volume;
 mod weights;
 
@@ -85,11 +97,12 @@ use crate::model::Parameters;
 use crate::train::{Backward, Gradients, of_moved_values};
 use crate::{QParams, Result};
 
+pub use abs::{Abs, abs};
 pub use activation::Activation;
 pub use adaptive_avg_pool::{
     AdaptiveAvgPool, AdaptiveAvgPool1d, AdaptiveAvgPool2d, adaptive_avg_pool1d, adaptive_avg_pool2d,
 };
-pub use arithmetic::{Add, Mul, Sub, add, mul, sub};
+pub use arithmetic::{Add, Maximum, Minimum, Mul, Sub, add, maximum, minimum, mul, sub};
 pub use avg_pool::{AvgPool, AvgPool1d, AvgPool2d, avg_pool1d, avg_pool2d};
 pub use batch_norm::{BatchNorm, BatchNorm1d, BatchNorm2d, BatchNorm3d, BatchNormParameters};
 pub use cat::{Cat, cat};
@@ -102,6 +115,8 @@ pub use elu::{CELU, ELU, celu, elu};
 pub use embedding::Embedding;
 pub use embedding_bag::{BagMode, EmbeddingBag};
 pub use executable::{Executable, Part, Planned, PlannedKernel, executable};
+pub use exp::{Exp, exp};
+pub use expand::{Expand, expand};
 pub use flatten::{Flatten, flatten};
 pub use gelu::{GELU, gelu};
 pub use group_norm::{GroupNorm, InstanceNorm, InstanceNorm1d, InstanceNorm2d, InstanceNorm3d};
@@ -117,7 +132,11 @@ pub use matmul::{Matmul, matmul};
 pub use max_pool::{MaxPool, MaxPool1d, MaxPool2d, max_pool1d, max_pool2d};
 pub use mean::{Mean, mean};
 pub use mish::{Mish, mish};
+pub use narrow::{Narrow, Select, narrow, select};
+pub use neg::{Neg, neg};
+pub use pad::{ConstantPad2d, Pad, PadMode, ReflectionPad2d, ReplicationPad2d, ZeroPad2d, pad};
 pub use permute::{Permute, Transpose, permute, transpose};
+pub use pixel_shuffle::{PixelShuffle, PixelUnshuffle, pixel_shuffle, pixel_unshuffle};
 pub use prelu::PReLU;
 pub use qcatalogue::OutputRule;
 pub use recurrent::{GRU, GRUCell, LSTM, LSTMCell, Nonlinearity, RNNCell};
@@ -129,8 +148,13 @@ pub use silu::{SiLU, silu};
 pub use size::{Integer, Size, integer, pair};
 pub use softmax::{LogSoftmax, Softmax, log_softmax, softmax};
 pub use spec::{Format, TensorSpec};
+pub use sqrt::{Sqrt, sqrt};
+pub use square::{Square, square};
+pub use squeeze::{Squeeze, Unsqueeze, squeeze, unsqueeze};
+pub use stack::{Stack, stack};
 pub use tanh::{Tanh, tanh};
 pub use threshold::{Threshold, threshold};
+pub use upsample::{Upsample, UpsampleMode, interpolate};
 
 pub(crate) use inputs::element_count;
 pub(crate) use spec::per_tensor;

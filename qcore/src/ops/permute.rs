@@ -51,7 +51,7 @@ impl Op for Permute {
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         let dims = self.dims.clone();
-        rearranging(PERMUTE, lowering, move |shape| permutation(&dims, shape))
+        rearranging(PERMUTE, lowering, move |shape| Ok(vec![permutation(&dims, shape)?]))
     }
 }
 
@@ -86,7 +86,7 @@ impl Op for Transpose {
             let second = resolve_axis(TRANSPOSE, dim1, shape)?;
             let mut order: Vec<usize> = (0..shape.len()).collect();
             order.swap(first, second);
-            Ok(Rearrangement::Permute(order))
+            Ok(vec![Rearrangement::Permute(order)])
         })
     }
 }

@@ -170,7 +170,7 @@ impl Op for Reshape {
         let reshape = self.clone();
         float_or_static(NAME, lowering, move |inputs| {
             let shape = reshape.output_shape(inputs)?;
-            Ok(Planned::Rearranged(Rearrangement::Reshape(shape)))
+            Ok(Planned::Rearranged(vec![Rearrangement::Reshape(shape)]))
         })
     }
 

@@ -10,7 +10,7 @@ use super::record::Recorder;
 use super::workspace::Workspace;
 use super::{InputKey, ProgramOutput};
 use crate::ops::{Executable, Format, Output, Planned, PlannedKernel, TensorSpec};
-use crate::tensor::{AnyTensor, MemoryFormat};
+use crate::tensor::{AnyTensor, MemoryFormat, Rearrangement};
 use crate::{Error, Result, Tensor};
 
 /// The most bytes of a workspace that a thread keeps for its next operation.
@@ -88,9 +88,10 @@ fn evaluate_with(
     match executable.plan(&specs)? {
         Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs, take),
         Planned::View(_) => inputs.into_iter().next().ok_or_else(no_result),
-        Planned::Rearranged(rearrangement) => {
-            let input = inputs.into_iter().next().ok_or_else(no_result)?;
-            rearrangement.apply("a rearrangement", input.into_shared()).map(Tensor::from)
+        Planned::Rearranged(rearrangements) => {
+            let input = inputs.into_iter().next().ok_or_else(no_result)?.into_shared();
+            let apply = |values, each: &Rearrangement| each.apply("a rearrangement", values);
+            rearrangements.iter().try_fold(input, apply).map(Tensor::from)
         }
         _ => evaluate_floats(executable, inputs)?.into_iter().next().ok_or_else(no_result),
     }

@@ -129,9 +129,10 @@ impl Recorder {
     fn planned(&mut self, path: &Arc<str>, inputs: Vec<View>, planned: Planned) -> Result<Vec<View>> {
         match planned {
             Planned::View(spec) => Ok(vec![only(inputs)?.with_spec(spec)]),
-            Planned::Rearranged(rearrangement) => {
+            Planned::Rearranged(rearrangements) => {
                 let view = only(inputs)?.called(path);
-                Ok(vec![self.rearranged(view, &rearrangement)?])
+                let mut steps = rearrangements.iter();
+                Ok(vec![steps.try_fold(view, |view, rearrangement| self.rearranged(view, rearrangement))?])
             }
             Planned::Around { inputs: before, planned, output: after, spec } => {
                 let before = inputs.into_iter().zip(before).map(|(view, before)| {

@@ -87,7 +87,16 @@ pub(crate) fn of_moved_values(op: &dyn Op, pass: &Backward<'_>) -> Result<Gradie
     let (_, gradient) = pass.output()?;
     let gradient = match op.lower(&Lowering::float())?.plan(&specs)? {
         Planned::View(_) => reshaped(gradient, shape)?,
-        Planned::Rearranged(rearrangement) => moved_back(&rearrangement, gradient, shape)?,
+        Planned::Rearranged(rearrangements) => {
+            let shapes = rearrangements.iter().scan(shape.to_vec(), |shape, each| {
+                let next = each.shape(shape);
+                Some(std::mem::replace(shape, next))
+            });
+            let steps: Vec<_> = rearrangements.iter().zip(shapes).collect();
+            let back =
+                |gradient, (each, shape): &(&Rearrangement, Vec<usize>)| moved_back(each, gradient, shape);
+            steps.iter().rev().try_fold(gradient, back)?
+        }
         _ => {
             let message = format!("`{}` has no gradient: its `Op::backward` is not written", op.name());
             return Err(Error::Unsupported(message));

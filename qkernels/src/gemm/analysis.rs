@@ -19,22 +19,17 @@ const QUADS_IN_16_BITS: usize = 128;
 pub(super) struct Analysis<'a> {
     pub(super) weights: &'a [PanelQuad],
     pub(super) runs: Runs,
-}
-
-/// The properties.
-pub(super) struct Findings {
-    /// The sums of each column, one for each run.
-    pub(super) run_sums: Vec<Sums>,
-    /// How large neighbours are.
-    pub(super) pair_bounds: PairBounds,
+    /// Gets the sums of each column, one for each run.
+    pub(super) run_sums: &'a mut Vec<Sums>,
 }
 
 impl Pass for Analysis<'_> {
-    type Output = Findings;
+    /// How large neighbours are.
+    type Output = PairBounds;
 
     #[inline(always)]
-    fn run(self) -> Findings {
-        let mut run_sums = Vec::with_capacity(self.runs.count);
+    fn run(self) -> PairBounds {
+        self.run_sums.clear();
         let mut pairs = Pairs { single: [0; PAIRS], both: [0; PAIRS] };
         for run in self.weights.chunks_exact(self.runs.quads()) {
             let mut sums: Sums = [0; PANEL];
@@ -50,9 +45,9 @@ impl Pass for Analysis<'_> {
                     *sum += bytes.iter().map(|&byte| i32::from(byte)).sum::<i32>();
                 }
             }
-            run_sums.push(sums);
+            self.run_sums.push(sums);
         }
-        Findings { run_sums, pair_bounds: pairs.bounds() }
+        pairs.bounds()
     }
 }
 
@@ -119,9 +114,10 @@ mod tests {
             }
         }
         for isa in Isa::available() {
-            let found = isa.run_pass(Analysis { weights: &quads, runs });
+            let mut run_sums = vec![[9; PANEL]];
+            let found = isa.run_pass(Analysis { weights: &quads, runs, run_sums: &mut run_sums });
             let bounds = PairBounds::new(single as u8, both as u16);
-            assert_eq!((&found.run_sums, found.pair_bounds), (&sums, bounds), "{isa}");
+            assert_eq!((&run_sums, found), (&sums, bounds), "{isa}");
         }
     }
 }

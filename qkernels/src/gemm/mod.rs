@@ -21,6 +21,7 @@ mod block;
 mod dequantize;
 mod input_rows;
 mod pack;
+mod products;
 mod requantize;
 mod saturation;
 mod split;
@@ -33,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::isa::isa;
 use crate::operands::Rows;
 use crate::output_rows::OutputRows;
-use crate::threads::for_each_index;
+use crate::threads::{for_each_index, threads_for};
 
 use block::{Block, Scratch};
 pub(crate) use dequantize::Dequantize;
@@ -41,6 +42,7 @@ pub(crate) use input_rows::InputRows;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use pack::PanelColumns;
 pub(crate) use pack::{PackedMatrix, check_sum, check_zero_point_count, weight_zero_point};
+pub(crate) use products::QuantizeProducts;
 use split::Split;
 pub(crate) use storage::Storage;
 
@@ -59,9 +61,23 @@ pub(crate) fn multiply<R: Rows, E: Epilogue>(
     output: OutputRows<'_, E::Output>,
 ) {
     let Some(matrix) = groups.first() else { return };
+    let depth = matrix.runs().padded_depth();
+    let work = output.rows().saturating_mul(groups.len() * matrix.columns()).saturating_mul(depth);
+    multiply_on(threads_for(work), source, groups, epilogue, output);
+}
+
+/// [`multiply`] on so many threads: 1 is the calling one alone.
+pub(crate) fn multiply_on<R: Rows, E: Epilogue>(
+    threads: usize,
+    source: &R,
+    groups: &[PackedMatrix],
+    epilogue: &E,
+    output: OutputRows<'_, E::Output>,
+) {
+    let Some(matrix) = groups.first() else { return };
     let isa = isa();
     let neighbours = if isa.has_tiles() { source.neighbours() } else { 1 };
-    let split = Split::new(matrix, groups.len(), output.rows(), neighbours, source.input().len());
+    let split = Split::new(matrix, groups.len(), output.rows(), neighbours, source.input().len(), threads);
     for_each_index(isa, split.tasks(), split.threads, |task| {
         let mut scratch = SCRATCH.take().unwrap_or_default();
         let (rows, panels) = split.task(task);

@@ -6,7 +6,7 @@
 
 use std::sync::OnceLock;
 
-use super::analysis::{Analysis, Findings};
+use super::analysis::Analysis;
 use super::storage::{QUAD_BYTES, Storage};
 use crate::error::{Error, Result};
 use crate::isa::{Isa, isa};
@@ -18,7 +18,7 @@ use crate::panel::{PANEL, PanelQuad, QUAD, Runs, Sums};
 
 /// Weights of one group: bytes in the order `[columns / PANEL][runs][run length / QUAD][PANEL][QUAD]`, filled
 /// up with zeros, whatever the instruction set.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PackedMatrix {
     columns: usize,
     runs: Runs,
@@ -30,7 +30,7 @@ pub(crate) struct PackedMatrix {
 }
 
 /// Properties of the columns of a panel; 0 for those that do not exist.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PanelColumns {
     /// The sum of each column's weights, for each run.
     pub(crate) run_sums: Vec<Sums>,
@@ -84,8 +84,8 @@ impl PackedMatrix {
         length::check("packed weight", weights.as_bytes(), panels * quads * QUAD_BYTES)?;
         let mut pair_bounds = PairBounds::default();
         let known = weights.chunks_exact(quads).enumerate().map(|(panel, weights)| {
-            let (mut known, bounds) = PanelColumns::of(weights, runs)?;
-            pair_bounds = pair_bounds.max(bounds);
+            let mut known = PanelColumns::default();
+            pair_bounds = pair_bounds.max(known.analyse(weights, runs)?);
             for (column, zero_point) in (panel * PANEL..columns).zip(&mut known.zero_points) {
                 *zero_point = weight_zero_point(zero_points, column)?.into();
             }
@@ -95,6 +95,42 @@ impl PackedMatrix {
         let columns_of_panel = known.collect::<Result<Vec<_>>>()?;
         let has_zero_points = columns_of_panel.iter().any(|known| known.zero_points != [0; PANEL]);
         Ok(Self { columns, runs, weights, columns_of_panel, pair_bounds, has_zero_points })
+    }
+
+    /// Packs other weights in the same memory, for a single product: chains are not looked for. `pack` writes all quads of
+    /// all panels, zeros where there is nothing.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub(crate) fn repack(
+        &mut self,
+        columns: usize,
+        depth: usize,
+        zero_point: i32,
+        pack: impl FnOnce(&mut [PanelQuad]),
+    ) -> Result<()> {
+        let runs = Runs { count: 1, len: depth };
+        let (panels, quads) = Self::extents(columns, runs)?;
+        let Storage::Owned(weights) = &mut self.weights else {
+            return Err(Error::parameter("packed weights of a file are not packed again"));
+        };
+        let more = (panels * quads).saturating_sub(weights.len());
+        memory::reserve("a packed matrix", weights, more)?;
+        weights.resize(panels * quads, PanelQuad([0; PANEL * QUAD]));
+        pack(weights);
+        let zero_point = weight_zero_point(&[zero_point], 0)?.into();
+        self.columns_of_panel.resize_with(panels, PanelColumns::default);
+        (self.columns, self.runs, self.has_zero_points) = (columns, runs, zero_point != 0);
+        self.pair_bounds = PairBounds::default();
+        for (panel, known) in self.columns_of_panel.iter_mut().enumerate() {
+            let weights = &weights[panel * quads..][..quads];
+            self.pair_bounds = self.pair_bounds.max(known.analyse(weights, runs)?);
+            known.zero_points = [0; PANEL];
+            known.zero_points[..(columns - panel * PANEL).min(PANEL)].fill(zero_point);
+            known.chains = OnceLock::from(None);
+            known.check_sums(weights)?;
+        }
+        Ok(())
     }
 
     /// Bytes of the packed weights of `columns` columns.
@@ -171,8 +207,8 @@ impl PackedMatrix {
 }
 
 impl PanelColumns {
-    /// Of the weights of one panel, and the bounds of their pairs.
-    fn of(weights: &[PanelQuad], runs: Runs) -> Result<(Self, PairBounds)> {
+    /// Sums the weights of one panel, and gives the bounds of their pairs.
+    fn analyse(&mut self, weights: &[PanelQuad], runs: Runs) -> Result<PairBounds> {
         let filling = runs.padded_len() - runs.len;
         for run in weights.chunks_exact(runs.quads()) {
             let last = run.last().map_or(&[][..], |quad| quad.0.as_chunks::<QUAD>().0);
@@ -180,8 +216,7 @@ impl PanelColumns {
                 return Err(Error::parameter("a packed weight between two runs is not 0"));
             }
         }
-        let Findings { run_sums, pair_bounds } = isa().run_pass(Analysis { weights, runs });
-        Ok((Self { run_sums, zero_points: [0; PANEL], chains: OnceLock::new() }, pair_bounds))
+        Ok(isa().run_pass(Analysis { weights, runs, run_sums: &mut self.run_sums }))
     }
 
     fn byte_len(&self) -> usize {
@@ -237,6 +272,21 @@ pub(crate) fn check_sum(weights: impl Iterator<Item = i8>, zero_point: i16) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_matrix_is_packed_again_in_the_same_memory() {
+        let runs = Runs { count: 1, len: 5 };
+        let first = PackedMatrix::new(40, runs, &[3], |o, k| (o * 10 + k) as i8).unwrap();
+        let mut packed = PackedMatrix::new(3, runs, &[0], |_, _| 100).unwrap();
+        packed.repack(40, 5, 3, |quads| quads.copy_from_slice(first.quads(0, 3))).unwrap();
+        assert_eq!((packed.columns(), packed.panels(), packed.has_zero_points()), (40, 3, true));
+        assert_eq!(packed.pair_bounds(), first.pair_bounds());
+        for (found, expected) in packed.columns_of_panel().iter().zip(first.columns_of_panel()) {
+            assert_eq!((&found.run_sums, found.zero_points), (&expected.run_sums, expected.zero_points));
+        }
+        let message = packed.repack(1, 1, 128, |_| {}).unwrap_err().to_string();
+        assert!(message.contains("zero point 128"), "{message}");
+    }
 
     #[test]
     fn every_run_is_filled_up_to_a_quad() {

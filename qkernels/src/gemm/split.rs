@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use super::pack::PackedMatrix;
 use crate::panel::PANEL;
-use crate::threads::threads_for;
 
 /// Bytes that a block of rows may occupy: half of a second-level cache of 512 KiB.
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -37,17 +36,17 @@ pub(super) struct Split {
 }
 
 impl Split {
-    /// So many rows of `neighbours` are kept together.
+    /// For so many threads; so many rows of `neighbours` are kept together.
     pub(super) fn new(
         matrix: &PackedMatrix,
         groups: usize,
         rows: usize,
         neighbours: usize,
         input_len: usize,
+        threads: usize,
     ) -> Self {
         let panels = matrix.panels();
         let depth = matrix.runs().padded_depth();
-        let threads = threads_for(rows.saturating_mul(groups * matrix.columns()).saturating_mul(depth));
         let mut split = Self {
             rows,
             panels,

@@ -41,6 +41,12 @@ impl Storage {
     }
 }
 
+impl Default for Storage {
+    fn default() -> Self {
+        Self::Owned(Vec::new())
+    }
+}
+
 impl Deref for Storage {
     type Target = [PanelQuad];
 

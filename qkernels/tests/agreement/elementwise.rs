@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use qkernels::elementwise::{
     BatchNorm, BinaryQParams, CatInput, LookupTable, add, add_qnnpack, add_scalar, batch_norm, cat, cat_into,
-    clamp, mul, mul_scalar, relu, requantize, sub,
+    clamp, mul, mul_scalar, relu, requantize, sub, zip_floats,
 };
 use qkernels::quantize::ChannelExtents;
 use qkernels::{EightBit, QParams, QuantizedInteger, Result};
@@ -45,6 +45,7 @@ fn check_binary<T: EightBit + std::fmt::Debug>(qparams: &BinaryQParams) {
     let sums = run(add::<T>, qparams, &a, &b);
     let differences = run(sub::<T>, qparams, &a, &b);
     let products = run(mul::<T>, qparams, &a, &b);
+    let larger = run(|q, a, b, y| zip_floats::<T>(q, f32::max, a, b, y), qparams, &a, &b);
     let multiplier = qa.scale * qb.scale * (1.0 / qy.scale);
     for i in 0..a.len() {
         let (a, b) = (a[i].to_i32(), b[i].to_i32());
@@ -54,6 +55,7 @@ fn check_binary<T: EightBit + std::fmt::Debug>(qparams: &BinaryQParams) {
         assert_eq!(differences[i], finish((da - db) * (1.0 / qy.scale)));
         let product = (a - qa.zero_point) * (b - qb.zero_point);
         assert_eq!(products[i], finish(product as f32 * multiplier));
+        assert_eq!(larger[i], finish(da.max(db) * (1.0 / qy.scale)));
     }
 }
 

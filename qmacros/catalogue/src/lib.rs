@@ -40,6 +40,8 @@ pub struct Operation {
     pub parameters: &'static [Parameter],
     /// How many of the parameters must be given; the rest have PyTorch's defaults.
     pub required: usize,
+    /// How many of the first parameters are ways to say the same, of which a call gives one and `None` for those before.
+    pub alternatives: usize,
     /// The tensors that it makes.
     pub results: Results,
     /// Where the scale of its output comes from.

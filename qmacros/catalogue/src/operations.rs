@@ -191,15 +191,17 @@ static OPERATIONS: &[Operation] = &[
         onnx: Some("LogSoftmax"),
         ..function("log_softmax", "LogSoftmax", OutputRule::Observed)
     },
+    Operation { onnx: Some("Abs"), ..function("abs", "Abs", OutputRule::Observed) },
+    Operation { onnx: Some("Neg"), ..function("neg", "Neg", OutputRule::Observed) },
+    Operation { onnx: Some("Exp"), ..function("exp", "Exp", OutputRule::Observed) },
+    Operation { onnx: Some("Sqrt"), ..function("sqrt", "Sqrt", OutputRule::Observed) },
+    function("square", "Square", OutputRule::Observed),
     Operation { role: Role::Add, with_relu: Some("add_relu"), onnx: Some("Add"), ..binary("add", "Add") },
     Operation { onnx: Some("Sub"), ..binary("sub", "Sub") },
     Operation { role: Role::Mul, with_relu: Some("mul_relu"), onnx: Some("Mul"), ..binary("mul", "Mul") },
-    Operation {
-        aliases: &["bmm"],
-        precisions: &[Precision::Float],
-        onnx: Some("MatMul"),
-        ..binary("matmul", "Matmul")
-    },
+    Operation { onnx: Some("Max"), ..binary("maximum", "Maximum") },
+    Operation { onnx: Some("Min"), ..binary("minimum", "Minimum") },
+    Operation { aliases: &["bmm"], onnx: Some("MatMul"), ..binary("matmul", "Matmul") },
     Operation {
         parameters: &[parameter("scalar", Float)],
         required: 1,
@@ -221,6 +223,11 @@ static OPERATIONS: &[Operation] = &[
         parameters: &[DIM],
         onnx: Some("Concat"),
         ..function("cat", "Cat", OutputRule::Shared)
+    },
+    Operation {
+        tensors: Tensors::List,
+        parameters: &[DIM],
+        ..function("stack", "Stack", OutputRule::Shared)
     },
     Operation {
         layer: Some("MaxPool1d"),
@@ -313,6 +320,77 @@ static OPERATIONS: &[Operation] = &[
         ..function("transpose", "Transpose", OutputRule::Moved)
     },
     Operation {
+        parameters: &[DIM],
+        onnx: Some("Squeeze"),
+        ..function("squeeze", "Squeeze", OutputRule::Moved)
+    },
+    Operation {
+        parameters: &[DIM],
+        required: 1,
+        onnx: Some("Unsqueeze"),
+        ..function("unsqueeze", "Unsqueeze", OutputRule::Moved)
+    },
+    Operation {
+        parameters: &[DIM, parameter("start", Integer), parameter("length", Integer)],
+        required: 3,
+        onnx: Some("Slice"),
+        ..function("narrow", "Narrow", OutputRule::Moved)
+    },
+    Operation {
+        parameters: &[DIM, parameter("index", Integer)],
+        required: 2,
+        onnx: Some("Gather"),
+        ..function("select", "Select", OutputRule::Moved)
+    },
+    Operation {
+        parameters: &[parameter("sizes", Integers)],
+        required: 1,
+        onnx: Some("Expand"),
+        ..function("expand", "Expand", OutputRule::Moved)
+    },
+    Operation {
+        layer: Some("PixelShuffle"),
+        parameters: &[parameter("upscale_factor", Integer)],
+        required: 1,
+        onnx: Some("DepthToSpace"),
+        ..function("pixel_shuffle", "PixelShuffle", OutputRule::Moved)
+    },
+    Operation {
+        layer: Some("PixelUnshuffle"),
+        parameters: &[parameter("downscale_factor", Integer)],
+        required: 1,
+        ..function("pixel_unshuffle", "PixelUnshuffle", OutputRule::Moved)
+    },
+    Operation {
+        layer: Some("Upsample"),
+        parameters: &[
+            parameter("size", IntegerOrPair),
+            parameter("scale_factor", Float),
+            parameter("mode", Choice(&["nearest", "bilinear"])),
+            parameter("align_corners", Bool),
+        ],
+        alternatives: 2,
+        onnx: Some("Resize"),
+        ..function("interpolate", "Upsample", OutputRule::SameAsInput)
+    },
+    Operation {
+        parameters: &[
+            parameter("pad", Integers),
+            parameter("mode", Choice(&["constant", "reflect", "replicate", "circular"])),
+            parameter("value", Float),
+        ],
+        required: 1,
+        onnx: Some("Pad"),
+        ..function("pad", "Pad", OutputRule::SameAsInput)
+    },
+    Operation { onnx: Some("Pad"), ..layer("ZeroPad2d", "zero_pad2d", OutputRule::SameAsInput) },
+    Operation { onnx: Some("Pad"), ..layer("ConstantPad2d", "constant_pad2d", OutputRule::SameAsInput) },
+    Operation { onnx: Some("Pad"), ..layer("ReflectionPad2d", "reflection_pad2d", OutputRule::SameAsInput) },
+    Operation {
+        onnx: Some("Pad"),
+        ..layer("ReplicationPad2d", "replication_pad2d", OutputRule::SameAsInput)
+    },
+    Operation {
         parameters: &[parameter("chunks", Integer), DIM],
         required: 1,
         results: Results::Pieces,
@@ -370,6 +448,7 @@ const fn function(name: &'static str, type_name: &'static str, output: OutputRul
         tensors: Tensors::Exactly(1),
         parameters: &[],
         required: 0,
+        alternatives: 0,
         results: Results::One,
         output,
         role: Role::None,

@@ -38,15 +38,9 @@ static UNSUPPORTED: &[Unsupported] = &[
     layer("ModuleDict", Some("write one field for each entry")),
     layer("ModuleList", Some("use a `Vec` of layers or models")),
     layer("MultiheadAttention", None),
-    both("PixelShuffle", "pixel_shuffle", Some("use `reshape` and `permute`")),
     layer("RNN", Some("use a loop over an `RNNCell`, or `LSTM` or `GRU`")),
-    both("Upsample", "interpolate", None),
-    both("ZeroPad2d", "pad", Some("use the `padding` of the next layer")),
-    function("max", Some("use `max_pool2d`, or `relu` for the maximum with zero")),
-    function("squeeze", Some("use `flatten` or `reshape`")),
-    function("stack", Some("use `reshape`, then `cat`")),
+    function("max", Some("use `maximum` of two tensors, or `max_pool2d`")),
     function("sum", Some("use `mean`, then multiply by the count")),
-    function("unsqueeze", Some("use `reshape`")),
 ];
 
 const fn both(layer: &'static str, function: &'static str, advice: Option<&'static str>) -> Unsupported {

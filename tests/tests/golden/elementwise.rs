@@ -13,6 +13,7 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
     let y = match operation {
         "add" => binary(case, &ops::add()?, activation)?,
         "mul" => binary(case, &ops::mul()?, activation)?,
+        "matmul" => binary(case, &ops::matmul()?, activation)?,
         "add_scalar" => scalar(case, &ops::add_scalar(number(case)?)?, activation)?,
         "mul_scalar" => scalar(case, &ops::mul_scalar(number(case)?)?, activation)?,
         "cat" => match activation {

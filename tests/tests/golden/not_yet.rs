@@ -3,11 +3,7 @@
 /// The operations of each topic that do not run. All others must, and these must not.
 pub const NOT_YET: &[(&str, &[&str])] = &[
     ("conv", &["conv2d_add", "conv2d_add_relu"]),
-    ("elementwise", &["matmul"]),
-    (
-        "pooling",
-        &["avg_pool3d", "max_pool3d", "adaptive_avg_pool3d", "interpolate_nearest", "interpolate_bilinear"],
-    ),
+    ("pooling", &["avg_pool3d", "max_pool3d", "adaptive_avg_pool3d"]),
     ("dynamic_linear", &["conv2d_dynamic"]),
     ("models", &["eager_qat"]),
 ];

@@ -1,6 +1,7 @@
 //! Topic `pooling`: pools and means, in both memory formats and with each backend's way to break ties.
 
 use anyhow::{Result, bail};
+use qcore::ops::{Upsample, UpsampleMode};
 use qcore::{Size, ops};
 
 use crate::comparison::Findings;
@@ -55,6 +56,11 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
         "adaptive_avg_pool2d" => {
             run_following(case, &ops::adaptive_avg_pool2d(pair("output_size")?)?, None, x()?)?
         }
+        "interpolate_nearest" => run_following(case, &resized(case)?, None, x()?)?,
+        "interpolate_bilinear" => {
+            let resized = resized(case)?.mode(UpsampleMode::Bilinear);
+            run_following(case, &resized.align_corners(case.param("align_corners")?), None, x()?)?
+        }
         "mean" => {
             let dims: Vec<isize> = case.param("dim")?;
             run_following(case, &ops::mean(dims, Some(case.param("keepdim")?))?, None, x()?)?
@@ -62,4 +68,12 @@ pub fn run(case: &Case<'_>, findings: &mut Findings<'_>) -> Result<()> {
         other => bail!("no operation `{other}`"),
     };
     findings.quantized("y", &y)
+}
+
+/// By the factors of a case, or to its size.
+fn resized(case: &Case<'_>) -> Result<Upsample> {
+    Ok(match case.optional_param("scale_factor")? {
+        Some(factors) => Upsample::scale_factors(factors),
+        None => Upsample::size(case.param::<[usize; 2]>("size")?),
+    })
 }

@@ -21,6 +21,7 @@ mod references_and_clones;
 mod renamed_and_raw_fields;
 mod renamed_crate;
 mod residual_block;
+mod resized_moved_and_multiplied;
 mod same_layer_twice;
 mod sequences_and_norms;
 mod sequential_of_sequentials;

@@ -3,3 +3,4 @@
 
 mod conversion;
 mod formulas;
+mod operations;

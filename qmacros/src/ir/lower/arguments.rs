@@ -59,8 +59,13 @@ impl Lowering<'_> {
             return None;
         }
         let mut is_complete = true;
-        for (parameter, expr) in function.operation.parameters.iter().zip(given) {
-            match self.argument(function, parameter, expr, &mut read) {
+        for (position, (parameter, expr)) in function.operation.parameters.iter().zip(given).enumerate() {
+            let may_be_none = position < function.operation.alternatives;
+            let argument = match may_be_none && plain_name(expr).is_some_and(|name| name == "None") {
+                true => Some(Argument::Tensor(None)),
+                false => self.argument(function, parameter, expr, &mut read),
+            };
+            match argument {
                 Some(argument) => read.arguments.push(argument),
                 None => is_complete = false,
             }

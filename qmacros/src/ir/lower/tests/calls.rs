@@ -1,6 +1,6 @@
 //! Calls and their arguments.
 
-use crate::ir::lower::testing::refused;
+use crate::ir::lower::testing::{lowered, refused};
 
 #[test]
 fn an_unknown_operation_is_refused_with_the_likely_one() {
@@ -29,8 +29,8 @@ fn a_layer_type_as_function_is_refused_with_the_operation() {
 #[test]
 fn an_operation_without_int8_form_is_refused_with_a_way_round() {
     refused(
-        "struct Net {  } impl Net { fn forward(&self, x: Tensor) -> Tensor { x.pixel_shuffle(2) } }",
-        &[("pixel_shuffle", "`pixel_shuffle` has no quantized form here", "use `reshape` and `permute`")],
+        "struct Net {  } impl Net { fn forward(&self, x: Tensor) -> Tensor { x.sum(2) } }",
+        &[("sum", "`sum` has no quantized form here", "use `mean`, then multiply by the count")],
     );
 }
 
@@ -224,6 +224,17 @@ fn none_as_argument_is_refused() {
             "write its default, or leave out all arguments from here on",
         )],
     );
+}
+
+#[test]
+fn none_stands_for_the_other_way_to_say_a_size() {
+    for call in
+        ["interpolate(x, None, 2.0, \"bilinear\", true)", "interpolate(x, (4, 5))", "x.interpolate(8)"]
+    {
+        let source =
+            format!("struct Net {{ }} impl Net {{ fn forward(&self, x: Tensor) -> Tensor {{ {call} }} }}");
+        assert!(lowered(&source).is_ok(), "{call}");
+    }
 }
 
 #[test]
