@@ -12,7 +12,7 @@ impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
         let y = relu6(self.conv1(z));
         while self.residual {}
-        let w = pixel_shuffle(y, 2);
+        let w = dropout2d(y, 2);
         if x > 2.0 {}
         self.conv2(w)
     }
