@@ -379,3 +379,120 @@ impl ConvThenLinear {
         self.fc(self.a(x).flatten(1))
     }
 }
+
+#[quantizable]
+pub struct TransposedConvBn {
+    t: ConvTranspose2d,
+    bn: BatchNorm2d,
+}
+
+#[quantizable]
+impl TransposedConvBn {
+    pub fn new() -> Self {
+        Self { t: ConvTranspose2d::new(3, 4, 3).stride(2), bn: BatchNorm2d::new(4) }
+    }
+
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        self.bn(self.t(x))
+    }
+}
+
+#[quantizable]
+pub struct Interpolate {
+    a0: Conv2d,
+    a: Conv2d,
+}
+
+#[quantizable]
+impl Interpolate {
+    pub fn new() -> Self {
+        Self { a0: Conv2d::new(3, 3, 3).padding(1), a: conv() }
+    }
+
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        self.a(interpolate(self.a0(x), None, 2.0))
+    }
+}
+
+#[quantizable]
+pub struct Matmul {
+    fc: Linear,
+    fc2: Linear,
+}
+
+#[quantizable]
+impl Matmul {
+    pub fn new() -> Self {
+        Self { fc: linear(), fc2: linear() }
+    }
+
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        matmul(self.fc(x), self.fc2(x))
+    }
+}
+
+#[quantizable]
+pub struct NormOfLinear {
+    fc: Linear,
+    ln: LayerNorm,
+}
+
+#[quantizable]
+impl NormOfLinear {
+    pub fn new() -> Self {
+        Self { fc: linear(), ln: LayerNorm::new([4]) }
+    }
+
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        self.ln(self.fc(x))
+    }
+}
+
+#[quantizable]
+pub struct SoftmaxModule {
+    fc: Linear,
+    sm: Softmax,
+}
+
+#[quantizable]
+impl SoftmaxModule {
+    pub fn new() -> Self {
+        Self { fc: linear(), sm: Softmax::new(-1) }
+    }
+
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        self.sm(self.fc(x))
+    }
+}
+
+#[quantizable]
+pub struct FixedQParams {
+    fc: Linear,
+}
+
+#[quantizable]
+impl FixedQParams {
+    pub fn new() -> Self {
+        Self { fc: linear() }
+    }
+
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        tanh(sigmoid(self.fc(x)))
+    }
+}
+
+#[quantizable]
+pub struct Activations {
+    fc: Linear,
+}
+
+#[quantizable]
+impl Activations {
+    pub fn new() -> Self {
+        Self { fc: linear() }
+    }
+
+    pub fn forward(&self, x: Tensor) -> Tensor {
+        leaky_relu(elu(hardswish(self.fc(x))))
+    }
+}
