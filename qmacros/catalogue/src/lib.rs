@@ -1,6 +1,6 @@
 //! The catalogue: one row for each operation, the only place for its facts.
 //!
-//! `qmacros` reads a `forward` body by it, `qcore` quantizes by it, and README's table is tested against it. A new
+//! `qmacros` reads a `forward` body by it, `qcore` quantizes by it, and README's table is written from it. A new
 //! operation is a row in `operations.rs`; the types of this file say what a row holds.
 //!
 //! ```

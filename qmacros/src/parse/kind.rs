@@ -174,7 +174,7 @@ fn check_name(errors: &mut Errors, ty: &Type, ident: &Ident) {
     if let Some(Unsupported { layer: Some(known), advice, .. }) = unsupported_layer(&name) {
         let help = match advice {
             Some(advice) => (*advice).to_owned(),
-            None => format!("the layers with an int8 form are {}", list(layers())),
+            None => "the layers are those of `qcore::ops`".to_owned(),
         };
         let message = Message::new(format!("`{known}` has no quantized form here")).help(format!(
             "{help}; if `{name}` is a model of your own, mark the field `#[quantizable(model)]`"

@@ -22,6 +22,7 @@ mod pooling;
 mod qat;
 mod qparams;
 mod quantize;
+mod readme;
 mod weighted;
 
 use std::collections::{BTreeMap, BTreeSet};

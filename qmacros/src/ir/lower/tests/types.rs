@@ -57,7 +57,7 @@ fn a_layer_without_int8_form_is_refused_with_those_that_have_one() {
         &[(
             "MultiheadAttention",
             "`MultiheadAttention` has no quantized form here",
-            "the layers with an int8 form are `Conv1d`, `Conv2d`, `Conv3d`, `ConvTranspose1d`, `ConvTranspose2d`, `ConvTranspose3d`, `Linear`, `BatchNorm1d`, `BatchNorm2d`, `BatchNorm3d`, `LayerNorm`, `GroupNorm`, `InstanceNorm1d`, `InstanceNorm2d`, `InstanceNorm3d`, `LSTM`, `GRU`, `LSTMCell`, `GRUCell`, `RNNCell`, `Embedding`, `EmbeddingBag`, `PReLU`, `ReLU`, `ReLU6`, `Hardtanh`, `LeakyReLU`, `ELU`, `CELU`, `Threshold`, `Sigmoid`, `Tanh`, `Hardsigmoid`, `Hardswish`, `SiLU`, `Mish`, `GELU`, `Softmax`, `LogSoftmax`, `MaxPool1d`, `MaxPool2d`, `AvgPool1d`, `AvgPool2d`, `AdaptiveAvgPool1d`, `AdaptiveAvgPool2d`, `Flatten`, `PixelShuffle`, `PixelUnshuffle`, `Upsample`, `ZeroPad2d`, `ConstantPad2d`, `ReflectionPad2d`, `ReplicationPad2d`, `Dropout` and `Identity`; if `MultiheadAttention` is a model of your own, mark the field `#[quantizable(model)]`",
+            "the layers are those of `qcore::ops`; if `MultiheadAttention` is a model of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
