@@ -276,9 +276,30 @@ fn bench_prints_one_json_object_and_keeps_a_model_that_zoo_runs() {
 }
 
 #[test]
+fn bench_times_a_network_in_every_way_that_it_can_be_quantized() {
+    let workshop = Workshop::new();
+    let output = workshop.bench(&["--network", "encoder", "--rounds", "1", "--layers", "--json"]);
+    let report: serde_json::Value = serde_json::from_str(&assert_succeeds(&output)).unwrap();
+    assert_eq!((&report["network"], &report["threads"]), (&"encoder".into(), &1.into()));
+    for way in ["fp32", "dynamic", "int8"] {
+        assert!(report[format!("{way}_ms")].as_f64().unwrap() > 0.0, "{report}");
+    }
+    for way in ["dynamic", "int8"] {
+        let steps = report["layers"][way]["steps"].as_array().unwrap();
+        let up = steps.iter().find(|step| step["path"] == "layers.0.up").unwrap();
+        assert_eq!(up["multiply_accumulates"], 128 * 256 * 1024);
+    }
+    let text = assert_succeeds(&workshop.bench(&["--network", "linear", "--rounds", "1", "--batch", "2"]));
+    assert!(text.contains("linear, batch 2") && text.contains("times as fast"), "{text}");
+}
+
+#[test]
 fn bench_says_what_it_cannot_run() {
     let workshop = Workshop::new();
-    let mistakes: [(&[&str], &str); 6] = [
+    let mistakes: [(&[&str], &str); 9] = [
+        (&[], "<--arch <ARCH>|--network <NETWORK>>"),
+        (&["--network", "linear", "--size", "32"], "cannot be used with"),
+        (&["--network", "linear", "--weights", "weights.safetensors"], "linear with the weights"),
         (&["--arch", "resnet19"], "possible values: resnet18"),
         (&["--arch", "resnet18", "--isa", "mmx"], "this processor has scalar"),
         (&["--arch", "resnet18", "--threads", "0"], "at least 1"),

@@ -1,8 +1,9 @@
-//! Every architecture gives torchvision's logits, and its int8 model stays close to them and survives a file.
+//! Every network gives PyTorch's output, and its int8 model stays close to them and survives a file.
 
 use std::path::Path;
 
 use examples::models::efficientnet::efficientnet_b0;
+use examples::models::encoder::Encoder;
 use examples::models::googlenet::googlenet;
 use examples::models::inception::inception_v3;
 use examples::models::mobilenet_v2::mobilenet_v2;
@@ -10,6 +11,7 @@ use examples::models::mobilenet_v3::{mobilenet_v3_large, mobilenet_v3_small};
 use examples::models::resnet::{resnet18, resnet34, resnet50, resnext50_32x4d};
 use examples::models::shufflenet_v2::{shufflenet_v2_x0_5, shufflenet_v2_x1_0};
 use examples::models::vgg::Vgg16;
+use examples::models::word_model::WordModel;
 use examples::synthetic;
 use qcore::prelude::*;
 use qcore::{CalibrationOptions, Converted, StateDict};
@@ -23,15 +25,22 @@ fn relative_difference(found: &Tensor, expected: &Tensor) -> f32 {
 }
 
 /// Checks a network with the weights that `data/torchvision/expected_logits.py` gives torchvision's `name`.
-fn assert_is_torchvisions<M>(name: &str, mut model: M, int8_tolerance: f32)
+fn assert_is_torchvisions<M>(name: &str, model: M, int8_tolerance: f32)
+where
+    M: Module<Input = Tensor, Output = Tensor>,
+{
+    let size = if name == "inception_v3" { 80 } else { 32 };
+    assert_is_pytorchs(name, model, synthetic::pictures("x", 2, size).unwrap(), int8_tolerance);
+}
+
+/// The same with any input.
+fn assert_is_pytorchs<M>(name: &str, mut model: M, x: Tensor, int8_tolerance: f32)
 where
     M: Module<Input = Tensor, Output = Tensor>,
 {
     synthetic::fill(&mut model).unwrap();
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/torchvision/expected_logits.safetensors");
     let expected = StateDict::open(golden).unwrap().get(name).unwrap().unwrap();
-    let size = if name == "inception_v3" { 80 } else { 32 };
-    let x = synthetic::pictures("x", 2, size).unwrap();
     let float = model.run(x.clone()).unwrap();
     let difference = relative_difference(&float, &expected);
     assert!(difference < 1e-5, "float differs by {difference}");
@@ -113,4 +122,16 @@ fn inception_v3_is_torchvisions() {
 #[test]
 fn vgg16_is_torchvisions() {
     assert_is_torchvisions("vgg16", Vgg16::new(64, 10), 0.03);
+}
+
+#[test]
+fn encoder_is_pytorchs() {
+    let x = synthetic::uniform("x", &[2, 9, 32], (-2.0, 2.0)).unwrap();
+    assert_is_pytorchs("encoder", Encoder::new(2, 32, 4, 64), x, 0.05);
+}
+
+#[test]
+fn word_model_is_pytorchs() {
+    let ids = synthetic::uniform("x", &[2, 7], (0.0, 50.0)).unwrap().map(f32::floor);
+    assert_is_pytorchs("word_model", WordModel::new(50, 16, 2), ids, 0.02);
 }

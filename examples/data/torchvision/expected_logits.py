@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Write the logits that torchvision's networks give with weights from a formula.
+"""Write what torchvision's networks, and two for text, give with weights from a formula.
 
     pip install torch torchvision safetensors numpy
     python expected_logits.py        # about 10 seconds on one CPU core
 
-Writes `expected_logits.safetensors` next to this script: for each network a tensor of its name, f32 [2, 10].
+Writes `expected_logits.safetensors` next to this script: for each network a tensor of its name, f32, of torchvision's
+[2, 10].
 Real weights are too large for the repository, so weights and pictures come from the formula that
 `src/synthetic.rs` holds too, bit for bit. Each tensor's values follow from its key, so a network whose keys
 differ from torchvision's gives other logits.
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision
+from torch import nn
 from safetensors.torch import save_file
 
 HERE = Path(__file__).resolve().parent
@@ -33,6 +35,55 @@ NETWORKS = [
     "inception_v3",
     "vgg16",
 ]
+
+
+class Attention(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, width)
+        self.output = nn.Linear(width, width)
+
+    def forward(self, x):
+        n, length, width = x.shape
+        shape = (n, length, self.heads, width // self.heads)
+        q, k, v = (layer(x).view(shape).transpose(1, 2) for layer in (self.query, self.key, self.value))
+        scores = torch.matmul(q, k.transpose(-2, -1)) * (width // self.heads) ** -0.5
+        y = torch.matmul(torch.softmax(scores, -1), v)
+        return self.output(y.transpose(1, 2).reshape(n, length, width))
+
+
+class EncoderLayer(nn.Module):
+    def __init__(self, width, heads, hidden):
+        super().__init__()
+        self.attention, self.norm1 = Attention(width, heads), nn.LayerNorm(width)
+        self.up, self.down, self.norm2 = nn.Linear(width, hidden), nn.Linear(hidden, width), nn.LayerNorm(width)
+
+    def forward(self, x):
+        x = self.norm1(x + self.attention(x))
+        return self.norm2(x + self.down(nn.functional.gelu(self.up(x))))
+
+
+class Encoder(nn.Module):
+    def __init__(self, layers, width, heads, hidden):
+        super().__init__()
+        self.layers = nn.ModuleList([EncoderLayer(width, heads, hidden) for _ in range(layers)])
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+class WordModel(nn.Module):
+    def __init__(self, words, width, layers):
+        super().__init__()
+        self.embedding, self.lstm = nn.Embedding(words, width), nn.LSTM(width, width, layers, batch_first=True)
+        self.decoder = nn.Linear(width, words)
+
+    def forward(self, ids):
+        y, _ = self.lstm(self.embedding(ids))
+        return self.decoder(y)
 
 
 def fnv1a(name):
@@ -94,7 +145,12 @@ def main():
             size = 80 if name == "inception_v3" else 32
             x = uniform("x", (2, 3, size, size), -2, 2)
             logits[name] = model(x).contiguous()
-            print(name, logits[name])
+        for name, model, x in [
+            ("encoder", Encoder(2, 32, 4, 64), uniform("x", (2, 9, 32), -2, 2)),
+            ("word_model", WordModel(50, 16, 2), uniform("x", (2, 7), 0, 50).floor().long()),
+        ]:
+            fill(model)
+            logits[name] = model.eval()(x).contiguous()
     save_file(logits, HERE / "expected_logits.safetensors")
 
 

@@ -2,6 +2,7 @@
 
 pub mod digits;
 pub mod efficientnet;
+pub mod encoder;
 pub mod googlenet;
 pub mod inception;
 pub mod mobilenet_v2;
@@ -9,3 +10,5 @@ pub mod mobilenet_v3;
 pub mod resnet;
 pub mod shufflenet_v2;
 pub mod vgg;
+pub mod wide_linear;
+pub mod word_model;

@@ -1,15 +1,17 @@
-//! Times a network of torchvision on this machine, in fp32 and in int8.
+//! Times a network of torchvision, or one for text, on this machine, in fp32 and in int8.
 
 mod layers;
+mod networks;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use examples::architecture::Architecture;
 use examples::{synthetic, with_architecture};
 use layers::Layers;
+use networks::Network;
 use qcore::prelude::*;
 use qcore::{CalibrationOptions, Converted, LoadOptions, MemoryReport, StateDict};
 use qkernels::isa::{Isa, isa, set_isa};
@@ -17,23 +19,27 @@ use qkernels::threads::set_num_threads;
 use serde_json::json;
 
 #[derive(Parser)]
-#[command(version, about)]
+#[command(version, about, group(ArgGroup::new("what").required(true)))]
 struct Cli {
-    #[arg(long)]
-    arch: Architecture,
+    /// A network of torchvision, on pictures.
+    #[arg(long, group = "what")]
+    arch: Option<Architecture>,
+    /// A network on texts, or a linear layer.
+    #[arg(long, group = "what")]
+    network: Option<Network>,
     /// Height and width of the pictures.
-    #[arg(long, default_value_t = 224, value_parser = at_least_one)]
+    #[arg(long, conflicts_with = "network", default_value_t = 224, value_parser = at_least_one)]
     size: usize,
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     threads: usize,
-    /// Pictures in a call.
+    /// Pictures or texts in a call.
     #[arg(long, default_value_t = 1, value_parser = at_least_one)]
     batch: usize,
     /// Float checkpoint (safetensors, torchvision's key names); without one the weights are made up.
     #[arg(long)]
     weights: Option<PathBuf>,
     /// As many as the checkpoint has if not given, 1000 without a checkpoint.
-    #[arg(long, value_parser = at_least_one)]
+    #[arg(long, conflicts_with = "network", value_parser = at_least_one)]
     num_classes: Option<usize>,
     /// Whose qconfig and numerics. PyTorch's for x86 leaves a bit of the activations unused, which AVX2 likes; `native`
     /// uses it.
@@ -46,7 +52,7 @@ struct Cli {
     #[arg(long, default_value_t = 5, value_parser = at_least_one)]
     rounds: usize,
     /// Where the int8 model goes, if it is to be kept.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "network")]
     save: Option<PathBuf>,
     /// Also where the time goes: each step of a run, its share of the peak of the instruction set's dot product
     /// (more than all of it where fewer or faster products do), the bytes it moves.
@@ -72,9 +78,10 @@ fn instruction_set(name: &str) -> Result<Isa> {
 
 fn main() -> Result<()> {
     let cli = Cli::parse();
+    let name = cli.arch.map(Architecture::name).or(cli.network.map(Network::name)).unwrap_or_default();
     run(&cli).with_context(|| match &cli.weights {
-        Some(path) => format!("{} with the weights {}", cli.arch, path.display()),
-        None => format!("{} with made-up weights", cli.arch),
+        Some(path) => format!("{name} with the weights {}", path.display()),
+        None => format!("{name} with made-up weights"),
     })
 }
 
@@ -82,16 +89,26 @@ fn run(cli: &Cli) -> Result<()> {
     set_isa(cli.isa);
     set_num_threads(cli.threads);
     let weights = cli.weights.as_deref().map(StateDict::open).transpose()?;
-    let num_classes = match (cli.num_classes, &weights) {
+    if let Some(network) = cli.network {
+        networks::run(network, weights.as_ref(), cli)?;
+    }
+    if let Some(arch) = cli.arch {
+        time_architecture(arch, weights.as_ref(), cli)?;
+    }
+    Ok(())
+}
+
+fn time_architecture(arch: Architecture, weights: Option<&StateDict>, cli: &Cli) -> Result<()> {
+    let num_classes = match (cli.num_classes, weights) {
         (Some(number), _) => number,
-        (None, Some(weights)) => cli.arch.num_classes(weights)?,
+        (None, Some(weights)) => arch.num_classes(weights)?,
         (None, None) => 1000,
     };
-    let measured = with_architecture!(cli.arch, new => measure(new(num_classes), weights.as_ref(), cli))?;
+    let measured = with_architecture!(arch, new => measure(new(num_classes), arch, weights, cli))?;
     if cli.json {
-        print_json(cli, num_classes, &measured)
+        print_json(cli, arch, num_classes, &measured)
     } else {
-        print_table(cli, num_classes, &measured)
+        print_table(cli, arch, num_classes, &measured)
     }
     Ok(())
 }
@@ -109,7 +126,7 @@ struct Measured {
     layers: Option<Layers>,
 }
 
-fn measure<M>(mut model: M, weights: Option<&StateDict>, cli: &Cli) -> Result<Measured>
+fn measure<M>(mut model: M, arch: Architecture, weights: Option<&StateDict>, cli: &Cli) -> Result<Measured>
 where
     M: Module<Input = Tensor, Output = Tensor>,
 {
@@ -121,7 +138,7 @@ where
     let mut prepared = model.prepare(&QConfigMapping::for_backend(cli.backend))?;
     prepared.calibrate_with([calibration], CalibrationOptions { progress: false })?;
     let mut int8 = prepared.convert()?;
-    int8.set_metadata("arch", cli.arch.name());
+    int8.set_metadata("arch", arch.name());
 
     let x = synthetic::pictures("x", cli.batch, cli.size)?;
     let (mut fp32_times, mut int8_times) = (Vec::new(), Vec::new());
@@ -175,9 +192,9 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-fn print_json(cli: &Cli, num_classes: usize, measured: &Measured) {
+fn print_json(cli: &Cli, arch: Architecture, num_classes: usize, measured: &Measured) {
     let mut report = json!({
-        "arch": cli.arch.name(),
+        "arch": arch.name(),
         "size": cli.size,
         "batch": cli.batch,
         "num_classes": num_classes,
@@ -199,11 +216,10 @@ fn print_json(cli: &Cli, num_classes: usize, measured: &Measured) {
     println!("{report}");
 }
 
-fn print_table(cli: &Cli, num_classes: usize, measured: &Measured) {
+fn print_table(cli: &Cli, arch: Architecture, num_classes: usize, measured: &Measured) {
     let Measured { fp32, int8, load, load_mapped, file_bytes, memory, layers } = measured;
     println!(
-        "{}, {num_classes} classes, {} x 3 x {size} x {size}, threads: {}, {}, {}",
-        cli.arch,
+        "{arch}, {num_classes} classes, {} x 3 x {size} x {size}, threads: {}, {}, {}",
         cli.batch,
         cli.threads,
         isa(),
