@@ -52,13 +52,13 @@ pub fn evaluate(executable: &dyn Executable, inputs: &[AnyTensor]) -> Result<Vec
 
 /// Runs an operation of one output that was lowered to float, for a user: its result has memory of its own length.
 pub(crate) fn evaluate_float(executable: &dyn Executable, inputs: Vec<Tensor>) -> Result<Tensor> {
-    evaluate_with(executable, inputs, BufferPool::take_exactly)
+    first(evaluate_floats(executable, inputs)?)
 }
 
 /// [`evaluate_float`] within a model: keeps the memory of the inputs where nobody else has it, and the result may begin
 /// a longer buffer, which [`release`] must keep from users.
 pub(crate) fn evaluate_within(executable: &dyn Executable, inputs: Vec<Tensor>) -> Result<Tensor> {
-    evaluate_with(executable, inputs, BufferPool::take)
+    first(evaluate_with(executable, inputs, BufferPool::take)?)
 }
 
 /// The output of a model, with memory of its own length.
@@ -75,32 +75,38 @@ pub(crate) fn recycle(tensor: Tensor) {
     pool.return_to_thread();
 }
 
-/// Runs an operation whose result gets its memory from `take`.
+/// Runs an operation whose result, if it is one in row-major order, gets its memory from `take`.
 fn evaluate_with(
     executable: &dyn Executable,
     inputs: Vec<Tensor>,
     take: fn(&mut BufferPool, usize) -> Vec<f32>,
-) -> Result<Tensor> {
+) -> Result<Vec<Tensor>> {
     let specs: Vec<TensorSpec> = inputs
         .iter()
         .map(|input| TensorSpec::in_format(input.shape(), input.memory_format(), Format::F32))
         .collect();
     match executable.plan(&specs)? {
-        Planned::Kernel(planned) if is_plain(&planned) => run_kernel(planned, inputs, take),
-        Planned::View(_) => inputs.into_iter().next().ok_or_else(no_result),
+        Planned::Kernel(planned) if is_plain(&planned) => Ok(vec![run_kernel(planned, inputs, take)?]),
+        Planned::View(_) => Ok(vec![first(inputs)?]),
         Planned::Rearranged(rearrangements) => {
-            let input = inputs.into_iter().next().ok_or_else(no_result)?.into_shared();
             let apply = |values, each: &Rearrangement| each.apply("a rearrangement", values);
-            rearrangements.iter().try_fold(input, apply).map(Tensor::from)
+            let rearranged = rearrangements.iter().try_fold(first(inputs)?.into_shared(), apply)?;
+            Ok(vec![Tensor::from(rearranged)])
         }
-        _ => evaluate_floats(executable, inputs)?.into_iter().next().ok_or_else(no_result),
+        _ => {
+            let inputs: Vec<AnyTensor> = inputs.into_iter().map(AnyTensor::Float).collect();
+            Ok(evaluate(executable, &inputs)?.iter().map(AnyTensor::to_float).collect())
+        }
     }
 }
 
 /// Runs an operation of any number of outputs that was lowered to float.
 pub(crate) fn evaluate_floats(executable: &dyn Executable, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-    let inputs: Vec<AnyTensor> = inputs.into_iter().map(AnyTensor::Float).collect();
-    Ok(evaluate(executable, &inputs)?.iter().map(AnyTensor::to_float).collect())
+    evaluate_with(executable, inputs, BufferPool::take_exactly)
+}
+
+fn first(tensors: Vec<Tensor>) -> Result<Tensor> {
+    tensors.into_iter().next().ok_or_else(|| Error::Unsupported("an operation without a result".into()))
 }
 
 /// Whether a kernel reads row-major floats, and makes one such tensor.
@@ -121,7 +127,9 @@ fn run_kernel(
     inputs: Vec<Tensor>,
     take: fn(&mut BufferPool, usize) -> Vec<f32>,
 ) -> Result<Tensor> {
-    let Some(output) = planned.outputs.first() else { return Err(no_result()) };
+    let Some(output) = planned.outputs.first() else {
+        return Err(Error::Unsupported("a kernel without a result".into()));
+    };
     let scratch = if output.is_empty() { 0 } else { planned.scratch };
     let what = format_args!("an output of shape {:?}", output.shape());
     memory::check_free(what, output.byte_len().saturating_add(scratch)).map_err(failed)?;
@@ -147,8 +155,4 @@ fn run_kernel(
 
 fn failed(error: qkernels::Error) -> Error {
     Error::kernel("a kernel", error)
-}
-
-fn no_result() -> Error {
-    Error::Unsupported("an operation without a result".into())
 }

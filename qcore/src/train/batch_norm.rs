@@ -16,6 +16,12 @@ pub(super) struct Normalized {
     is_of_batch: bool,
 }
 
+impl Normalized {
+    pub(super) fn input(&self) -> &Tensor {
+        &self.input
+    }
+}
+
 /// Gradients of a batch norm.
 pub(super) struct BatchNormGradients {
     pub(super) input: Tensor,

@@ -55,6 +55,38 @@ enum StepKind {
     BatchNorm(Normalized),
 }
 
+impl ForwardPass {
+    /// Bytes that it keeps; tensors that share memory count once.
+    pub(super) fn bytes(&self) -> usize {
+        let mut masks = 0;
+        let mut tensors: BTreeMap<*const f32, usize> = BTreeMap::new();
+        let mut keep = |tensor: &Tensor| {
+            let bytes = tensors.entry(tensor.view().as_ptr()).or_default();
+            *bytes = (*bytes).max(size_of::<f32>() * tensor.len());
+        };
+        let mut keep_saved = |saved: &FakeQuantSaved, keep: &mut dyn FnMut(&Tensor)| match saved {
+            FakeQuantSaved::Identity => {}
+            FakeQuantSaved::Mask(mask) => masks += mask.bytes(),
+            FakeQuantSaved::Input(input) => keep(input),
+        };
+        for node in &self.nodes {
+            for StepPass { inputs, outputs, kind, .. } in &node.steps {
+                inputs.iter().chain(outputs).for_each(&mut keep);
+                match kind {
+                    StepKind::Plain => {}
+                    StepKind::BatchNorm(normalized) => keep(normalized.input()),
+                    StepKind::Rounded(rounded) => {
+                        rounded.op.parameters("", &mut |_, tensor| keep(tensor));
+                        keep_saved(&rounded.saved, &mut keep);
+                    }
+                }
+            }
+            node.rounded.iter().flatten().for_each(|(_, saved)| keep_saved(saved, &mut keep));
+        }
+        masks + tensors.values().sum::<usize>()
+    }
+}
+
 impl TrainingNetwork {
     pub(super) fn new(plan: Plan) -> Self {
         let observations = Observations::new(&plan);

@@ -109,6 +109,12 @@ impl<M: Module> Trainable<M> {
         outputs::<M>(made)
     }
 
+    /// Bytes of what the last forward pass in training keeps for its backward pass, inputs and rounded weights among it; tensors
+    /// that share memory count once. 0 when there is no such pass.
+    pub fn saved_bytes(&self) -> usize {
+        self.pass.as_ref().map_or(0, ForwardPass::bytes)
+    }
+
     /// Adds the gradients of the last forward pass to [`Trainable::gradients`], from those of its outputs.
     ///
     /// # Errors

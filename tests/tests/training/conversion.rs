@@ -68,6 +68,24 @@ fn integers_agree_with_fake_quantization() {
 }
 
 #[test]
+fn what_a_forward_pass_keeps_is_counted_once() {
+    let mut model = trainable(&QConfigMapping::new());
+    assert_eq!(model.saved_bytes(), 0);
+    let y = model.forward(noise(&[8, 3, 6, 6], 1)).unwrap();
+    // The picture, the outputs of convolution, batch norm, ReLU, mean and linear layer; flattening moves nothing.
+    let values = 8 * (3 * 6 * 6 + 3 * 8 * 4 * 4 + 8 + 3);
+    assert_eq!(model.saved_bytes(), size_of::<f32>() * values);
+    model.backward(y).unwrap();
+    assert_eq!(model.saved_bytes(), 0);
+
+    let mut rounded = trainable(&QConfigMapping::for_qat(Backend::Native));
+    rounded.forward(noise(&[8, 3, 6, 6], 1)).unwrap();
+    assert!(rounded.saved_bytes() > size_of::<f32>() * values);
+    rounded.eval();
+    assert_eq!(rounded.saved_bytes(), 0);
+}
+
+#[test]
 fn a_mapping_without_qconfigs_trains_in_float() {
     let mut model = trainable(&QConfigMapping::new());
     let losses = train(&mut model, 30);

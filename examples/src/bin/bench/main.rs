@@ -1,7 +1,8 @@
-//! Times a network of torchvision, or one for text, on this machine, in fp32 and in int8.
+//! Times a network of torchvision, or one for text, on this machine, in fp32 and in int8, or a step of its training.
 
 mod layers;
 mod networks;
+mod train;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -38,7 +39,7 @@ struct Cli {
     /// Float checkpoint (safetensors, torchvision's key names); without one the weights are made up.
     #[arg(long)]
     weights: Option<PathBuf>,
-    /// As many as the checkpoint has if not given, 1000 without a checkpoint.
+    /// As many as the checkpoint has if not given; without a checkpoint 1000, in training 10.
     #[arg(long, conflicts_with = "network", value_parser = at_least_one)]
     num_classes: Option<usize>,
     /// Whose qconfig and numerics. PyTorch's for x86 leaves a bit of the activations unused, which AVX2 likes; `native`
@@ -48,7 +49,7 @@ struct Cli {
     /// A lesser instruction set than this processor's best.
     #[arg(long, value_parser = instruction_set)]
     isa: Option<Isa>,
-    /// How often fp32 and int8 take turns.
+    /// How often fp32 and int8 take turns, or steps of training in float and with fake quantization.
     #[arg(long, default_value_t = 5, value_parser = at_least_one)]
     rounds: usize,
     /// Where the int8 model goes, if it is to be kept.
@@ -58,6 +59,9 @@ struct Cli {
     /// (more than all of it where fewer or faster products do), the bytes it moves.
     #[arg(long)]
     layers: bool,
+    /// A step of training instead: forward, cross entropy, backward and SGD, in float and with fake quantization.
+    #[arg(long, conflicts_with_all = ["network", "weights", "save", "layers"])]
+    train: bool,
     /// One JSON object in place of a table.
     #[arg(long)]
     json: bool,
@@ -102,8 +106,12 @@ fn time_architecture(arch: Architecture, weights: Option<&StateDict>, cli: &Cli)
     let num_classes = match (cli.num_classes, weights) {
         (Some(number), _) => number,
         (None, Some(weights)) => arch.num_classes(weights)?,
+        (None, None) if cli.train => 10,
         (None, None) => 1000,
     };
+    if cli.train {
+        return with_architecture!(arch, new => train::run(new(num_classes), arch, num_classes, cli));
+    }
     let measured = with_architecture!(arch, new => measure(new(num_classes), arch, weights, cli))?;
     if cli.json {
         print_json(cli, arch, num_classes, &measured)

@@ -43,6 +43,11 @@ pub struct FakeQuantGrid {
 pub struct FakeQuantMask(Vec<u8>);
 
 impl FakeQuantMask {
+    /// Its size in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// The gradient of the input from that of the output.
     ///
     /// # Errors
