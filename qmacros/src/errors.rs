@@ -128,7 +128,15 @@ fn outside_of_a_macro(_: Span) -> (String, usize, usize) {
 
 /// The known name that `name` is most likely meant to be.
 pub fn did_you_mean<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = if name.chars().count() <= 4 { 1 } else { 2 };
+    nearest(name, known, if name.chars().count() <= 4 { 1 } else { 2 })
+}
+
+/// The known name that `name` is but for one letter, or for capitals.
+pub fn slip_of<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest(name, known, 1)
+}
+
+fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>, allowed: usize) -> Option<&'a str> {
     known
         .into_iter()
         .filter_map(|candidate| {

@@ -53,7 +53,7 @@ use proc_macro::TokenStream;
 /// | `qconfig = path` | quantized as the `QConfig` says that `path()` returns |
 /// | `rename = "features.0"` | its keys in the state dict begin with this instead of the field's name; `""`: with nothing |
 /// | `unused` | `forward` does not use it, and that is meant |
-/// | `model` | the type is a `#[quantizable]` model, although its name looks like that of a layer |
+/// | `model` | the type is a `#[quantizable]` model or an alias, although its name looks like that of a layer |
 ///
 /// On the `impl` block:
 ///

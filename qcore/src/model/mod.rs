@@ -2,6 +2,7 @@
 
 mod converted;
 mod layer;
+mod layers;
 mod module;
 mod parameters;
 mod prepared;

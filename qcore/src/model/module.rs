@@ -17,7 +17,6 @@ use crate::{Error, QConfigMapping, Result, Tensor};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a layer that `#[quantizable]` knows nor a `#[quantizable]` model",
     note = "a model of your own needs `#[quantizable]` on its struct and on the `impl` block with its `forward`",
-    note = "a layer is known by its name: where it stands behind another one, by a `type` or a `use .. as`, write its own in the field, as in `Sequential<(Conv2d, BatchNorm2d)>`",
     note = "for a choice between models, an enum, write a struct with one `Option` field for each"
 )]
 pub trait Module: Parameters + Sized + 'static {

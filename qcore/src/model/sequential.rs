@@ -1,6 +1,7 @@
 //! `Sequential`: layers one after the other, as a tuple.
 
-use super::{Layer, Parameters, join};
+use super::{Layer, Module, Parameters, join};
+use crate::network::{Loaders, Site, Tracer, Value};
 use crate::{Result, Tensor};
 
 /// Layers that run one after the other, in a tuple of up to 64.
@@ -48,6 +49,25 @@ macro_rules! sequential {
             pub fn forward(&self, x: Tensor) -> Result<Tensor> {
                 $(let x = self.0.$index.forward(x).map_err(|error| error.in_layer(stringify!($index)))?;)+
                 Ok(x)
+            }
+        }
+
+        #[diagnostic::do_not_recommend]
+        impl<$($name: Module<Input = Tensor, Output = Tensor>),+> Module for Sequential<($($name,)+)> {
+            const NAME: &'static str = "Sequential";
+            type Input = Tensor;
+            type Output = Tensor;
+
+            fn trace(&self, tracer: &mut Tracer<'_>, x: Value) -> Result<Value> {
+                $(
+                    let site = Site::new(format_args!(stringify!($index)));
+                    let x = tracer.scope(site, |tracer| self.0.$index.trace(tracer, x))?;
+                )+
+                Ok(x)
+            }
+
+            fn loaders(loaders: &mut Loaders) {
+                $($name::loaders(loaders);)+
             }
         }
     };

@@ -4,8 +4,10 @@
 //! observing, converting, saving and loading, running.
 
 mod file;
+mod fuse;
 mod loaders;
 mod node;
+mod recording;
 mod tracer;
 mod verify;
 
@@ -25,7 +27,7 @@ pub use tracer::{Member, Site, Tracer, Value};
 
 pub(crate) use file::{FORMAT, formats, summary};
 pub(crate) use node::lower;
-pub(crate) use tracer::{RecordedMember, Settings, Trace};
+pub(crate) use recording::{RecordedMember, Settings, Trace};
 
 /// Index of a node in a [`Network`].
 pub(crate) type NodeId = usize;

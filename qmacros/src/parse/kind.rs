@@ -6,7 +6,7 @@ use qcatalogue::{Unsupported, layers, unsupported_layer};
 use syn::{GenericArgument, Generics, Ident, PathArguments, PathSegment, Type};
 
 use super::FieldKind;
-use crate::errors::{Errors, Message, did_you_mean, list};
+use crate::errors::{Errors, Message, list, slip_of};
 #[cfg(test)]
 use crate::ir::lower::testing::by_layer;
 
@@ -177,22 +177,22 @@ fn check_name(errors: &mut Errors, ty: &Type, ident: &Ident) {
             None => "the layers are those of `qcore::ops`".to_owned(),
         };
         let message = Message::new(format!("`{known}` has no quantized form here")).help(format!(
-            "{help}; if `{name}` is a model of your own, mark the field `#[quantizable(model)]`"
+            "{help}; if `{name}` is a type of your own, mark the field `#[quantizable(model)]`"
         ));
         return errors.error(ident, message);
     }
     let dimensions: Vec<&str> = layers().filter(|known| is_without_dimension(&name, known)).collect();
     if !dimensions.is_empty() {
         let message = Message::new(format!("unknown layer `{name}`")).help(format!(
-            "did you mean {}? If `{name}` is a model of your own, mark the field `#[quantizable(model)]`",
+            "did you mean {}? If `{name}` is a type of your own, mark the field `#[quantizable(model)]`",
             list(dimensions).replace(" and ", " or ")
         ));
         return errors.error(ident, message);
     }
-    if let Some(known) = did_you_mean(&name, layers()) {
+    // Names that are less alike may be aliases: what no type has, rustc refuses.
+    if let Some(known) = slip_of(&name, layers()) {
         let message = Message::new(format!("unknown layer `{name}`")).help(format!(
-            "did you mean `{known}`? If `{name}` is a model of your own, mark the field `#[quantizable(model)]`; if it is \
-             another name for layers, write them out: `Sequential<(Conv2d, BatchNorm2d)>`"
+            "did you mean `{known}`? If `{name}` is a type of your own, mark the field `#[quantizable(model)]`"
         ));
         errors.error(ident, message);
     }

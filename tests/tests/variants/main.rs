@@ -3,6 +3,7 @@
 
 mod boundaries;
 mod by_hand;
+mod containers;
 mod expressions;
 mod language;
 mod layouts;

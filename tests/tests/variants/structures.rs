@@ -157,7 +157,7 @@ fn models_are_generic_over_models_and_numbers() {
     }
     let y = crate::by_hand::reshaped(&apply(&model.a.fc, &y), &[2, 3]);
     let int8 = assert_variants(&model, &x, &[y]);
-    assert_eq!(paths(&int8)[..3], ["fc", "b.0.fc", "b.0.relu"]);
+    assert_eq!(paths(&int8)[..3], ["fc", "b.0.fc", "b.1.fc"]);
     assert!(paths(&int8).contains(&"a.fc"), "{:?}", paths(&int8));
 
     let model = Body { fc: linear(4, 4, 0), a: Head::<1> { fc: linear(4, 1, 3) }, b: Vec::<Flags>::new() };

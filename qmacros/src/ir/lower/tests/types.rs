@@ -9,7 +9,7 @@ fn a_mistyped_layer_is_refused_with_the_right_name() {
         &[(
             "Conv2D",
             "unknown layer `Conv2D`",
-            "did you mean `Conv2d`? If `Conv2D` is a model of your own, mark the field `#[quantizable(model)]`; if it is another name for layers, write them out: `Sequential<(Conv2d, BatchNorm2d)>`",
+            "did you mean `Conv2d`? If `Conv2D` is a type of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
@@ -21,7 +21,7 @@ fn a_layer_in_other_capitals_is_refused() {
         &[(
             "Relu",
             "unknown layer `Relu`",
-            "did you mean `ReLU`? If `Relu` is a model of your own, mark the field `#[quantizable(model)]`; if it is another name for layers, write them out: `Sequential<(Conv2d, BatchNorm2d)>`",
+            "did you mean `ReLU`? If `Relu` is a type of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
@@ -33,7 +33,7 @@ fn a_layer_without_its_dimension_is_refused_with_all_that_exist() {
         &[(
             "BatchNorm",
             "unknown layer `BatchNorm`",
-            "did you mean `BatchNorm1d` or `BatchNorm2d`? If `BatchNorm` is a model of your own, mark the field `#[quantizable(model)]`",
+            "did you mean `BatchNorm1d` or `BatchNorm2d`? If `BatchNorm` is a type of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
@@ -45,7 +45,7 @@ fn a_mistyped_layer_inside_of_containers_is_refused() {
         &[(
             "Liner",
             "unknown layer `Liner`",
-            "did you mean `Linear`? If `Liner` is a model of your own, mark the field `#[quantizable(model)]`; if it is another name for layers, write them out: `Sequential<(Conv2d, BatchNorm2d)>`",
+            "did you mean `Linear`? If `Liner` is a type of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
@@ -57,7 +57,7 @@ fn a_layer_without_int8_form_is_refused_with_those_that_have_one() {
         &[(
             "MultiheadAttention",
             "`MultiheadAttention` has no quantized form here",
-            "the layers are those of `qcore::ops`; if `MultiheadAttention` is a model of your own, mark the field `#[quantizable(model)]`",
+            "the layers are those of `qcore::ops`; if `MultiheadAttention` is a type of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
@@ -69,7 +69,7 @@ fn a_layer_with_advice_is_refused_with_it() {
         &[(
             "Dropout2d",
             "`Dropout2d` has no quantized form here",
-            "use `Dropout`: both do nothing at inference; if `Dropout2d` is a model of your own, mark the field `#[quantizable(model)]`",
+            "use `Dropout`: both do nothing at inference; if `Dropout2d` is a type of your own, mark the field `#[quantizable(model)]`",
         )],
     );
 }
