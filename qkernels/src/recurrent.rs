@@ -4,6 +4,7 @@
 //! a few units in the last place of the exact values, and the same on every instruction set.
 
 use crate::error::Result;
+use crate::float::functions::{sigmoid, tanh};
 use crate::isa::{Pass, isa};
 use crate::length;
 
@@ -128,68 +129,10 @@ impl Pass for RnnTanh<'_> {
     }
 }
 
-/// `1 / (1 + e^-x)`
-#[inline(always)]
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
-}
-
-/// The hyperbolic tangent: near 0 the polynomial of Cephes' `tanhf`, else `1 - 2 / (e^2|x| + 1)`.
-#[inline(always)]
-fn tanh(x: f32) -> f32 {
-    let square = x * x;
-    let mut near = -5.704_988_7e-3_f32;
-    for coefficient in [2.063_908_8e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1] {
-        near = near.mul_add(square, coefficient);
-    }
-    let near = (near * square).mul_add(x, x);
-    let magnitude = x.abs();
-    let far = 1.0 - 2.0 / (exp(magnitude + magnitude) + 1.0);
-    if magnitude < 0.625 { near } else { far.copysign(x) }
-}
-
-/// `e^x` by Cephes' `expf`: `2^n e^r` with `r` within half of the logarithm of 2. It goes neither to 0 nor to infinity.
-#[inline(always)]
-fn exp(x: f32) -> f32 {
-    /// Behind it there is no room for fractions: an addition rounds to an integer, in the lowest bits.
-    const ROUNDING: f32 = 12_582_912.0;
-    let x = if x > 88.0 { 88.0 } else { x };
-    let x = if x < -87.0 { -87.0 } else { x };
-    let shifted = x.mul_add(std::f32::consts::LOG2_E, ROUNDING);
-    let whole = shifted - ROUNDING;
-    // The logarithm of 2 in two parts.
-    let r = whole.mul_add(2.121_944_4e-4, whole.mul_add(-0.693_359_4, x));
-    let mut sum = 1.987_569_1e-4_f32;
-    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_6e-1, 0.5] {
-        sum = sum.mul_add(r, coefficient);
-    }
-    let sum = sum.mul_add(r * r, r) + 1.0;
-    let exponent = shifted.to_bits().wrapping_sub(ROUNDING.to_bits()).wrapping_add(127) << 23;
-    sum * f32::from_bits(exponent)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::isa::{Isa, with_isa};
-
-    #[test]
-    fn functions_are_near_the_exact_ones() {
-        for step in -2_000_000..2_000_000 {
-            let x = step as f32 * 1e-4 / 2.0;
-            let exact = f64::from(x);
-            let exact_tanh = libm::tanh(exact);
-            let difference = (f64::from(tanh(x)) - exact_tanh).abs();
-            assert!(difference <= 3e-7 * exact_tanh.abs(), "tanh({x}): {difference}");
-            let exact_sigmoid = 1.0 / (1.0 + libm::exp(-exact));
-            let difference = (f64::from(sigmoid(x)) - exact_sigmoid).abs();
-            assert!(difference <= 3e-7 * exact_sigmoid.max(1e-30), "sigmoid({x}): {difference}");
-        }
-        assert!(tanh(f32::NAN).is_nan() && sigmoid(f32::NAN).is_nan());
-        assert_eq!([tanh(f32::INFINITY), tanh(-1e30)], [1.0, -1.0]);
-        assert_eq!(sigmoid(f32::INFINITY), 1.0);
-        assert!(sigmoid(f32::NEG_INFINITY) < 1e-37);
-    }
 
     #[test]
     fn every_instruction_set_gives_the_same_bits() {

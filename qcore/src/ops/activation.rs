@@ -27,6 +27,7 @@ impl Activation {
 }
 
 /// Limits a value and lets NaN through, as PyTorch does.
+#[inline(always)]
 pub(super) fn limit(x: f32, [low, high]: [f32; 2]) -> f32 {
     // Comparisons, not `f32::clamp`, which would let the compiler assume that the limits are in order.
     let x = if x < low { low } else { x };

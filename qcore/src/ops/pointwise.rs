@@ -11,17 +11,32 @@ use crate::{Backend, DType, QParams, Result};
 
 /// A function of each element, and how its table is made.
 #[derive(Clone, Copy)]
-pub(super) struct Pointwise<F> {
+pub(super) struct Pointwise<F, G = F> {
     operation: &'static str,
+    /// What tables are made of.
     function: F,
+    /// The same for tensors of floats.
+    float: G,
     divides_on_qnnpack: bool,
 }
 
 impl<F: Fn(f32) -> f32 + Copy + Send + Sync + 'static> Pointwise<F> {
     pub(super) fn new(operation: &'static str, function: F) -> Self {
-        Self { operation, function, divides_on_qnnpack: false }
+        Self { operation, function, float: function, divides_on_qnnpack: false }
     }
 
+    /// The same with a faster function for tensors of floats, which may differ in the last places.
+    pub(super) fn in_float<G>(self, float: G) -> Pointwise<F, G> {
+        let Self { operation, function, divides_on_qnnpack, .. } = self;
+        Pointwise { operation, function, float, divides_on_qnnpack }
+    }
+}
+
+impl<F, G> Pointwise<F, G>
+where
+    F: Fn(f32) -> f32 + Copy + Send + Sync + 'static,
+    G: Fn(f32) -> f32 + Copy + Send + Sync + 'static,
+{
     /// qnnpack divides by the scale of the output, where the others multiply by its reciprocal.
     pub(super) fn divides_on_qnnpack(self) -> Self {
         Self { divides_on_qnnpack: true, ..self }
@@ -34,7 +49,7 @@ impl<F: Fn(f32) -> f32 + Copy + Send + Sync + 'static> Pointwise<F> {
                 let [x] = exactly(operation, inputs)?;
                 check_dtype(operation, x, None)?;
                 let kernel =
-                    unary::<f32, f32>(operation, move |x, y| qkernels::float::map_into(x, y, self.function));
+                    unary::<f32, f32>(operation, move |x, y| qkernels::float::map_into(x, y, self.float));
                 Ok(Planned::kernel(kernel, x.without_gaps()))
             })),
             Precision::Static => {

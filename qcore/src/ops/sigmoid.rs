@@ -1,8 +1,10 @@
 //! `sigmoid`: `1 / (1 + e^-x)`.
 
+use qkernels::float::functions;
+
 use super::pointwise::{Pointwise, pointwise};
 
-pointwise!(Sigmoid, sigmoid, "1 / (1 + e^-x)", Pointwise::new("sigmoid", function), derivative: |_, y| y * (1.0 - y));
+pointwise!(Sigmoid, sigmoid, "1 / (1 + e^-x)", Pointwise::new("sigmoid", function).in_float(functions::sigmoid), derivative: |_, y| y * (1.0 - y));
 
 /// In f64, rounded once: the same on every platform, and PyTorch's table.
 pub(super) fn function(x: f32) -> f32 {

@@ -1,8 +1,10 @@
 //! `tanh`: `tanh(x)`.
 
+use qkernels::float::functions;
+
 use super::pointwise::{Pointwise, pointwise};
 
-pointwise!(Tanh, tanh, "tanh(x)", Pointwise::new("tanh", function), derivative: |_, y| 1.0 - y * y);
+pointwise!(Tanh, tanh, "tanh(x)", Pointwise::new("tanh", function).in_float(functions::tanh), derivative: |_, y| 1.0 - y * y);
 
 /// In f64, rounded once: the same on every platform, and PyTorch's table.
 fn function(x: f32) -> f32 {

@@ -8,6 +8,7 @@ mod conv3d;
 mod dots;
 mod elementwise;
 mod epilogue;
+pub mod functions;
 mod linear;
 mod matmul;
 mod mean;
@@ -15,7 +16,7 @@ mod pool;
 mod positions;
 mod prelu;
 mod strided;
-mod sums;
+pub(crate) mod sums;
 mod tile;
 
 pub use affine::affine_into;

@@ -1,7 +1,7 @@
 //! Normalization of rows to mean 0 and variance 1: the heart of layer, group and instance norm (NUMERICS section 8).
 
 use crate::error::{Error, Result};
-use crate::isa::isa;
+use crate::float::sums::sum_of;
 use crate::length;
 use crate::qparams::{EightBit, QParams};
 use crate::threads::for_each_chunk;
@@ -49,10 +49,16 @@ impl Normalization<'_> {
         Ok(())
     }
 
-    /// Calls `finish` for each stretch of a row with its weights and biases: one for all of its elements, or one for
-    /// each.
+    /// Sets each element of a row to `finish(normalized(x) * weight + bias)`.
     #[inline(always)]
-    fn for_each_stretch(&self, row: usize, mut finish: impl FnMut(usize, Stretch<'_>)) {
+    fn apply<T: Copy>(
+        &self,
+        row: usize,
+        input: &[T],
+        output: &mut [T],
+        normalized: impl Fn(T) -> f32,
+        finish: impl Fn(f32) -> T,
+    ) {
         let Affine { weight, bias, inner } = self.affine;
         let first = row * self.len / inner;
         if inner == 1 {
@@ -61,25 +67,33 @@ impl Normalization<'_> {
             while start < self.len {
                 let channel = (first + start) % self.channels;
                 let count = (self.channels - channel).min(self.len - start);
-                let weight = weight.map(|weight| &weight[channel..][..count]);
-                let bias = bias.map(|bias| &bias[channel..][..count]);
-                finish(start, Stretch::Each { count, weight, bias });
+                let (input, output) = (&input[start..][..count], &mut output[start..][..count]);
+                let elements = output.iter_mut().zip(input);
+                match (weight, bias) {
+                    (Some(weight), Some(bias)) => {
+                        let affine = weight[channel..].iter().zip(&bias[channel..]);
+                        elements.zip(affine).for_each(|((y, &x), (weight, bias))| {
+                            *y = finish(normalized(x) * weight + bias);
+                        });
+                    }
+                    (weight, bias) => elements.enumerate().for_each(|(index, (y, &x))| {
+                        let at = |values: Option<&[f32]>| values.map(|values| values[channel + index]);
+                        *y = finish(normalized(x) * at(weight).unwrap_or(1.0) + at(bias).unwrap_or(0.0));
+                    }),
+                }
                 start += count;
             }
             return;
         }
         for stretch in 0..self.len / inner {
             let channel = (first + stretch) % self.channels;
-            let one = |values: Option<&[f32]>| values.map(|values| values[channel]);
-            finish(stretch * inner, Stretch::All { count: inner, weight: one(weight), bias: one(bias) });
+            let weight = weight.map_or(1.0, |weight| weight[channel]);
+            let bias = bias.map_or(0.0, |bias| bias[channel]);
+            let (input, output) =
+                (&input[stretch * inner..][..inner], &mut output[stretch * inner..][..inner]);
+            output.iter_mut().zip(input).for_each(|(y, &x)| *y = finish(normalized(x) * weight + bias));
         }
     }
-}
-
-/// Neighbouring elements with their weights and biases.
-enum Stretch<'a> {
-    All { count: usize, weight: Option<f32>, bias: Option<f32> },
-    Each { count: usize, weight: Option<&'a [f32]>, bias: Option<&'a [f32]> },
 }
 
 /// Sums of at most this many squares of differences of bytes fit in 32 bits.
@@ -100,14 +114,17 @@ pub fn normalize<T: EightBit>(
     normalization.check(input.len(), output.len())?;
     qparams.check::<T>()?;
     output_qparams.check::<T>()?;
-    let (isa, len, work) = (isa(), normalization.len, output.len().saturating_mul(4));
-    for_each_chunk(output, len, work, |row, output| {
-        let input = &input[row * len..][..output.len()];
-        isa.run(
-            #[inline(always)]
-            || normalize_row(normalization, row, qparams, output_qparams, input, output),
-        );
-    });
+    let (len, work) = (normalization.len, output.len().saturating_mul(4));
+    for_each_chunk(
+        output,
+        len,
+        work,
+        #[inline(always)]
+        |row, output| {
+            let input = &input[row * len..][..output.len()];
+            normalize_row(normalization, row, qparams, output_qparams, input, output);
+        },
+    );
     Ok(())
 }
 
@@ -140,29 +157,7 @@ fn normalize_row<T: EightBit>(
     let (low, high) = T::RANGE.into_inner();
     let normalized = |q: T| ((q.to_i32() - zero_point) as f32 - mean) * k;
     let quantized = |y: f32| T::from_steps(y * inverse_scale, output_qparams.zero_point, low, high);
-    normalization.for_each_stretch(row, |start, stretch| match stretch {
-        Stretch::All { count, weight, bias } => {
-            let (input, output) = (&input[start..][..count], &mut output[start..][..count]);
-            let (weight, bias) = (weight.unwrap_or(1.0), bias.unwrap_or(0.0));
-            output.iter_mut().zip(input).for_each(|(y, &q)| *y = quantized(normalized(q) * weight + bias));
-        }
-        Stretch::Each { count, weight, bias } => {
-            let (input, output) = (&input[start..][..count], &mut output[start..][..count]);
-            match (weight, bias) {
-                (Some(weight), Some(bias)) => {
-                    for (((y, &q), weight), bias) in output.iter_mut().zip(input).zip(weight).zip(bias) {
-                        *y = quantized(normalized(q) * weight + bias);
-                    }
-                }
-                (weight, bias) => {
-                    for (index, (y, &q)) in output.iter_mut().zip(input).enumerate() {
-                        let scaled = normalized(q) * weight.map_or(1.0, |weight| weight[index]);
-                        *y = quantized(scaled + bias.map_or(0.0, |bias| bias[index]));
-                    }
-                }
-            }
-        }
-    });
+    normalization.apply(row, input, output, normalized, quantized);
 }
 
 /// `(x - mean) / sqrt(var + eps) * weight + bias` of each row, with sums in `f64`.
@@ -172,29 +167,20 @@ fn normalize_row<T: EightBit>(
 pub fn normalize_float(normalization: &Normalization<'_>, input: &[f32], output: &mut [f32]) -> Result<()> {
     normalization.check(input.len(), output.len())?;
     let (len, work) = (normalization.len, output.len().saturating_mul(8));
-    for_each_chunk(output, len, work, |row, output| {
-        let input = &input[row * len..][..output.len()];
-        let count = input.len() as f64;
-        let mean = input.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
-        let squares = input.iter().map(|&x| (f64::from(x) - mean) * (f64::from(x) - mean));
-        let k = 1.0 / (squares.sum::<f64>() / count + f64::from(normalization.eps)).sqrt();
-        let normalized = |x: f32| ((f64::from(x) - mean) * k) as f32;
-        normalization.for_each_stretch(row, |start, stretch| {
-            let (count, weight, bias) = match stretch {
-                Stretch::All { count, weight, bias } => {
-                    let (weight, bias) = (weight.unwrap_or(1.0), bias.unwrap_or(0.0));
-                    let (input, output) = (&input[start..][..count], &mut output[start..][..count]);
-                    output.iter_mut().zip(input).for_each(|(y, &x)| *y = normalized(x) * weight + bias);
-                    return;
-                }
-                Stretch::Each { count, weight, bias } => (count, weight, bias),
-            };
-            let (input, output) = (&input[start..][..count], &mut output[start..][..count]);
-            for (index, (y, &x)) in output.iter_mut().zip(input).enumerate() {
-                let scaled = normalized(x) * weight.map_or(1.0, |weight| weight[index]);
-                *y = scaled + bias.map_or(0.0, |bias| bias[index]);
-            }
-        });
-    });
+    for_each_chunk(
+        output,
+        len,
+        work,
+        #[inline(always)]
+        |row, output| {
+            let input = &input[row * len..][..output.len()];
+            let count = input.len() as f64;
+            let mean = sum_of(input, f64::from) / count;
+            let squares = sum_of(input, |x| (f64::from(x) - mean) * (f64::from(x) - mean));
+            let k = 1.0 / (squares / count + f64::from(normalization.eps)).sqrt();
+            let normalized = |x: f32| ((f64::from(x) - mean) * k) as f32;
+            normalization.apply(row, input, output, normalized, |y| y);
+        },
+    );
     Ok(())
 }

@@ -1,6 +1,8 @@
 //! Softmax along rows.
 
 use crate::error::{Error, Result};
+use crate::float::functions::exp;
+use crate::float::sums::{LANES, sum_of};
 use crate::isa::isa;
 use crate::qparams::{EightBit, QParams};
 use crate::threads::for_each_chunk;
@@ -82,7 +84,22 @@ fn distance<T: EightBit>(max: i32, q: T) -> usize {
 /// # Errors
 /// When the lengths differ or are no whole number of rows.
 pub fn softmax_float(len: usize, input: &[f32], output: &mut [f32]) -> Result<()> {
-    float_rows(len, input, output, |row, max, sum| row.for_each(|(y, x)| *y = (x - max).exp() / sum as f32))
+    check_rows(len, input.len(), output.len())?;
+    let work = output.len().saturating_mul(FLOAT_WORK);
+    for_each_chunk(
+        output,
+        len,
+        work,
+        #[inline(always)]
+        |row, output| {
+            let input = &input[row * len..][..output.len()];
+            let max = max(input);
+            output.iter_mut().zip(input).for_each(|(y, &x)| *y = exp(x - max));
+            let sum = sum_of(output, f64::from) as f32;
+            output.iter_mut().for_each(|y| *y /= sum);
+        },
+    );
+    Ok(())
 }
 
 /// The logarithm of the softmax of each row of `len` values.
@@ -90,30 +107,37 @@ pub fn softmax_float(len: usize, input: &[f32], output: &mut [f32]) -> Result<()
 /// # Errors
 /// When the lengths differ or are no whole number of rows.
 pub fn log_softmax_float(len: usize, input: &[f32], output: &mut [f32]) -> Result<()> {
-    float_rows(len, input, output, |row, max, sum| {
-        let log_sum = sum.ln() as f32;
-        row.for_each(|(y, x)| *y = x - max - log_sum);
-    })
+    check_rows(len, input.len(), output.len())?;
+    let work = output.len().saturating_mul(FLOAT_WORK);
+    for_each_chunk(
+        output,
+        len,
+        work,
+        #[inline(always)]
+        |row, output| {
+            let input = &input[row * len..][..output.len()];
+            let max = max(input);
+            let sum = sum_of(input, |x| f64::from(exp(x - max)));
+            let log_sum = sum.ln() as f32;
+            output.iter_mut().zip(input).for_each(|(y, &x)| *y = x - max - log_sum);
+        },
+    );
+    Ok(())
 }
 
-type Row<'a> = std::iter::Zip<std::slice::IterMut<'a, f32>, std::slice::Iter<'a, f32>>;
+/// Products of bytes in the time of a value, about.
+const FLOAT_WORK: usize = 16;
 
-/// Calls `finish` for each row with its maximum and the sum of the exponentials of what its values are above that.
-fn float_rows(
-    len: usize,
-    input: &[f32],
-    output: &mut [f32],
-    finish: impl Fn(Row<'_>, f32, f64) + Sync,
-) -> Result<()> {
-    check_rows(len, input.len(), output.len())?;
-    let work = output.len().saturating_mul(16);
-    for_each_chunk(output, len, work, |row, output| {
-        let input = &input[row * len..][..output.len()];
-        let max = input.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
-        let sum = input.iter().map(|&x| f64::from((x - max).exp())).sum();
-        finish(output.iter_mut().zip(input), max, sum);
-    });
-    Ok(())
+/// The largest value of a row; what is not a number does not count.
+#[inline(always)]
+fn max(row: &[f32]) -> f32 {
+    let larger = |max: f32, x: f32| if x > max { x } else { max };
+    let (rows, rest) = row.as_chunks::<LANES>();
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    for row in rows {
+        lanes.iter_mut().zip(row).for_each(|(max, &x)| *max = larger(*max, x));
+    }
+    lanes.iter().chain(rest).fold(f32::NEG_INFINITY, |max, &x| larger(max, x))
 }
 
 pub(super) fn check_rows(len: usize, input: usize, output: usize) -> Result<()> {
