@@ -38,6 +38,7 @@
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
+mod accuracy;
 mod error;
 mod file;
 pub mod functional;
@@ -57,6 +58,7 @@ pub mod train;
 pub use qkernels;
 pub use qmacros::quantizable;
 
+pub use accuracy::{EqualizationOptions, EqualizationReport, EqualizedPair};
 pub use error::{Error, Result};
 pub use file::{LoadOptions, write_file};
 pub use inspect::{

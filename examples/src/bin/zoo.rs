@@ -14,7 +14,7 @@ use examples::scoring::{classes, count_correct};
 use examples::with_architecture;
 use indicatif::ProgressIterator;
 use qcore::prelude::*;
-use qcore::{Converted, Network, QParams, StateDict};
+use qcore::{Converted, EqualizationOptions, Network, QParams, StateDict};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -52,6 +52,12 @@ struct Quantize {
     /// A layer that stays in float, e.g. `layer1.0.conv1`; may be given several times.
     #[arg(long, value_name = "NAME")]
     skip: Vec<String>,
+    /// Makes the channels of neighbouring layers equally wide before it calibrates.
+    #[arg(long)]
+    equalize: bool,
+    /// Lets `--equalize` make a ReLU of a ReLU6 between two layers.
+    #[arg(long, requires = "equalize")]
+    replace_relu6: bool,
     /// Where the int8 model goes.
     #[arg(long)]
     out: PathBuf,
@@ -153,6 +159,10 @@ fn quantize_model<M: Module<Input = Tensor, Output = Tensor>>(
         .iter()
         .fold(QConfigMapping::for_backend(arguments.backend), |mapping, name| mapping.module(name, None));
     let mut prepared = model.prepare(&mapping)?;
+    if arguments.equalize {
+        let options = EqualizationOptions { replace_relu6: arguments.replace_relu6 };
+        println!("{}", prepared.equalize_with(options)?);
+    }
     let report = prepared.calibrate(pictures.batches(arguments.batch_size))?;
     println!("{report}");
 

@@ -2,19 +2,16 @@
 
 mod comparison;
 mod metrics;
-mod walk;
-
-use std::sync::Arc;
 
 pub use comparison::{Comparison, ComparisonKind, ComparisonRow};
 pub use metrics::{ErrorMetrics, error_metrics};
 
 use metrics::ErrorSums;
-use walk::{Walk, read_by};
 
 use crate::model::{Converted, IntoInput, Module, Prepared, Values};
-use crate::network::{Call, Network, Node, NodeId};
+use crate::network::{Call, Network, Node, NodeId, folded};
 use crate::ops::Precision;
+use crate::program::{Walk, read_by};
 use crate::tensor::AnyTensor;
 use crate::{Error, QParams, Result, Tensor, evaluate};
 
@@ -175,14 +172,7 @@ fn networks<'a, M: Module>(
 
 /// The weight of the first member with the batch norms behind it folded in; `None` if it has none.
 fn folded_weight(call: &Call) -> Result<Option<Tensor>> {
-    let mut members = call.members.iter();
-    let Some(first) = members.next() else { return Ok(None) };
-    let mut op = Arc::clone(&first.op);
-    for batch_norm in members.filter_map(|member| member.op.as_batch_norm()) {
-        if let Some(folded) = op.fold_batch_norm(batch_norm) {
-            op = folded?;
-        }
-    }
+    let (op, _) = folded(&call.members)?;
     let mut weight = None;
     op.parameters("", &mut |key, tensor| {
         if key == "weight" {

@@ -26,7 +26,7 @@ pub use node::{Call, Node, NodeMember};
 pub use tracer::{Member, Site, Tracer, Value};
 
 pub(crate) use file::{FORMAT, formats, summary};
-pub(crate) use node::lower;
+pub(crate) use node::{folded, lower};
 pub(crate) use recording::{RecordedMember, Settings, Trace};
 
 /// Index of a node in a [`Network`].

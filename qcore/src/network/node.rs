@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ValueId;
-use crate::ops::{Executable, Lowering, Op, OutputRule, Precision};
+use crate::ops::{Activation, Executable, Lowering, Op, OutputRule, Precision};
 use crate::{Error, Result};
 
 /// A parameter of `forward`, or a call of an operation with the operations fused behind it.
@@ -107,25 +107,43 @@ pub(crate) fn operation_name(members: &[NodeMember]) -> &'static str {
 /// # Errors
 /// When a member cannot be lowered so, or does not fit the one before it; the error names the layer.
 pub(crate) fn lower(members: &[NodeMember], lowering: Lowering<'_>) -> Result<Arc<dyn Executable>> {
+    let (op, activation) = match lowering.stored() {
+        None => folded(members)?,
+        // Weights of a file are folded already.
+        Some(_) => fold(members, |op, _| Ok(op))?,
+    };
+    op.lower(&lowering.with_activation(activation))
+}
+
+/// The first member with the batch norms behind it folded in, and the activation behind those.
+///
+/// # Errors
+/// When a member does not fit the one before it.
+pub(crate) fn folded(members: &[NodeMember]) -> Result<(Arc<dyn Op>, Option<Activation>)> {
+    fold(members, |op, member| {
+        let folded = member.op.as_batch_norm().and_then(|batch_norm| op.fold_batch_norm(batch_norm));
+        folded.unwrap_or_else(|| Err(not_fused(&op, member)))
+    })
+}
+
+/// [`folded`], where `fold_batch_norm` says how.
+fn fold(
+    members: &[NodeMember],
+    fold_batch_norm: impl Fn(Arc<dyn Op>, &NodeMember) -> Result<Arc<dyn Op>>,
+) -> Result<(Arc<dyn Op>, Option<Activation>)> {
     let Some((first, followers)) = members.split_first() else {
         return Err(Error::Unsupported("a call without an operation".into()));
     };
     let mut op = Arc::clone(&first.op);
     let mut activation = None;
     for member in followers {
-        let is_behind_activation = activation.is_some();
         match (member.op.as_batch_norm(), member.op.as_activation()) {
-            // Weights of a file are folded already.
-            (Some(_), _) if lowering.stored().is_some() => {}
-            (Some(batch_norm), _) if !is_behind_activation => {
-                let folded = op.fold_batch_norm(batch_norm).unwrap_or_else(|| Err(not_fused(&op, member)));
-                op = folded?;
-            }
-            (None, Some(found)) if !is_behind_activation => activation = Some(found),
+            (Some(_), _) if activation.is_none() => op = fold_batch_norm(op, member)?,
+            (None, Some(found)) if activation.is_none() => activation = Some(found),
             _ => return Err(not_fused(&op, member)),
         }
     }
-    op.lower(&lowering.with_activation(activation))
+    Ok((op, activation))
 }
 
 fn not_fused(op: &Arc<dyn Op>, member: &NodeMember) -> Error {

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::inputs::{exactly, float_or_static, kernel_error_on, with_eight_bit};
 use super::plain::{no_parameters, plain_op};
 use super::pool::{self, check_positive, native_tie_rule, planar, planar_extents, planar_shape, planned};
-use super::{Executable, Lowering, Op, Planned, Size, TensorSpec, unary};
+use super::{Executable, Homogeneity, Lowering, Op, Planned, Size, TensorSpec, unary};
 use crate::tensor::MemoryFormat;
 use crate::train::{Backward, Gradients};
 use crate::{Backend, DType, Result};
@@ -78,6 +78,10 @@ impl<const D: usize> Op for AdaptiveAvgPool<D> {
     }
 
     plain_op!();
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::OfChannels
+    }
 
     fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
         let shape = pass.input(0)?.shape();

@@ -14,7 +14,7 @@ use super::init::{Generator, empty, fitting};
 use super::packed_weight::PackedWeightCache;
 use super::plain::plain_op;
 use super::weights::{WeightInfo, check_bias, float_weights, is_zero};
-use super::{BatchNormParameters, Executable, Lowering, Op, Precision, Size};
+use super::{BatchNormParameters, Executable, Lowering, Op, Precision, Size, Weighted};
 use crate::model::{Parameters, join};
 use crate::train::{Backward, Gradients};
 use crate::{Error, Result, Tensor};
@@ -275,6 +275,14 @@ impl<const D: usize> Op for Conv<D> {
             let packed_weight = PackedWeightCache::default();
             Arc::new(Self { weight, bias: Some(bias), packed_weight, ..self.clone() }) as Arc<dyn Op>
         }))
+    }
+
+    fn as_weighted(&self) -> Option<Weighted<'_>> {
+        Some(Weighted { weight: &self.weight, bias: self.bias.as_ref(), groups: self.groups })
+    }
+
+    fn with_weights(&self, weight: Tensor, bias: Option<Tensor>) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { weight, bias, packed_weight: PackedWeightCache::default(), ..self.clone() }))
     }
 
     fn takes_batch_norm(&self) -> bool {

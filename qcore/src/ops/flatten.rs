@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::inputs::element_count;
 use super::plain::{no_parameters, plain_op};
 use super::rearranging::rearranging;
-use super::{Executable, Lowering, Op};
+use super::{Executable, Homogeneity, Lowering, Op};
 use crate::tensor::{Rearrangement, resolve_axis};
 use crate::{Error, Result};
 
@@ -82,6 +82,13 @@ impl Op for Flatten {
         rearranging(NAME, lowering, move |shape| {
             Ok(vec![Rearrangement::Reshape(flatten.output_shape(shape)?)])
         })
+    }
+
+    fn homogeneity(&self) -> Homogeneity {
+        match self {
+            Self { start_dim: 1, end_dim: -1 } => Homogeneity::Flattening,
+            _ => Homogeneity::No,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::{exactly, float_or_static};
 use super::plain::{no_parameters, plain_op};
-use super::{Executable, Lowering, Op, Planned};
+use super::{Executable, Homogeneity, Lowering, Op, Planned};
 use crate::{Error, Result};
 
 /// The output is the input.
@@ -105,6 +105,10 @@ macro_rules! identity_op {
                     let [x] = exactly($name, inputs)?;
                     Ok(Planned::View(x.clone()))
                 })
+            }
+
+            fn homogeneity(&self) -> Homogeneity {
+                Homogeneity::OfElements
             }
         }
     };

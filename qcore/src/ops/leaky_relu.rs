@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::plain::{no_parameters, plain_op};
 use super::pointwise::Pointwise;
-use super::{Executable, Lowering, Op};
+use super::{Executable, Homogeneity, Lowering, Op};
 use crate::train::{Backward, Gradients};
 use crate::{Error, Result};
 
@@ -66,6 +66,10 @@ impl Op for LeakyReLU {
     }
 
     plain_op!();
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::OfElements
+    }
 
     fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
         pass.elementwise(|x, _| if x > 0.0 { 1.0 } else { self.negative_slope })

@@ -16,7 +16,7 @@ use super::plain::plain_op;
 use super::weights::{WeightInfo, float_weights, is_zero, packed_matrix, rounded_to_half};
 use super::{
     BatchNormParameters, Executable, Format, Kernel, Lowering, Op, Planned, PlannedKernel, Precision,
-    TensorSpec,
+    TensorSpec, Weighted,
 };
 use crate::model::{Parameters, join};
 use crate::tensor::{MemoryFormat, Rearrangement};
@@ -264,6 +264,14 @@ impl Op for Linear {
             Arc::new(Self { weight, bias: Some(bias), unfolded: Some(Arc::new(unfolded)), ..self.clone() })
                 as Arc<dyn Op>
         }))
+    }
+
+    fn as_weighted(&self) -> Option<Weighted<'_>> {
+        Some(Weighted { weight: &self.weight, bias: self.bias.as_ref(), groups: 1 })
+    }
+
+    fn with_weights(&self, weight: Tensor, bias: Option<Tensor>) -> Option<Arc<dyn Op>> {
+        Some(Arc::new(Self { weight, bias, ..self.clone() }))
     }
 
     fn folds_matrices(&self) -> bool {

@@ -9,7 +9,7 @@ use super::inputs::{exactly, float_or_static, with_eight_bit};
 use super::kernel::strided;
 use super::plain::{no_parameters, plain_op};
 use super::pool::{self, Window, check_positive, output_shape, planned};
-use super::{Executable, Kernel, Lowering, Op, Planned, Size, TensorSpec, unary};
+use super::{Executable, Homogeneity, Kernel, Lowering, Op, Planned, Size, TensorSpec, unary};
 use crate::tensor::MemoryFormat;
 use crate::train::{Backward, Gradients};
 use crate::{Backend, Result};
@@ -138,6 +138,10 @@ impl<const D: usize> Op for MaxPool<D> {
     }
 
     plain_op!();
+
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::OfChannels
+    }
 
     fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
         let geometry = self.window.geometry(Self::FUNCTION, pass.input(0)?.shape(), self.dilation)?;

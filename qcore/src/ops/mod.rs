@@ -88,6 +88,7 @@ mod tests;
 mod threshold;
 mod upsample;
 mod volume;
+mod weighted;
 mod weights;
 
 use std::fmt::Debug;
@@ -95,7 +96,7 @@ use std::sync::Arc;
 
 use crate::model::Parameters;
 use crate::train::{Backward, Gradients, of_moved_values};
-use crate::{QParams, Result};
+use crate::{QParams, Result, Tensor};
 
 pub use abs::{Abs, abs};
 pub use activation::Activation;
@@ -155,6 +156,9 @@ pub use stack::{Stack, stack};
 pub use tanh::{Tanh, tanh};
 pub use threshold::{Threshold, threshold};
 pub use upsample::{Upsample, UpsampleMode, interpolate};
+
+#[doc(hidden)]
+pub use weighted::{Homogeneity, Weighted};
 
 pub(crate) use inputs::element_count;
 pub(crate) use spec::per_tensor;
@@ -237,6 +241,26 @@ pub trait Op: Parameters + Debug + Send + Sync + 'static {
     #[doc(hidden)]
     fn folds_matrices(&self) -> bool {
         false
+    }
+
+    /// Its weight and bias, if its outputs are sums of products with them.
+    #[doc(hidden)]
+    fn as_weighted(&self) -> Option<Weighted<'_>> {
+        None
+    }
+
+    /// The same operation with another weight of the same shape, and another bias or one where there was none; `None`
+    /// unless it [is weighted](Op::as_weighted).
+    #[doc(hidden)]
+    fn with_weights(&self, weight: Tensor, bias: Option<Tensor>) -> Option<Arc<dyn Op>> {
+        let _ = (weight, bias);
+        None
+    }
+
+    /// Which positive factors of its input it hands on.
+    #[doc(hidden)]
+    fn homogeneity(&self) -> Homogeneity {
+        Homogeneity::No
     }
 
     /// Whether in float a batch norm can follow in its pass, with its weights as they are.

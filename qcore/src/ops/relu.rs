@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::inputs::float_or_static;
 use super::plain::{no_parameters, plain_op};
-use super::{Activation, Executable, Lowering, Op, clamp};
+use super::{Activation, Executable, Homogeneity, Lowering, Op, clamp};
 use crate::Result;
 use crate::train::{Backward, Gradients};
 
@@ -46,6 +46,13 @@ macro_rules! activation {
             fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
                 let [low, high] = Activation::$activation.limits();
                 pass.elementwise(|x, _| if x > low && x < high { 1.0 } else { 0.0 })
+            }
+
+            fn homogeneity(&self) -> Homogeneity {
+                match Activation::$activation {
+                    Activation::ReLU => Homogeneity::OfElements,
+                    Activation::ReLU6 => Homogeneity::No,
+                }
             }
 
             fn as_activation(&self) -> Option<Activation> {

@@ -20,6 +20,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 mod view;
+mod walk;
 mod workspace;
 
 use std::time::Instant;
@@ -36,6 +37,7 @@ pub use non_finite::NonFinite;
 pub(crate) use output::ProgramOutput;
 pub use placement::MemoryReport;
 pub use profile::{Profile, StepProfile};
+pub(crate) use walk::{Walk, read_by};
 
 use placement::Placement;
 use step::{Source, Step};

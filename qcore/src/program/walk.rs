@@ -5,8 +5,8 @@ use crate::tensor::AnyTensor;
 use crate::{Error, QTensor, Result, Tensor, evaluate};
 
 /// One run of a network, whose values can be looked at.
-pub(super) struct Walk<'a> {
-    pub(super) network: &'a Network,
+pub(crate) struct Walk<'a> {
+    pub(crate) network: &'a Network,
     values: Vec<Option<AnyTensor>>,
     /// Of each value, how many nodes have yet to read it.
     readers: Vec<usize>,
@@ -17,7 +17,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// When there are more or fewer of them than the network takes.
-    pub(super) fn new(network: &'a Network, inputs: &[Tensor]) -> Result<Self> {
+    pub(crate) fn new(network: &'a Network, inputs: &[Tensor]) -> Result<Self> {
         network.check_inputs(inputs.len())?;
         let mut readers = vec![0; network.values.len()];
         for &input in network.nodes.iter().flat_map(|node| &node.inputs) {
@@ -37,7 +37,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// When a value does not fit the operation.
-    pub(super) fn run(&self, index: NodeId) -> Result<Vec<AnyTensor>> {
+    pub(crate) fn run(&self, index: NodeId) -> Result<Vec<AnyTensor>> {
         let node = &self.network.nodes[index];
         match &node.call {
             Some(call) => {
@@ -54,7 +54,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// When one was not.
-    pub(super) fn values(&self, index: NodeId) -> Result<Vec<AnyTensor>> {
+    pub(crate) fn values(&self, index: NodeId) -> Result<Vec<AnyTensor>> {
         self.network.nodes[index].inputs.iter().map(|&value| self.value(value)).collect()
     }
 
@@ -64,7 +64,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Goes on with these outputs of a node. What nobody reads any more is freed.
-    pub(super) fn put(&mut self, index: NodeId, outputs: Vec<AnyTensor>) {
+    pub(crate) fn put(&mut self, index: NodeId, outputs: Vec<AnyTensor>) {
         let node = &self.network.nodes[index];
         if node.call.is_some() {
             for (&value, output) in node.outputs.iter().zip(outputs) {
@@ -84,7 +84,7 @@ impl<'a> Walk<'a> {
 ///
 /// # Errors
 /// When one cannot be quantized.
-pub(super) fn read_by(network: &Network, index: NodeId, values: Vec<AnyTensor>) -> Result<Vec<AnyTensor>> {
+pub(crate) fn read_by(network: &Network, index: NodeId, values: Vec<AnyTensor>) -> Result<Vec<AnyTensor>> {
     let node = &network.nodes[index];
     let is_integer = node.call.as_ref().is_some_and(reads_integers);
     let read = |(value, &id): (AnyTensor, &ValueId)| match is_integer {

@@ -1,0 +1,5 @@
+//! Passes that win back accuracy, each on a prepared model.
+
+mod equalization;
+
+pub use equalization::{EqualizationOptions, EqualizationReport, EqualizedPair};
