@@ -5,8 +5,8 @@ pub use qmacros::quantizable_expand;
 pub use crate::error::Result;
 pub use crate::inspect::*;
 pub use crate::model::{
-    Converted, HasForward, IsLayer, Module, Parameters, Prepared, Unbuildable, Values, add_owner, element,
-    join,
+    Converted, Field, HasForward, IsLayer, Module, Parameters, Prepared, Unbuildable, Values, add_owner,
+    element, join,
 };
 pub use crate::named::{IsOperation, Operation, named};
 pub use crate::network::{Loaders, Member, Site, Tracer, Value};

@@ -117,6 +117,7 @@ fn must_be_used(model: &Model, field: &Field) -> bool {
             FieldKind::Vec(element) | FieldKind::Option(element) | FieldKind::Pointer(element) => {
                 holds_layers(&element.1)
             }
+            FieldKind::Tuple(elements) => elements.iter().any(|(_, kind)| holds_layers(kind)),
             FieldKind::Flag | FieldKind::Config | FieldKind::Other => false,
         }
     }

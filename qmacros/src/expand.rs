@@ -10,7 +10,7 @@ use crate::handoff::{self, Carried};
 use crate::ir::lower::lower;
 use crate::parse::ForwardOptions;
 use crate::runtime::at_path;
-use crate::{check, codegen, fallback, parse, passes};
+use crate::{check, choice, codegen, fallback, parse, passes};
 
 /// `#[quantizable]` on an item.
 pub fn attribute(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -22,6 +22,7 @@ fn on_item(arguments: TokenStream, item: TokenStream) -> TokenStream {
     match syn::parse2::<Item>(item.clone()) {
         Ok(Item::Struct(item)) => on_struct(arguments, item),
         Ok(Item::Impl(item)) => on_impl(&arguments, item),
+        Ok(Item::Enum(item)) => choice::expand(arguments, &item),
         Ok(other) => misplaced(&other),
         Err(error) => unreadable(&error, item),
     }
@@ -165,7 +166,6 @@ fn generated(
 
 fn misplaced(item: &Item) -> TokenStream {
     let (place, what): (&dyn ToTokens, _) = match item {
-        Item::Enum(found) => (&found.enum_token, "an enum"),
         Item::Union(found) => (&found.union_token, "a union"),
         Item::Fn(found) => (&found.sig.fn_token, "a function"),
         Item::Trait(found) => (&found.trait_token, "a trait"),
@@ -175,13 +175,7 @@ fn misplaced(item: &Item) -> TokenStream {
     };
     let message = Message::new(format!("`#[quantizable]` on {what}"));
     let message = match item {
-        Item::Enum(_) => message
-            .help(
-                "for a choice between models write a struct with one `Option` field for each: \
-                 `struct Block { basic: Option<BasicBlock>, bottleneck: Option<Bottleneck> }`",
-            )
-            .note("the names of the fields become the keys of the state dict"),
-        Item::Type(_) => message.help("write the type out in the field: layers fuse by what stands there"),
+        Item::Type(_) => message.help("remove it: another name for layers needs no attribute"),
         _ => message.help("put it on a struct of layers, and on the `impl` block with its `forward`"),
     };
     let mut errors = Errors::new();

@@ -135,6 +135,12 @@ fn self_type(item: Option<&ItemStruct>, source: &ItemImpl) -> TokenStream {
     }
 }
 
+/// The traits of a model of one tensor in and one out.
+pub fn traits_of_a_block(generics: &Generics, self_ty: &TokenStream) -> TokenStream {
+    let signature = Signature { visibility: TokenStream::new(), inputs: 1, outputs: 1, is_tuple: false };
+    traits(generics, self_ty, &signature)
+}
+
 struct Signature {
     visibility: TokenStream,
     inputs: usize,

@@ -6,6 +6,7 @@
 #![allow(clippy::large_enum_variant)]
 
 mod check;
+mod choice;
 mod codegen;
 mod errors;
 mod expand;
@@ -45,12 +46,26 @@ use proc_macro::TokenStream;
 ///
 /// # Arguments
 ///
+/// On an enum whose variants each hold a layer or a model it makes a model of it, which runs as the one that it holds and has
+/// its keys:
+///
+/// ```
+/// # use qcore::prelude::*;
+/// #[quantizable]
+/// enum Act {
+///     ReLU(ReLU),
+///     Hardswish(Hardswish),
+///     None(Identity),
+/// }
+/// ```
+///
 /// On a field of the struct:
 ///
 /// | argument | meaning |
 /// |---|---|
 /// | `skip` | the layer or model stays in float |
 /// | `qconfig = path` | quantized as the `QConfig` says that `path()` returns |
+/// | `first = 1` | of a `Vec` or an array: the index that its first element has in the state dict |
 /// | `rename = "features.0"` | its keys in the state dict begin with this instead of the field's name; `""`: with nothing |
 /// | `unused` | `forward` does not use it, and that is meant |
 /// | `model` | the type is a `#[quantizable]` model or an alias, although its name looks like that of a layer |
@@ -70,7 +85,8 @@ use proc_macro::TokenStream;
 /// `fn forward(&self, a: Tensor, ..) -> Tensor` or `-> (Tensor, ..)`, and in its body:
 ///
 /// - calls of fields, `self.conv1(x)` or `self.conv1.forward(x)`: layers, `Sequential`, `Vec`, arrays, `Box`, `Arc`, nested
-///   models; of an element, `self.convs[0](x)`, `self.convs[i](x)`;
+///   models, aliases of all of them, type parameters; of an element, `self.convs[0](x)`, `self.convs[i](x)`, `self.pair.0(x)`;
+///   of a field of a nested model, `self.backbone.stem(x)`;
 /// - functions of the same `impl` block that take or return tensors, `self.features(x)`: their bodies are read where they
 ///   are called, in the same language;
 /// - the operations of `qcore::functional`, as function or method: `relu(x)`, `x.flatten(1)`;

@@ -3,7 +3,7 @@
 use proc_macro2::{Group, Span, TokenStream, TokenTree};
 use qcatalogue::Operation;
 use quote::{ToTokens, quote};
-use syn::{Ident, Path};
+use syn::{Generics, Ident, Path, Type};
 
 /// `::qcore::__private::name`.
 #[derive(Clone, Copy)]
@@ -71,6 +71,18 @@ pub fn allow() -> TokenStream {
     quote!(#[allow(unused, trivial_bounds, private_bounds, clippy::all, clippy::pedantic)])
 }
 
+/// Whether a type depends on a type parameter.
+pub fn mentions_parameter(ty: &Type, generics: &Generics) -> bool {
+    fn mentions(tokens: TokenStream, generics: &Generics) -> bool {
+        tokens.into_iter().any(|token| match token {
+            TokenTree::Ident(ident) => generics.type_params().any(|parameter| parameter.ident == ident),
+            TokenTree::Group(group) => mentions(group.stream(), generics),
+            TokenTree::Punct(_) | TokenTree::Literal(_) => false,
+        })
+    }
+    mentions(ty.to_token_stream(), generics)
+}
+
 macro_rules! paths {
     ($($constant:ident = $path:literal;)*) => {
         $(pub const $constant: Private = Private($path);)*
@@ -80,6 +92,7 @@ macro_rules! paths {
 paths! {
     TENSOR = "Tensor";
     VALUE = "Value";
+    VALUES = "Values";
     RESULT = "Result";
     PAIR = "pair";
     EXTENT = "Extent";
@@ -98,6 +111,7 @@ paths! {
     MODULE = "Module";
     TRACER = "Tracer";
     SITE = "Site";
+    FIELD = "Field";
     MEMBER = "Member";
     LOADERS = "Loaders";
     PREPARED = "Prepared";

@@ -122,6 +122,10 @@ macro_rules! pointer {
             fn loaders(loaders: &mut Loaders) {
                 M::loaders(loaders);
             }
+
+            fn field(&self, name: &'static str) -> super::Field {
+                (**self).field(name)
+            }
         }
     };
 }

@@ -14,7 +14,7 @@ mod values;
 
 pub use converted::{Converted, EdgeSummary, ModelSummary};
 pub use layer::{HasForward, IsLayer, Layer};
-pub use module::{LoadStateDictOptions, Module};
+pub use module::{Field, LoadStateDictOptions, Module};
 pub use parameters::{Parameters, add_owner, element, join};
 pub use prepared::Prepared;
 pub use quantize_dynamic::quantize_dynamic;

@@ -7,7 +7,7 @@ use crate::network::{Loaders, Trace, Tracer, Value};
 use crate::program::release;
 use crate::quantize::{Observations, check_entries, decide};
 use crate::train::Trainable;
-use crate::{Error, QConfigMapping, Result, Tensor};
+use crate::{Error, QConfig, QConfigMapping, Result, Tensor};
 
 /// A model or a layer of your own: its tensors have names, and its body can be traced.
 ///
@@ -17,7 +17,7 @@ use crate::{Error, QConfigMapping, Result, Tensor};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is neither a layer that `#[quantizable]` knows nor a `#[quantizable]` model",
     note = "a model of your own needs `#[quantizable]` on its struct and on the `impl` block with its `forward`",
-    note = "for a choice between models, an enum, write a struct with one `Option` field for each"
+    note = "an enum whose variants each hold a layer or a model needs `#[quantizable]`, too"
 )]
 pub trait Module: Parameters + Sized + 'static {
     /// The name of the type.
@@ -48,6 +48,12 @@ pub trait Module: Parameters + Sized + 'static {
     /// Adds the operations of another crate's that the body calls, so that files with them can be loaded.
     fn loaders(loaders: &mut Loaders) {
         let _ = loaders;
+    }
+
+    /// A field, as it is called from the body of another model: `self.backbone.stem(x)`.
+    #[doc(hidden)]
+    fn field(&self, name: &'static str) -> Field {
+        Field::new(name)
     }
 
     /// Runs the float model as written.
@@ -144,6 +150,25 @@ pub trait Module: Parameters + Sized + 'static {
     /// The weights and statistics, by PyTorch's key names. If two tensors have one key, reading or saving it is an error.
     fn state_dict(&self) -> StateDict {
         StateDict::of(self)
+    }
+}
+
+/// A field of a model: what its attributes say.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    /// The beginning of its keys in the state dict.
+    pub key: &'static str,
+    /// `#[quantizable(skip)]`.
+    pub skip: bool,
+    /// `#[quantizable(qconfig = path)]`.
+    pub qconfig: Option<fn() -> QConfig>,
+}
+
+impl Field {
+    /// A field without attributes.
+    pub fn new(key: &'static str) -> Self {
+        Self { key, skip: false, qconfig: None }
     }
 }
 

@@ -163,6 +163,37 @@ impl<T: Parameters, const N: usize> Parameters for [T; N] {
     }
 }
 
+macro_rules! tuple {
+    ($($name:ident $index:tt)+) => {
+        impl<$($name: Parameters),+> Parameters for ($($name,)+) {
+            fn parameters(&self, path: &str, visit: &mut dyn FnMut(String, &Tensor)) {
+                $(self.$index.parameters(&join(path, stringify!($index)), visit);)+
+            }
+
+            fn parameters_mut(&mut self, path: &str, visit: &mut dyn FnMut(String, &mut Tensor)) {
+                $(self.$index.parameters_mut(&join(path, stringify!($index)), visit);)+
+            }
+
+            fn check(&self, path: &str) -> Result<()> {
+                $(self.$index.check(&join(path, stringify!($index)))?;)+
+                Ok(())
+            }
+
+            fn owners(&self, path: &str, key: &str, owners: &mut Vec<String>) {
+                $(self.$index.owners(&join(path, stringify!($index)), key, owners);)+
+            }
+        }
+    };
+}
+tuple!(A 0);
+tuple!(A 0 B 1);
+tuple!(A 0 B 1 C 2);
+tuple!(A 0 B 1 C 2 D 3);
+tuple!(A 0 B 1 C 2 D 3 E 4);
+tuple!(A 0 B 1 C 2 D 3 E 4 F 5);
+tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6);
+tuple!(A 0 B 1 C 2 D 3 E 4 F 5 G 6 H 7);
+
 impl<T: Parameters> Parameters for Box<T> {
     fn parameters(&self, path: &str, visit: &mut dyn FnMut(String, &Tensor)) {
         (**self).parameters(path, visit);

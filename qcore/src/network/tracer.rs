@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::ValueId;
 use super::recording::{Recording, Trace};
+use crate::model::Field;
 use crate::ops::{Lowering, Op};
 use crate::program::{evaluate_floats, evaluate_within, recycle};
 use crate::{Error, QConfig, QConfigMapping, Result, Tensor};
@@ -194,6 +195,16 @@ impl<'a> Tracer<'a> {
             recording.leave(outer);
         }
         result
+    }
+
+    /// Walks a field of a model whose own `forward` does not run.
+    ///
+    /// # Errors
+    /// Those of `walk`; they name the field.
+    #[doc(hidden)]
+    pub fn field<T>(&mut self, field: &Field, walk: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        let Field { key, skip, qconfig } = *field;
+        self.scope(Site { path: format_args!("{key}"), skip, qconfig }, walk)
     }
 
     /// A parameter of `forward`, of a recording.

@@ -31,6 +31,11 @@ pub fn bounded(model: &Model, graph: &Graph) -> Generics {
     let mut bound = HashSet::new();
     let clause = generics.make_where_clause();
     for node in models {
+        if let Some(outer) = node.place.within.first() {
+            let (ty, bound) = (&outer.ty, at(outer.ty.span(), quote!(#MODULE)));
+            clause.predicates.push(parse_quote!(#ty: #bound));
+            continue;
+        }
         let ty = &node.place.ty;
         if bound.insert(ty.to_token_stream().to_string()) {
             let input = io_type(node.operands.len(), node.operands.len() != 1, &TENSOR);
@@ -51,7 +56,8 @@ pub fn model_types(graph: &Graph) -> Vec<&Type> {
     let mut models = Vec::new();
     collect_models(&graph.body, &mut models);
     let mut seen = HashSet::new();
-    let types = models.into_iter().map(|model| &model.place.ty);
+    let types =
+        models.into_iter().map(|model| model.place.within.first().map_or(&model.place.ty, |outer| &outer.ty));
     types.filter(|ty| seen.insert(ty.to_token_stream().to_string())).collect()
 }
 

@@ -221,10 +221,18 @@ impl Writer<'_> {
 
     fn model(&self, model: &ModelNode) -> TokenStream {
         let ty = &model.place.ty;
-        let text = source_text(&quote!(#ty));
+        let name = model.place.within.last().map(|inner| inner.field.unraw().to_string());
+        let text = name.clone().unwrap_or_else(|| source_text(&quote!(#ty)));
+        // Of a field of another model nothing is seen.
+        let graph = match name {
+            Some(name) => {
+                quote!(&#GRAPH { model: #name, inputs: &[], values: &[], nodes: &[], outputs: &[] })
+            }
+            None => quote!(<#ty as #MODULE>::GRAPH),
+        };
         let reason = model.results.first().and_then(|&result| self.context.plan.domains.float_reason(result));
         let reason = optional(reason.map(|reason| reason.text()));
-        let kind = quote!(Model { model: #text, graph: <#ty as #MODULE>::GRAPH, float_reason: #reason });
+        let kind = quote!(Model { model: #text, graph: #graph, float_reason: #reason });
         let path = place_text(&model.place, &self.letters);
         self.step(&path, &model.operands, &model.results, &kind)
     }

@@ -7,8 +7,9 @@ use syn::spanned::Spanned as _;
 
 use super::generics::model_types;
 use super::names::local;
+use super::walk::optional_qconfig;
 use super::{Context, pattern};
-use crate::runtime::{LOADERS, MODULE, RESULT, TENSOR, TRACER, VALUE, allow, at};
+use crate::runtime::{FIELD, LOADERS, MODULE, RESULT, TENSOR, TRACER, VALUE, allow, at};
 
 impl Context<'_> {
     pub fn implement_module(&self) -> TokenStream {
@@ -25,6 +26,7 @@ impl Context<'_> {
         let inputs = pattern(&inputs, inputs.len() != 1);
         let body = self.walk();
         let loaders = self.loaders();
+        let field = self.field();
         quote! {
             #[automatically_derived]
             #allow
@@ -45,8 +47,34 @@ impl Context<'_> {
                 }
 
                 #loaders
+                #field
             }
         }
+    }
+
+    /// What the attributes say of fields, for calls of them from another model.
+    fn field(&self) -> Option<TokenStream> {
+        let this = self.this;
+        let name = local("name");
+        let arms = self.model.fields.iter().filter_map(|field| {
+            let attributes = &field.attributes;
+            let says_nothing =
+                attributes.rename.is_none() && !attributes.skip && attributes.qconfig.is_none();
+            let (ident, key, skip) = (field.ident.unraw().to_string(), field.state_name(), attributes.skip);
+            let qconfig = optional_qconfig(attributes.qconfig.as_ref());
+            (!says_nothing).then(|| quote!(#ident => #FIELD { key: #key, skip: #skip, qconfig: #qconfig },))
+        });
+        let arms: Vec<TokenStream> = arms.collect();
+        (!arms.is_empty()).then(|| {
+            quote! {
+                fn field(&#this, #name: &'static ::core::primitive::str) -> #FIELD {
+                    match #name {
+                        #(#arms)*
+                        #name => #FIELD::new(#name),
+                    }
+                }
+            }
+        })
     }
 
     /// The models inside of this one, which know the operations of users' own that they hold.

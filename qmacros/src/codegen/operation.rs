@@ -2,7 +2,7 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use qcatalogue::ParameterKind;
-use quote::{ToTokens as _, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::Ident;
 
 use super::names::index;
@@ -19,9 +19,10 @@ pub fn path_arguments(path: &[PathSegment]) -> TokenStream {
         }
         match segment {
             PathSegment::Name(name) => pattern.push_str(name),
-            PathSegment::Index(id) => {
+            PathSegment::Index { id, first } => {
                 pattern.push_str("{}");
-                indices.push(index(*id).to_token_stream());
+                let index = index(*id);
+                indices.push(if *first == 0 { quote!(#index) } else { quote!(#index + #first) });
             }
             PathSegment::Number(number) => {
                 pattern.push_str("{}");

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::Ident;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 
@@ -28,19 +29,46 @@ impl Context<'_> {
             let name = field.state_name();
             let tensors = at(field.ty.span(), quote!(#PARAMETERS::parameters));
             let place = borrow(field, &quote!(&), &quote!(as_layer), &quote!(#this));
-            quote!(#tensors(#place, &#JOIN(#path, #name), #visit);)
+            match field.attributes.first {
+                0 => quote!(#tensors(#place, &#JOIN(#path, #name), #visit);),
+                first => numbered(
+                    &path,
+                    &name,
+                    first,
+                    &quote!((#place).iter()),
+                    |item, path| quote!(#tensors(#item, #path, #visit);),
+                ),
+            }
         });
         let exclusive = fields.iter().map(|field| {
             let name = field.state_name();
             let tensors = at(field.ty.span(), quote!(#PARAMETERS::parameters_mut));
             let place = borrow(field, &quote!(&mut), &quote!(as_layer_mut), &quote!(#this));
-            quote!(#tensors(#place, &#JOIN(#path, #name), #visit);)
+            match field.attributes.first {
+                0 => quote!(#tensors(#place, &#JOIN(#path, #name), #visit);),
+                first => numbered(
+                    &path,
+                    &name,
+                    first,
+                    &quote!((#place).iter_mut()),
+                    |item, path| quote!(#tensors(#item, #path, #visit);),
+                ),
+            }
         });
         let checks = fields.iter().map(|field| {
             let name = field.state_name();
             let check = at(field.ty.span(), quote!(#PARAMETERS::check));
             let place = borrow(field, &quote!(&), &quote!(as_layer), &quote!(#this));
-            quote!(#check(#place, &#JOIN(#path, #name))?;)
+            match field.attributes.first {
+                0 => quote!(#check(#place, &#JOIN(#path, #name))?;),
+                first => numbered(
+                    &path,
+                    &name,
+                    first,
+                    &quote!((#place).iter()),
+                    |item, path| quote!(#check(#item, #path)?;),
+                ),
+            }
         });
         let owners = self.owners(&fields);
         quote! {
@@ -83,7 +111,16 @@ impl Context<'_> {
             .map(|field| {
                 let (ident, state_name) = (&field.ident, field.state_name());
                 let name = format!("{model}.{}", ident.unraw());
-                quote!(#ADD_OWNER(&#this.#ident, &#JOIN(#path, #state_name), #key, #name, #owners);)
+                match field.attributes.first {
+                    0 => quote!(#ADD_OWNER(&#this.#ident, &#JOIN(#path, #state_name), #key, #name, #owners);),
+                    first => numbered(
+                        &path,
+                        &state_name,
+                        first,
+                        &quote!(#this.#ident.iter()),
+                        |item, path| quote!(#ADD_OWNER(#item, #path, #key, #name, #owners);),
+                    ),
+                }
             })
             .collect();
         (!calls.is_empty()).then(|| {
@@ -99,6 +136,21 @@ impl Context<'_> {
             }
         })
     }
+}
+
+/// A list whose first element is not 0 in the state dict: `call` with each element and its path.
+fn numbered(
+    path: &Ident,
+    name: &str,
+    first: usize,
+    elements: &TokenStream,
+    call: impl FnOnce(&Ident, &TokenStream) -> TokenStream,
+) -> TokenStream {
+    let (index, item) = (local("index"), local("item"));
+    let own = quote!(&#JOIN(&#JOIN(#path, #name), &::std::string::ToString::to_string(&#index)));
+    let call = call(&item, &own);
+    let elements = quote!(::core::iter::Iterator::zip(#first.., #elements));
+    quote!(for (#index, #item) in #elements { #call })
 }
 
 /// Whether the keys of a field may be those of another, or some inside of it each other's.
@@ -118,7 +170,9 @@ fn may_share(field: &Field, fields: &[&Field]) -> bool {
 fn holds_models(kind: &FieldKind) -> bool {
     match kind {
         FieldKind::Other => true,
-        FieldKind::Sequential(elements) => elements.iter().any(|(_, kind)| holds_models(kind)),
+        FieldKind::Sequential(elements) | FieldKind::Tuple(elements) => {
+            elements.iter().any(|(_, kind)| holds_models(kind))
+        }
         FieldKind::Vec(element) | FieldKind::Option(element) | FieldKind::Pointer(element) => {
             holds_models(&element.1)
         }
@@ -146,7 +200,7 @@ fn has_parameters(field: &Field, called: &HashSet<String>) -> bool {
 fn may_hold_parameters(kind: &FieldKind, is_called: bool) -> bool {
     match kind {
         FieldKind::Layer(_) => true,
-        FieldKind::Sequential(elements) => {
+        FieldKind::Sequential(elements) | FieldKind::Tuple(elements) => {
             elements.iter().all(|(_, kind)| may_hold_parameters(kind, is_called))
         }
         FieldKind::Vec(element) | FieldKind::Option(element) | FieldKind::Pointer(element) => {

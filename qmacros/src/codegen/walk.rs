@@ -2,13 +2,14 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt as _;
 
 use super::checks::as_layer;
 use super::names::local;
 use super::operation::{constructor, inputs, path_arguments};
 use super::{Context, pattern};
 use crate::ir::{
-    Block, BranchNode, Callee, Condition, ForNode, Member, ModelNode, NodeKind, OpNode, Place, ValueId,
+    Block, BranchNode, Callee, Condition, ForNode, Inner, Member, ModelNode, NodeKind, OpNode, Place, ValueId,
 };
 use crate::passes::Use;
 use crate::runtime::{MEMBER, MODULE, SITE};
@@ -79,15 +80,15 @@ impl Context<'_> {
         let operands = self.operands(node, &model.operands);
         let input = pattern(&operands, operands.len() != 1);
         let results = pattern(&self.names.locals(model.results.iter().copied()), model.results_are_tuple);
-        let Place { ty, float_expr, skip, path, .. } = &model.place;
+        let Place { ty, float_expr, skip, path, within, .. } = &model.place;
         let site = site(path_arguments(path), *skip, Some(&model.place));
         let tracer = local("tracer");
-        quote! {
-            let #results = #tracer.scope(
-                #site,
-                |#tracer| <#ty as #MODULE>::trace(&#float_expr, #tracer, #input),
-            )?;
-        }
+        let trace = quote!(<#ty as #MODULE>::trace(&#float_expr, #tracer, #input));
+        let trace = within.iter().rev().fold(trace, |trace, Inner { model, field, .. }| {
+            let name = field.unraw().to_string();
+            quote!(#tracer.field(&#MODULE::field(&#model, #name), |#tracer| #trace))
+        });
+        quote!(let #results = #tracer.scope(#site, |#tracer| #trace)?;)
     }
 
     /// `for (index_0, block) in Iterator::enumerate(self.layers.iter())`.
@@ -170,11 +171,15 @@ fn name(member: &Member) -> TokenStream {
 }
 
 fn site(path: TokenStream, skip: bool, place: Option<&Place>) -> TokenStream {
-    let qconfig = match place.and_then(|place| place.qconfig.as_ref()) {
+    let qconfig = optional_qconfig(place.and_then(|place| place.qconfig.as_ref()));
+    quote!(#SITE { path: #path, skip: #skip, qconfig: #qconfig })
+}
+
+pub fn optional_qconfig(qconfig: Option<&syn::Path>) -> TokenStream {
+    match qconfig {
         Some(qconfig) => quote!(::core::option::Option::Some(|| #qconfig())),
         None => quote!(::core::option::Option::None),
-    };
-    quote!(#SITE { path: #path, skip: #skip, qconfig: #qconfig })
+    }
 }
 
 fn member(op: &OpNode, member: &Member) -> TokenStream {

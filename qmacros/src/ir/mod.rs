@@ -193,12 +193,28 @@ pub struct Place {
     pub skip: bool,
     /// From the attributes of that field: `qconfig = path`.
     pub qconfig: Option<syn::Path>,
+    /// From the model at `path` to the layer, if it lies in another model: `stem` of `self.backbone.stem(x)`.
+    pub within: Vec<Inner>,
+}
+
+/// A field of another model, whose type is not seen.
+#[derive(Clone, Debug)]
+pub struct Inner {
+    /// The other model, a place expression as `float_expr`.
+    pub model: TokenStream,
+    /// Its type, if that is written in this model.
+    pub ty: syn::Type,
+    pub field: Ident,
 }
 
 #[derive(Clone, Debug)]
 pub enum PathSegment {
     Name(String),
-    Index(LoopId),
+    /// The index of a loop, and that of the loop's first element.
+    Index {
+        id: LoopId,
+        first: usize,
+    },
     /// The index of an element that is named by a number: `self.convs[i]`.
     Number(TokenStream),
 }

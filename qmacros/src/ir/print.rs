@@ -89,7 +89,8 @@ pub fn path_text(path: &[PathSegment], letter: impl Fn(LoopId) -> String) -> Str
         .iter()
         .map(|segment| match segment {
             PathSegment::Name(name) => name.clone(),
-            PathSegment::Index(id) => format!("{{{}}}", letter(*id)),
+            PathSegment::Index { id, first: 0 } => format!("{{{}}}", letter(*id)),
+            PathSegment::Index { id, first } => format!("{{{} + {first}}}", letter(*id)),
             PathSegment::Number(number) => format!("{{{}}}", source_text(number)),
         })
         .collect();
@@ -98,7 +99,11 @@ pub fn path_text(path: &[PathSegment], letter: impl Fn(LoopId) -> String) -> Str
 
 /// A layer's or a submodel's path, with the letters of [`loop_letters`].
 pub fn place_text(place: &Place, letters: &HashMap<LoopId, String>) -> String {
-    path_text(&place.path, |id| letters.get(&id).cloned().unwrap_or_else(|| "?".to_owned()))
+    let mut text = path_text(&place.path, |id| letters.get(&id).cloned().unwrap_or_else(|| "?".to_owned()));
+    for inner in &place.within {
+        let _ = write!(text, ".{}", inner.field);
+    }
+    text
 }
 
 /// What a call of an operation is known by: its layer's path, or the field that the macro named.

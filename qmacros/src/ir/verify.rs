@@ -171,10 +171,10 @@ fn name_of(node: &Node) -> &str {
 fn place_is_in_scope(place: &Place, name: &str, scope: &Scope) -> Result<(), String> {
     for segment in &place.path {
         match segment {
-            PathSegment::Index(id) if !scope.loops.contains(id) => {
+            PathSegment::Index { id, .. } if !scope.loops.contains(id) => {
                 return Err(format!("`{name}` speaks of the index of loop {} outside of it", id.0));
             }
-            PathSegment::Index(_) | PathSegment::Name(_) | PathSegment::Number(_) => {}
+            PathSegment::Index { .. } | PathSegment::Name(_) | PathSegment::Number(_) => {}
         }
     }
     Ok(())

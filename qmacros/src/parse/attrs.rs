@@ -10,7 +10,7 @@ use syn::{Attribute, Expr, ExprLit, Ident, Lit, Meta, Path, Token};
 use super::{FieldAttributes, ForwardOptions};
 use crate::errors::{Errors, Message, did_you_mean, list};
 
-const ON_FIELDS: &[&str] = &["skip", "rename", "qconfig", "unused", "model"];
+const ON_FIELDS: &[&str] = &["skip", "rename", "first", "qconfig", "unused", "model"];
 const ON_IMPLS: &[&str] = &["stubs", "deny", "dump", "prepared", "converted", "crate"];
 const ON_STRUCTS: &[&str] = &["crate"];
 
@@ -121,6 +121,7 @@ pub fn of_field(errors: &mut Errors, attributes: &mut Vec<Attribute>) -> FieldAt
                 "unused" => found.unused = is_word(errors, &meta, &name),
                 "model" => found.model = is_word(errors, &meta, &name),
                 "rename" => found.rename = rename(errors, &meta),
+                "first" => found.first = first(errors, &meta),
                 "qconfig" => found.qconfig = qconfig(errors, &meta),
                 _ => unknown(errors, &meta, &name, "a field", ON_FIELDS, ("the `impl` block", ON_IMPLS)),
             }
@@ -218,6 +219,19 @@ fn rename(errors: &mut Errors, meta: &Meta) -> Option<String> {
     }
 }
 
+fn first(errors: &mut Errors, meta: &Meta) -> usize {
+    if let Meta::NameValue(pair) = meta
+        && let Expr::Lit(ExprLit { lit: Lit::Int(integer), .. }) = &pair.value
+        && let Ok(first) = integer.base10_parse()
+    {
+        return first;
+    }
+    let message = Message::new("`first` needs the index that the first element has in the state dict")
+        .help("write `#[quantizable(rename = \"features\", first = 1)]`");
+    errors.error(meta, message);
+    0
+}
+
 fn qconfig(errors: &mut Errors, meta: &Meta) -> Option<Path> {
     if let Meta::NameValue(pair) = meta
         && let Expr::Path(path) = &pair.value
@@ -277,6 +291,7 @@ fn examples(names: &[&str]) -> String {
 fn example(name: &str) -> &str {
     match name {
         "rename" => "rename = \"features.0\"",
+        "first" => "first = 1",
         "qconfig" => "qconfig = path",
         "stubs" => "stubs = \"manual\"",
         "deny" => "deny(float_ops)",

@@ -45,6 +45,11 @@ pub fn kind_of(ty: &Type) -> FieldKind {
             element if can_run(&element.1) => FieldKind::Vec(Box::new(element)),
             _ => FieldKind::Config,
         },
+        Type::Tuple(tuple) if !tuple.elems.is_empty() => {
+            let elements: Vec<_> = tuple.elems.iter().map(with_kind).collect();
+            let is_of_layers = elements.iter().all(|(_, kind)| can_run(kind));
+            if is_of_layers { FieldKind::Tuple(elements) } else { FieldKind::Config }
+        }
         _ => FieldKind::Config,
     }
 }
@@ -76,6 +81,7 @@ pub fn can_run(kind: &FieldKind) -> bool {
         FieldKind::Vec(element) | FieldKind::Option(element) | FieldKind::Pointer(element) => {
             can_run(&element.1)
         }
+        FieldKind::Tuple(elements) => elements.iter().any(|(_, kind)| can_run(kind)),
         FieldKind::Flag | FieldKind::Config => false,
     }
 }
@@ -98,7 +104,7 @@ fn type_arguments(segment: &PathSegment) -> Vec<&Type> {
 /// Reports types that are meant to be layers and are none: `Conv2D`, `LSTM`, a `Sequential` without a tuple.
 pub fn check_spelling(errors: &mut Errors, ty: &Type, generics: &Generics) {
     match (ty, kind_of(ty)) {
-        (_, FieldKind::Sequential(elements)) => {
+        (_, FieldKind::Sequential(elements) | FieldKind::Tuple(elements)) => {
             for (element, _) in &elements {
                 check_spelling(errors, element, generics);
             }
@@ -108,20 +114,6 @@ pub fn check_spelling(errors: &mut Errors, ty: &Type, generics: &Generics) {
         }
         (Type::Group(group), _) => check_spelling(errors, &group.elem, generics),
         (Type::Paren(paren), _) => check_spelling(errors, &paren.elem, generics),
-        (Type::Tuple(tuple), _)
-            if tuple.elems.iter().any(|element| {
-                matches!(kind_of(element), FieldKind::Layer(_) | FieldKind::Sequential(_))
-            }) =>
-        {
-            let elements =
-                tuple.elems.iter().map(|element| quote::quote!(#element).to_string().replace(' ', ""));
-            let elements: Vec<String> = elements.collect();
-            let message = Message::new("a tuple of layers").help(format!(
-                "write `Sequential<({})>` to run them one after the other, or give each a field of its own",
-                elements.join(", ")
-            ));
-            errors.error(ty, message);
-        }
         (ty, _) if trait_object(ty).is_some() => {
             let object = trait_object(ty);
             let message = Message::new("layers behind a trait object")

@@ -49,6 +49,8 @@ pub enum FieldKind {
     Sequential(Vec<(Type, FieldKind)>),
     Vec(Box<(Type, FieldKind)>),
     Option(Box<(Type, FieldKind)>),
+    /// `(Conv2d, Linear)`: as many fields in one.
+    Tuple(Vec<(Type, FieldKind)>),
     /// `Box`, `Arc` or `Rc` of a layer or of something that holds one.
     Pointer(Box<(Type, FieldKind)>),
     /// `bool`.
@@ -59,11 +61,13 @@ pub enum FieldKind {
     Other,
 }
 
-/// `#[quantizable(skip, rename = "features.0", qconfig = path, unused, model)]` on a field.
+/// `#[quantizable(skip, rename = "features", first = 1, qconfig = path, unused, model)]` on a field.
 #[derive(Debug, Default)]
 pub struct FieldAttributes {
     pub skip: bool,
     pub rename: Option<String>,
+    /// The index of the first element in the state dict.
+    pub first: usize,
     pub qconfig: Option<syn::Path>,
     /// The field is not used in `forward`, and that is meant.
     pub unused: bool,

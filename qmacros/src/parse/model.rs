@@ -34,6 +34,11 @@ pub fn model(errors: &mut Errors, mut item: ItemStruct) -> Option<Model> {
                 .help("remove it: only layers and models are quantized");
             errors.error(&ident, message);
         }
+        if attributes.first > 0 && !matches!(kind, FieldKind::Vec(_)) {
+            let message = Message::new(format!("`{ident}` is not written as a `Vec` or an array"))
+                .help("remove `first`: it is the index of the first element of `Vec<Block>` or `[Block; 3]`");
+            errors.error(&ident, message);
+        }
         fields.push(Field { ident, ty: written.unwrap_or_else(|| field.ty.clone()), kind, attributes });
     }
     refuse_equal_keys(errors, &fields);
@@ -82,7 +87,11 @@ fn refuse_equal_keys(errors: &mut Errors, fields: &[Field]) {
 
 fn shared_key(earlier: &Field, later: &Field) -> Option<String> {
     let is_flattened = later.state_name().is_empty();
-    if earlier.state_name() == later.state_name() && !is_flattened {
+    // `features.0` and a list of `features` from 1 on are apart.
+    let are_lists = |field: &Field| matches!(field.kind, FieldKind::Vec(_));
+    let are_apart =
+        are_lists(earlier) && are_lists(later) && earlier.attributes.first != later.attributes.first;
+    if earlier.state_name() == later.state_name() && !is_flattened && !are_apart {
         return Some(later.state_name());
     }
     let keys = [earlier, later].map(|field| {
@@ -101,6 +110,11 @@ fn layer_keys(kind: &FieldKind, key: String, keys: &mut Vec<String>) {
             for (index, (_, kind)) in elements.iter().enumerate() {
                 let key = if key.is_empty() { index.to_string() } else { format!("{key}.{index}") };
                 layer_keys(kind, key, keys);
+            }
+        }
+        FieldKind::Tuple(elements) => {
+            for (index, (_, kind)) in elements.iter().enumerate() {
+                layer_keys(kind, format!("{key}.{index}"), keys);
             }
         }
         FieldKind::Option(content) | FieldKind::Pointer(content) => layer_keys(&content.1, key, keys),

@@ -147,3 +147,206 @@ fn a_layer_alone_is_a_model() {
     let x = eighths(&[3, 4], 9);
     assert_variants(&layer, &x, &[apply(&layer, &array(&x))]);
 }
+
+#[quantizable]
+struct Stem {
+    #[quantizable(rename = "0")]
+    fc: Linear,
+    #[quantizable(skip)]
+    skipped: Linear,
+    inner: LinearRelu,
+}
+
+#[quantizable]
+impl Stem {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.inner(self.skipped(self.fc(x)))
+    }
+}
+
+#[quantizable]
+struct Backbone {
+    #[quantizable(rename = "features")]
+    stem: Box<Stem>,
+}
+
+#[quantizable]
+impl Backbone {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.stem(x)
+    }
+}
+
+#[quantizable]
+struct Parts {
+    backbone: Backbone,
+    blocks: Vec<Stem>,
+    pair: (Linear, LinearRelu),
+}
+
+#[quantizable]
+impl Parts {
+    fn forward(&self, x: Tensor) -> Tensor {
+        let mut x = relu(self.backbone.stem.fc(x));
+        x = self.backbone.stem.skipped.forward(x);
+        for block in &self.blocks {
+            x = block.inner(x);
+        }
+        let x = self.pair.1(self.pair.0(x));
+        self.backbone(x)
+    }
+}
+
+#[test]
+fn a_layer_of_another_model_has_its_name_and_its_attributes() {
+    let stem =
+        |seed| Stem { fc: short(seed), skipped: short(seed + 1), inner: Sequential((short(seed + 2), ReLU)) };
+    let model = Parts {
+        backbone: Backbone { stem: Box::new(stem(0)) },
+        blocks: vec![stem(4)],
+        pair: (short(1), Sequential((short(2), ReLU))),
+    };
+    let run = |layer, y| apply(layer, &y);
+    let stem = &model.backbone.stem;
+    let x = eighths(&[3, 2], 9);
+    let mut y = run(&stem.skipped, rectify(&run(&stem.fc, array(&x))));
+    y = rectify(&run(&model.blocks[0].inner.0.0, y));
+    y = rectify(&run(&model.pair.1.0.0, run(&model.pair.0, y)));
+    y = rectify(&run(&stem.inner.0.0, run(&stem.skipped, run(&stem.fc, y))));
+    let int8 = assert_variants(&model, &x, &[y]);
+    let expected = [
+        "backbone.features.0",
+        "backbone.features.skipped",
+        "blocks.0.inner.0",
+        "pair.0",
+        "pair.1.0",
+        "backbone.features.0#1",
+        "backbone.features.skipped#1",
+        "backbone.features.inner.0",
+    ];
+    assert_eq!(paths(&int8), expected);
+    let is_float = |path: &str| {
+        let nodes = int8.network().nodes();
+        nodes.iter().any(|node| node.path() == path && node.precision() == qcore::ops::Precision::Float)
+    };
+    assert!(is_float("backbone.features.skipped") && !is_float("backbone.features.0"));
+    let keys: Vec<String> =
+        model.state_dict().shapes().into_keys().filter(|key| key.starts_with("pair")).collect();
+    assert_eq!(keys, ["pair.0.bias", "pair.0.weight", "pair.1.0.bias", "pair.1.0.weight"]);
+}
+
+/// As torchvision's `features` of a MobileNet.
+#[quantizable]
+struct Features {
+    #[quantizable(rename = "features.0")]
+    stem: LinearRelu,
+    #[quantizable(rename = "features", first = 1)]
+    blocks: Vec<LinearRelu>,
+    #[quantizable(rename = "features", first = 3)]
+    more: [Linear; 2],
+    #[quantizable(rename = "features.5")]
+    last: Linear,
+}
+
+#[quantizable]
+impl Features {
+    fn forward(&self, x: Tensor) -> Tensor {
+        let mut x = self.stem(x);
+        for block in &self.blocks {
+            x = block(x);
+        }
+        for i in 0..1 {
+            x = self.more[i](x);
+        }
+        self.last(self.more[1](x))
+    }
+}
+
+#[test]
+fn a_list_begins_where_the_state_dict_has_it() -> qcore::Result<()> {
+    let block = |seed| Sequential((short(seed), ReLU));
+    let mut model = Features {
+        stem: block(0),
+        blocks: vec![block(1), block(2)],
+        more: [short(3), short(4)],
+        last: short(5),
+    };
+    let x = eighths(&[3, 2], 9);
+    let mut y = rectify(&apply(&model.stem.0.0, &array(&x)));
+    y = model.blocks.iter().fold(y, |y, block| rectify(&apply(&block.0.0, &y)));
+    y = [&model.more[0], &model.more[1], &model.last].into_iter().fold(y, |y, layer| apply(layer, &y));
+    let int8 = assert_variants(&model, &x, &[y]);
+    let expected = ["features.0.0", "features.1.0", "features.2.0", "features.3", "features.4", "features.5"];
+    assert_eq!(paths(&int8), expected);
+    let weights = model.state_dict();
+    let keys: Vec<String> = weights.shapes().into_keys().filter(|key| key.ends_with("weight")).collect();
+    assert_eq!(keys, expected.map(|path| format!("{path}.weight")));
+    model.load_state_dict(&weights)?;
+    model.more[1] = Linear::new(2, 2).with_weight(Tensor::from_vec(&[2, 2], vec![f32::NAN; 4])?)?;
+    let message = model.prepare(&QConfigMapping::for_backend(Backend::Native)).unwrap_err().to_string();
+    assert!(message.contains("features.4.weight"), "{message}");
+    Ok(())
+}
+
+#[quantizable]
+enum Block<A> {
+    Plain(Linear),
+    /// With a layer of its own.
+    Activated(Sequential<(Linear, A)>),
+    Model(Box<Stem>),
+    Pass(Identity),
+}
+
+#[quantizable]
+struct Choices {
+    #[quantizable(rename = "")]
+    first: Block<ReLU>,
+    blocks: Vec<Block<ReLU>>,
+}
+
+#[quantizable]
+impl Choices {
+    fn forward(&self, x: Tensor) -> Tensor {
+        let mut x = relu(self.first(x));
+        for block in &self.blocks {
+            x = block(x);
+        }
+        x
+    }
+}
+
+#[test]
+fn an_enum_of_blocks_runs_as_the_block_that_it_holds() -> qcore::Result<()> {
+    let stem = Stem { fc: short(3), skipped: short(4), inner: Sequential((short(5), ReLU)) };
+    let activated = Sequential((short(1), ReLU));
+    let x = eighths(&[3, 2], 9);
+    let run = |layer, y| apply(layer, &y);
+    let plain = short(0);
+    let mut y = rectify(&run(&activated.0.0, rectify(&run(&plain, array(&x)))));
+    y = run(&stem.inner.0.0, run(&stem.skipped, run(&stem.fc, y)));
+    let model = Choices {
+        first: Block::Plain(plain),
+        blocks: vec![Block::Activated(activated), Block::Pass(Identity), Block::Model(Box::new(stem))],
+    };
+    let int8 = assert_variants(&model, &x, &[rectify(&y)]);
+    let operations = ["blocks.0.0", "blocks.1", "blocks.2.0", "blocks.2.skipped", "blocks.2.inner.0"];
+    assert_eq!(paths(&int8)[1..], operations);
+    let keys: Vec<String> =
+        model.state_dict().shapes().into_keys().filter(|key| key.ends_with("weight")).collect();
+    let expected = [
+        "blocks.0.0.weight",
+        "blocks.2.0.weight",
+        "blocks.2.inner.0.weight",
+        "blocks.2.skipped.weight",
+        "weight",
+    ];
+    assert_eq!(keys, expected);
+    assert!(
+        model
+            .prepare(&QConfigMapping::for_backend(Backend::Native))?
+            .plan()
+            .to_string()
+            .contains("LinearReLU")
+    );
+    Ok(())
+}

@@ -384,5 +384,17 @@ const _: () = {
         fn loaders(loaders: &mut qp::Loaders) {
             <BasicBlock as qp::Module>::loaders(loaders);
         }
+        fn field(&self, name: &'static ::core::primitive::str) -> qp::Field {
+            match name {
+                "fc" => {
+                    qp::Field {
+                        key: "fc",
+                        skip: true,
+                        qconfig: ::core::option::Option::None,
+                    }
+                }
+                name => qp::Field::new(name),
+            }
+        }
     }
 };

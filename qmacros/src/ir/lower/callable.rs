@@ -3,13 +3,13 @@
 use proc_macro2::TokenStream;
 use quote::quote_spanned;
 use syn::ext::IdentExt;
-use syn::{Expr, ExprField, ExprIndex, Ident, Index, Member, Type, UnOp};
+use syn::{Expr, ExprField, ExprIndex, Ident, Index, Member, Token, Type, UnOp};
 
 use super::Lowering;
 use super::arguments::source;
 use super::scope::Bound;
 use crate::errors::{Message, did_you_mean, list};
-use crate::ir::{LoopId, PathSegment, Place};
+use crate::ir::{Inner, LoopId, PathSegment, Place};
 use crate::parse::kind::can_run;
 use crate::parse::{Field, FieldKind};
 use crate::runtime::ELEMENT;
@@ -27,6 +27,8 @@ pub struct Callable {
     /// As the user would write it: `self.downsample`, `block`.
     pub spelling: String,
     pub root: Root,
+    /// See [`Place::within`].
+    pub within: Vec<Inner>,
 }
 
 /// The field of the struct that a callable comes from.
@@ -35,6 +37,8 @@ pub struct Root {
     pub field: Ident,
     pub skip: bool,
     pub qconfig: Option<syn::Path>,
+    /// The index of the first element of the list that the field is.
+    pub first: usize,
 }
 
 impl Callable {
@@ -54,7 +58,9 @@ impl Callable {
                 field: field.ident.clone(),
                 skip: field.attributes.skip,
                 qconfig: field.attributes.qconfig.clone(),
+                first: field.attributes.first,
             },
+            within: Vec::new(),
         };
         whole.opened()
     }
@@ -72,18 +78,54 @@ impl Callable {
     pub fn element(&self, index: usize, ty: &Type, kind: &FieldKind) -> Self {
         let position = Index::from(index);
         let whole = &self.float_expr;
+        let place = quote_spanned!(self.root.field.span()=> #whole.0.#position);
+        self.part(index, place, format!("{}.0.{index}", self.spelling), ty, kind)
+    }
+
+    /// Element `index` of a tuple.
+    pub fn member(&self, index: &Index, ty: &Type, kind: &FieldKind) -> Self {
+        let whole = &self.float_expr;
+        let position = index.index as usize;
+        let place = quote_spanned!(index.span=> #whole.#index);
+        self.part(position, place, format!("{}.{position}", self.spelling), ty, kind)
+    }
+
+    fn part(
+        &self,
+        index: usize,
+        float_expr: TokenStream,
+        spelling: String,
+        ty: &Type,
+        kind: &FieldKind,
+    ) -> Self {
         let mut path = self.path.clone();
         path.push(PathSegment::Name(index.to_string()));
-        let element = Self {
-            float_expr: quote_spanned!(self.root.field.span()=> #whole.0.#position),
-            ty: ty.clone(),
-            kind: kind.clone(),
-            path,
-            label: format!("{}_{index}", self.label),
-            spelling: format!("{}.0.{index}", self.spelling),
-            root: self.root.clone(),
-        };
-        element.opened()
+        let label = format!("{}_{index}", self.label);
+        let (ty, kind) = (ty.clone(), kind.clone());
+        Self { float_expr, ty, kind, path, label, spelling, ..self.clone() }.opened()
+    }
+
+    /// The field of a model of which nothing but its name is known: `stem` of `self.backbone`.
+    pub fn inner(&self, field: &Ident) -> Self {
+        let model = &self.float_expr;
+        let mut within = self.within.clone();
+        within.push(Inner { model: model.clone(), ty: self.ty.clone(), field: field.clone() });
+        let name = field.unraw();
+        Self {
+            float_expr: quote_spanned!(field.span()=> #model.#field),
+            ty: Type::Infer(syn::TypeInfer { attrs: Vec::new(), underscore_token: Token![_](field.span()) }),
+            kind: FieldKind::Other,
+            label: format!("{}_{name}", self.label),
+            spelling: format!("{}.{name}", self.spelling),
+            within,
+            ..self.clone()
+        }
+    }
+
+    /// The index of the first element, if this is the list that the field is.
+    fn first(&self) -> usize {
+        let is_whole = self.spelling == format!("self.{}", self.root.field.unraw());
+        if is_whole { self.root.first } else { 0 }
     }
 
     /// Element `number` of a `Vec` or an array: `self.convs[0]`, `self.convs[i]`.
@@ -91,7 +133,13 @@ impl Callable {
         let (whole, name) = (&self.float_expr, &self.spelling);
         let mut path = self.path.clone();
         path.push(match number.to_string() {
-            literal if literal.parse::<usize>().is_ok() => PathSegment::Name(literal),
+            literal if let Ok(number) = literal.parse::<usize>() => {
+                PathSegment::Name((number + self.first()).to_string())
+            }
+            _ if self.first() > 0 => {
+                let first = self.first();
+                PathSegment::Number(quote_spanned!(self.root.field.span()=> #number + #first))
+            }
             _ => PathSegment::Number(number.clone()),
         });
         let written: String = spelling.chars().filter(|c| c.is_alphanumeric() || *c == '_').collect();
@@ -102,7 +150,7 @@ impl Callable {
             path,
             label: format!("{}_{written}", self.label),
             spelling: format!("{}[{spelling}]", self.spelling),
-            root: self.root.clone(),
+            ..self.clone()
         };
         element.opened()
     }
@@ -110,7 +158,7 @@ impl Callable {
     /// What `binding` refers to in `for binding in self` over a `Vec`.
     pub fn iterated(&self, binding: &Ident, label: String, id: LoopId, ty: &Type, kind: &FieldKind) -> Self {
         let mut path = self.path.clone();
-        path.push(PathSegment::Index(id));
+        path.push(PathSegment::Index { id, first: self.first() });
         Self { path, label, ..self.bound_to(binding, ty, kind) }.opened()
     }
 
@@ -137,6 +185,7 @@ impl Callable {
             root_field: self.root.field.clone(),
             skip: self.root.skip,
             qconfig: self.root.qconfig.clone(),
+            within: self.within.clone(),
         }
     }
 }
@@ -194,6 +243,12 @@ impl Lowering<'_> {
         if let Expr::Index(index) = expr {
             return self.element_of(index);
         }
+        if let Expr::Field(ExprField { base, member: Member::Unnamed(index), .. }) = expr {
+            let tuple = self.callable(base)?;
+            let FieldKind::Tuple(elements) = &tuple.kind else { return None };
+            let (ty, kind) = elements.get(index.index as usize)?;
+            return Some(tuple.member(index, ty, kind));
+        }
         let name = plain_name(expr)?;
         match self.scopes.peek(name) {
             Some(Bound::Callable(_)) => match self.scopes.read(name) {
@@ -201,6 +256,17 @@ impl Lowering<'_> {
                 _ => None,
             },
             _ => None,
+        }
+    }
+
+    /// A callable, or a field of a model inside of this one: `self.backbone.stem`.
+    pub(super) fn callable_within(&mut self, expr: &Expr) -> Option<Callable> {
+        match dereferenced(expr) {
+            Expr::Field(ExprField { base, member: Member::Named(ident), .. }) if !is_self(base) => {
+                let model = self.callable_within(base)?;
+                matches!(model.kind, FieldKind::Other).then(|| model.inner(ident))
+            }
+            expr => self.callable(expr),
         }
     }
 

@@ -3,6 +3,7 @@
 use proc_macro2::Span;
 use qcatalogue::{Parameter, ParameterKind};
 use syn::punctuated::Punctuated;
+use syn::spanned::Spanned as _;
 use syn::{
     Expr, ExprCall, ExprIndex, ExprMethodCall, ExprPath, FnArg, Ident, ImplItemFn, PatType, ReturnType,
     Token, Type,
@@ -23,6 +24,14 @@ fn typed(input: &FnArg) -> Option<&PatType> {
     }
 }
 
+/// The name of the field that is called.
+fn span_of(function: &Expr) -> Span {
+    match function {
+        Expr::Field(field) => field.member.span(),
+        function => function.span(),
+    }
+}
+
 type Arguments = Punctuated<Expr, Token![,]>;
 
 impl<'m> Lowering<'m> {
@@ -35,7 +44,10 @@ impl<'m> Lowering<'m> {
             Expr::Path(path) => self.call_path(path, call, wanted),
             Expr::Field(_) => match own_field(function) {
                 Some((this, ident)) => self.call_field(this, ident, &call.args, wanted),
-                None => self.expression(function, Wanted::One),
+                None => match self.callable_within(function) {
+                    Some(callable) => self.call_callable(&callable, &call.args, span_of(function), wanted),
+                    None => self.expression(function, Wanted::One),
+                },
             },
             Expr::Index(index) => match self.callable(function) {
                 Some(callable) => {
@@ -115,7 +127,10 @@ impl<'m> Lowering<'m> {
             self.refuse_unknown_field(ident);
             return Bound::Poison;
         }
-        if let Some(callable) = self.callable(&call.receiver) {
+        if let Some(callable) = self.callable_within(&call.receiver) {
+            if matches!(callable.kind, FieldKind::Other) && method != "forward" && !call.args.is_empty() {
+                return self.call_callable(&callable.inner(method), &call.args, method.span(), wanted);
+            }
             if method == "forward" {
                 let span = own_field(&call.receiver).map_or(method.span(), |(_, ident)| ident.span());
                 return self.call_callable(&callable, &call.args, span, wanted);
@@ -251,6 +266,10 @@ impl<'m> Lowering<'m> {
         match &callable.kind {
             FieldKind::Option(content) => {
                 self.refuse_option(callable, &content.1, span);
+                Bound::Poison
+            }
+            FieldKind::Tuple(elements) => {
+                self.refuse_tuple_call(callable, elements, span);
                 Bound::Poison
             }
             FieldKind::Flag | FieldKind::Config | FieldKind::Pointer(_) => {
@@ -403,6 +422,10 @@ impl<'m> Lowering<'m> {
             }
             FieldKind::Vec(element) => self.run_each(callable, &element.0, &element.1, input, span),
             FieldKind::Other => self.run_model(callable, Some(vec![input]), span, wanted),
+            FieldKind::Tuple(elements) => {
+                self.refuse_tuple_call(callable, elements, span);
+                Bound::Poison
+            }
             FieldKind::Option(content) => {
                 self.refuse_option(callable, &content.1, span);
                 Bound::Poison

@@ -252,7 +252,7 @@ pub fn is_config(kind: &FieldKind) -> bool {
     match kind {
         FieldKind::Config | FieldKind::Flag | FieldKind::Other => true,
         FieldKind::Vec(element) | FieldKind::Option(element) => !can_run(&element.1),
-        FieldKind::Layer(_) | FieldKind::Sequential(_) | FieldKind::Pointer(_) => false,
+        FieldKind::Layer(_) | FieldKind::Sequential(_) | FieldKind::Tuple(_) | FieldKind::Pointer(_) => false,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use proc_macro2::Span;
 use quote::ToTokens;
-use syn::{BinOp, Expr, Ident, Macro};
+use syn::{BinOp, Expr, Ident, Macro, Type};
 
 use super::Lowering;
 use super::callable::Callable;
@@ -209,6 +209,19 @@ impl Lowering<'_> {
         self.errors.error_at(span, message);
     }
 
+    pub(super) fn refuse_tuple_call(&mut self, tuple: &Callable, elements: &[(Type, FieldKind)], span: Span) {
+        let spelling = &tuple.spelling;
+        let types: Vec<String> =
+            elements.iter().map(|(ty, _)| ty.to_token_stream().to_string().replace(' ', "")).collect();
+        let message = Message::new(format!("`{spelling}` is a tuple, which is not called as a whole"))
+            .help(format!(
+                "call one of its elements, `{spelling}.0(x)`, or make the field a `Sequential<({})>` to run them one after \
+                 the other",
+                types.join(", ")
+            ));
+        self.errors.error_at(span, message);
+    }
+
     pub(super) fn refuse_config_call(&mut self, callable: &Callable, span: Span) {
         let spelling = &callable.spelling;
         let ty = &callable.ty;
@@ -223,16 +236,6 @@ impl Lowering<'_> {
 
     pub(super) fn refuse_method_of_layer(&mut self, callable: &Callable, method: &Ident) {
         let spelling = &callable.spelling;
-        if matches!(callable.kind, FieldKind::Other) && method != "forward" {
-            let message = Message::new(format!("`{method}` of `{spelling}` is called past its `forward`"))
-                .help(format!(
-                    "let the `forward` of `{spelling}` run it, or make `{method}` a field of this model, with its key in \
-                     the state dict: `#[quantizable(rename = \"{}.{method}\")]`",
-                    spelling.trim_start_matches("self.")
-                ))
-                .note("the graph of a model is made of its own fields; of another model it knows `forward`");
-            return self.errors.error(method, message);
-        }
         let message = Message::new(format!("`{method}` is called on `{spelling}`, which is not a tensor"))
             .help(format!("run it first: `{spelling}(x)` or `{spelling}.forward(x)`"))
             .note("`forward` may only run layers; whatever else they offer stays outside");

@@ -161,7 +161,7 @@ fn an_argument_of_the_impl_is_refused_on_a_field() {
         &[(
             "dump",
             "unknown argument `dump`",
-            r#"`dump` belongs on the `impl` block; a field takes `skip`, `rename = "features.0"`, `qconfig = path`, `unused` and `model`"#,
+            r#"`dump` belongs on the `impl` block; a field takes `skip`, `rename = "features.0"`, `first = 1`, `qconfig = path`, `unused` and `model`"#,
         )],
     );
 }
@@ -173,7 +173,7 @@ fn an_attribute_without_arguments_is_refused_on_a_field() {
         &[(
             "#[quantizable]",
             "`#[quantizable]` on a field needs an argument",
-            r#"the arguments are `skip`, `rename = "features.0"`, `qconfig = path`, `unused` and `model`"#,
+            r#"the arguments are `skip`, `rename = "features.0"`, `first = 1`, `qconfig = path`, `unused` and `model`"#,
         )],
     );
 }

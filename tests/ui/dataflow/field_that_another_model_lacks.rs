@@ -20,7 +20,7 @@ struct Net {
 #[quantizable]
 impl Net {
     fn forward(&self, x: Tensor) -> Tensor {
-        self.backbone.stem(x)
+        self.backbone.steam(x)
     }
 }
 
