@@ -62,8 +62,9 @@ pub use accuracy::{EqualizationOptions, EqualizationReport, EqualizedPair};
 pub use error::{Error, Result};
 pub use file::{LoadOptions, write_file};
 pub use inspect::{
-    Comparison, ComparisonKind, ComparisonRow, Domain, Equivalence, ErrorMetrics, Graph, GraphCarried,
-    GraphMember, GraphMerged, GraphNode, GraphNodeKind, GraphValue, StubAction, compare_activations,
+    Compared, Comparison, ComparisonKind, ComparisonRow, Domain, Equivalence, ErrorMetrics, Graph,
+    GraphCarried, GraphMember, GraphMerged, GraphNode, GraphNodeKind, GraphValue, Histogram, Latency,
+    OperationReport, Report, Score, StepLatency, StubAction, WeightChannels, compare_activations,
     compare_shadow, compare_weights, equivalence, error_metrics,
 };
 pub use model::{

@@ -1,8 +1,10 @@
-//! The graph of a model, whether two variants are the same function, and how far they are apart.
+//! The graph of a model, whether two variants are the same function, how far they are apart, and a
+//! report of it all.
 
 mod equivalence;
 mod graph;
 mod numeric_suite;
+mod report;
 
 pub use equivalence::{Equivalence, equivalence};
 pub use graph::{
@@ -12,3 +14,4 @@ pub use numeric_suite::{
     Comparison, ComparisonKind, ComparisonRow, ErrorMetrics, compare_activations, compare_shadow,
     compare_weights, error_metrics,
 };
+pub use report::{Compared, Histogram, Latency, OperationReport, Report, Score, StepLatency, WeightChannels};

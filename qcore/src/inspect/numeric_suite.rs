@@ -67,13 +67,7 @@ pub fn compare_activations<M: Module, B: IntoInput<M::Input>>(
     converted: &Converted<M>,
     batches: impl IntoIterator<Item = B>,
 ) -> Result<Comparison> {
-    compare(prepared, converted, batches, ComparisonKind::Activations, |float, integers, index| {
-        let found = integers.run(index)?;
-        integers.put(index, found.clone());
-        let reference = float.run(index)?;
-        float.put(index, reference.clone());
-        Ok(Some((reference, found)))
-    })
+    compare_one(prepared, converted, batches, ComparisonKind::Activations)
 }
 
 /// Runs the float model, and beside each of its operations that became integers the form that it became, on the same
@@ -87,53 +81,55 @@ pub fn compare_shadow<M: Module, B: IntoInput<M::Input>>(
     converted: &Converted<M>,
     batches: impl IntoIterator<Item = B>,
 ) -> Result<Comparison> {
-    compare(prepared, converted, batches, ComparisonKind::Shadow, |float, integers, index| {
-        let made = float.run(index)?;
-        let compared = match (&float.network.nodes[index].call, &integers.network.nodes[index].call) {
-            (Some(in_float), Some(call)) if call.precision != Precision::Float => {
-                let inputs = read_by(integers.network, index, float.values(index)?)?;
-                let found = evaluate(call.executable.as_ref(), &inputs)?;
-                // The float form reads what the integers stand for.
-                let inputs: Vec<AnyTensor> = inputs.iter().map(|input| input.to_float().into()).collect();
-                Some((evaluate(in_float.executable.as_ref(), &inputs)?, found))
-            }
-            _ => None,
-        };
-        float.put(index, made);
-        Ok(compared)
-    })
+    compare_one(prepared, converted, batches, ComparisonKind::Shadow)
 }
 
-/// What a node makes in float, and what it is compared with.
-type Compared = Option<(Vec<AnyTensor>, Vec<AnyTensor>)>;
-
-/// Runs `step` for each node and batch, and sums up the errors.
-fn compare<M: Module, B: IntoInput<M::Input>>(
+fn compare_one<M: Module, B: IntoInput<M::Input>>(
     prepared: &Prepared<M>,
     converted: &Converted<M>,
     batches: impl IntoIterator<Item = B>,
     kind: ComparisonKind,
-    mut step: impl FnMut(&mut Walk<'_>, &mut Walk<'_>, NodeId) -> Result<Compared>,
 ) -> Result<Comparison> {
+    compare(prepared, converted, batches, [kind]).map(|[comparison]| comparison)
+}
+
+/// Sums up errors of one or both kinds over the same runs in float.
+pub(super) fn compare<M: Module, B: IntoInput<M::Input>, const KINDS: usize>(
+    prepared: &Prepared<M>,
+    converted: &Converted<M>,
+    batches: impl IntoIterator<Item = B>,
+    kinds: [ComparisonKind; KINDS],
+) -> Result<[Comparison; KINDS]> {
     let (float, integers) = networks(prepared, converted)?;
-    let mut sums = vec![ErrorSums::default(); float.nodes.len()];
+    let mut sums = kinds.map(|kind| (kind, vec![ErrorSums::default(); float.nodes.len()]));
     let mut count = 0;
     for batch in batches {
         let run = || {
             let inputs = M::Input::into_vec(batch.into_input()?.into_tensors());
-            let mut walks = (Walk::new(float, &inputs)?, Walk::new(integers, &inputs)?);
+            let (mut in_float, mut in_integers) = (Walk::new(float, &inputs)?, Walk::new(integers, &inputs)?);
             for (index, node) in integers.nodes.iter().enumerate() {
-                let mut add = || {
-                    let Some((reference, found)) = step(&mut walks.0, &mut walks.1, index)? else {
-                        return Ok(());
-                    };
-                    for ((&value, reference), found) in node.outputs.iter().zip(&reference).zip(&found) {
-                        let range = integers.values[value].qparams.as_deref().map(range);
-                        sums[index].add(&reference.to_float(), &found.to_float(), range)?;
+                let mut step = || {
+                    let made = in_float.run(index)?;
+                    for (kind, sums) in &mut sums {
+                        let compared = match kind {
+                            ComparisonKind::Activations => {
+                                let found = in_integers.run(index)?;
+                                in_integers.put(index, found.clone());
+                                Some((made.clone(), found))
+                            }
+                            ComparisonKind::Shadow => shadow(&in_float, integers, index)?,
+                            ComparisonKind::Weights => None,
+                        };
+                        let Some((reference, found)) = compared else { continue };
+                        for ((&value, reference), found) in node.outputs.iter().zip(&reference).zip(&found) {
+                            let range = integers.values[value].qparams.as_deref().map(range);
+                            sums[index].add(&reference.to_float(), &found.to_float(), range)?;
+                        }
                     }
+                    in_float.put(index, made);
                     Ok(())
                 };
-                add().map_err(|error: Error| error.in_layer(node.path()))?;
+                step().map_err(|error: Error| error.in_layer(node.path()))?;
             }
             Ok(())
         };
@@ -143,8 +139,27 @@ fn compare<M: Module, B: IntoInput<M::Input>>(
     if count == 0 {
         return Err(Error::EmptyCalibration);
     }
-    let rows = integers.nodes.iter().zip(&sums).filter(|(_, sums)| !sums.is_empty());
-    Ok(Comparison { kind, batches: count, rows: rows.map(|(node, sums)| row(node, sums)).collect() })
+    Ok(sums.map(|(kind, sums)| {
+        let rows = integers.nodes.iter().zip(&sums).filter(|(_, sums)| !sums.is_empty());
+        Comparison { kind, batches: count, rows: rows.map(|(node, sums)| row(node, sums)).collect() }
+    }))
+}
+
+/// What a node makes in float, and what it is compared with.
+type Compared = Option<(Vec<AnyTensor>, Vec<AnyTensor>)>;
+
+/// Both forms of a node that became integers, on what the float model has made so far.
+fn shadow(in_float: &Walk<'_>, integers: &Network, index: NodeId) -> Result<Compared> {
+    match (&in_float.network.nodes[index].call, &integers.nodes[index].call) {
+        (Some(float), Some(call)) if call.precision != Precision::Float => {
+            let inputs = read_by(integers, index, in_float.values(index)?)?;
+            let found = evaluate(call.executable.as_ref(), &inputs)?;
+            // The float form reads what the integers stand for.
+            let inputs: Vec<AnyTensor> = inputs.iter().map(|input| input.to_float().into()).collect();
+            Ok(Some((evaluate(float.executable.as_ref(), &inputs)?, found)))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn row(node: &Node, sums: &ErrorSums) -> ComparisonRow {
@@ -157,7 +172,7 @@ fn row(node: &Node, sums: &ErrorSums) -> ComparisonRow {
 }
 
 /// The networks of both, whose nodes are the same.
-fn networks<'a, M: Module>(
+pub(super) fn networks<'a, M: Module>(
     prepared: &'a Prepared<M>,
     converted: &'a Converted<M>,
 ) -> Result<(&'a Network, &'a Network)> {
@@ -171,7 +186,7 @@ fn networks<'a, M: Module>(
 }
 
 /// The weight of the first member with the batch norms behind it folded in; `None` if it has none.
-fn folded_weight(call: &Call) -> Result<Option<Tensor>> {
+pub(super) fn folded_weight(call: &Call) -> Result<Option<Tensor>> {
     let (op, _) = folded(&call.members)?;
     let mut weight = None;
     op.parameters("", &mut |key, tensor| {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Plan, plan};
+use crate::inspect::Histogram;
 use crate::network::{Network, NodeId, ValueId};
 use crate::observer::extrema;
 use crate::observer::{ChannelRanges, Range, ValueGrid};
@@ -83,6 +84,8 @@ pub(crate) struct EdgeStatistics {
 
 /// Tensors with more channels are not looked at channel by channel.
 const MOST_CHANNELS: usize = 4096;
+/// As many as a picture of a histogram shows.
+const HISTOGRAM_INTERVALS: usize = 64;
 
 impl EdgeStatistics {
     /// Records values, the observer's `position`-th of a batch.
@@ -154,6 +157,11 @@ impl EdgeStatistics {
 
     pub(crate) fn fraction_outside(&self, low: f32, high: f32) -> f64 {
         self.grid.fraction_outside(low, high)
+    }
+
+    /// How often which values were seen.
+    pub(crate) fn histogram(&self) -> Histogram {
+        self.grid.histogram(HISTOGRAM_INTERVALS)
     }
 
     /// Whether the range grew in the last tenth of the batches. One batch alone says nothing.

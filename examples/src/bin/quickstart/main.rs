@@ -3,16 +3,15 @@
 mod train;
 
 use std::path::{Path, PathBuf};
-use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use examples::data::{Normalization, Pictures, labels};
 use examples::models::digits::DigitsNet;
 use examples::scoring::{classes, count_correct};
 use qcore::observer::{HistogramObserver, MinMaxObserver, default_per_channel_weight_observer};
 use qcore::prelude::*;
-use qcore::{CalibrationOptions, Converted, QConfig, StateDict, equivalence};
+use qcore::{CalibrationOptions, Converted, QConfig, Report, StateDict, equivalence};
 
 /// `data/digits/README.md` says where the pictures come from and how the split was made.
 const TRAINING: usize = 1437;
@@ -28,6 +27,9 @@ struct Cli {
     /// Of the order in which training sees the digits.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Where the int8 model and the report go.
+    #[arg(long, default_value = "target/quickstart")]
+    out: PathBuf,
 }
 
 fn main() -> Result<()> {
@@ -66,8 +68,8 @@ fn main() -> Result<()> {
 
     heading("One file");
     let int8 = prepared.convert()?;
-    let scratch = tempfile::tempdir()?;
-    let path = scratch.path().join("digits.int8.safetensors");
+    std::fs::create_dir_all(&cli.out).with_context(|| cli.out.display().to_string())?;
+    let path = cli.out.join("digits.int8.safetensors");
     int8.save(&path)?;
     let reloaded = Converted::<DigitsNet>::load(&path)?;
     for batch in held_out.batches() {
@@ -77,9 +79,23 @@ fn main() -> Result<()> {
     println!("the reloaded model gives the same bytes on {} digits", held_out.labels.len());
 
     heading("Latency of one digit, median");
-    let digit = digits.pictures.batch(0..1)?;
-    println!("float {:.0} us", median_microseconds(|| model.forward(&digit))?);
-    println!("int8  {:.0} us", median_microseconds(|| int8.forward(&digit))?);
+    let report = Report::measure(&prepared, &int8, digits.calibration().take(4))?
+        .with_latency(&prepared, &int8, digits.pictures.batch(0..1)?)?
+        .with_file_sizes(folder.join("model.safetensors"), &path)?
+        .with_score(
+            "top-1",
+            held_out.top1(&float)?,
+            held_out.top1(&held_out.predict(|x| int8.forward(x))?)?,
+        )?;
+    if let Some(latency) = &report.latency {
+        println!("float {:.0} us", latency.nanoseconds.float as f64 / 1e3);
+        println!("int8  {:.0} us", latency.nanoseconds.converted as f64 / 1e3);
+    }
+
+    heading("Report");
+    let page = cli.out.join("report.html");
+    qcore::write_file(&page, report.to_html())?;
+    println!("{}", page.display());
     Ok(())
 }
 
@@ -149,6 +165,10 @@ impl HeldOut {
         Ok(predictions)
     }
 
+    fn top1(&self, predictions: &[usize]) -> Result<f64> {
+        Ok(count_correct(predictions, &self.labels, 10)? as f64 / self.labels.len() as f64)
+    }
+
     fn right(&self, predictions: &[usize]) -> Result<String> {
         Ok(format!("{}/{}", count_correct(predictions, &self.labels, 10)?, self.labels.len()))
     }
@@ -160,15 +180,4 @@ fn heading(text: &str) {
 
 fn size(path: &Path) -> Result<u64> {
     Ok(std::fs::metadata(path)?.len())
-}
-
-fn median_microseconds(mut run: impl FnMut() -> qcore::Result<Tensor>) -> Result<f64> {
-    let mut times = Vec::new();
-    for _ in 0..100 {
-        let start = Instant::now();
-        run()?;
-        times.push(start.elapsed().as_secs_f64() * 1e6);
-    }
-    times.sort_by(f64::total_cmp);
-    Ok(times[times.len() / 2])
 }

@@ -64,7 +64,7 @@ pub(crate) fn range(x: &Tensor) -> Result<Option<(f32, f32)>> {
 ///
 /// # Errors
 /// When the tensor has no such axis; when a value is NaN or infinite.
-pub(super) fn channel_ranges(
+pub(crate) fn channel_ranges(
     observer: &'static str,
     x: &Tensor,
     axis: usize,

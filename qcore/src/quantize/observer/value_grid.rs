@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::extrema::{self, Range};
+use crate::inspect::Histogram;
 use crate::{Error, Result};
 
 /// Bits of an f32 below the bucket number: a bucket is named by sign, exponent and seven mantissa bits.
@@ -131,6 +132,13 @@ impl ValueGrid {
         let (low, high) = (f64::from(low), f64::from(high));
         let outside: f64 = self.buckets().iter().map(|bucket| bucket.outside(low, high)).sum();
         outside / self.total as f64
+    }
+
+    /// The counts in this many intervals of one width, from the smallest value to the largest; none before the first.
+    pub(crate) fn histogram(&self, intervals: usize) -> Histogram {
+        let Some(range) = self.range() else { return Histogram::default() };
+        let buckets = self.buckets().into_iter().map(|Bucket { low, high, count }| (low, high, count));
+        Histogram::of(range, intervals, buckets)
     }
 
     /// The buckets that are not empty, from the smallest values to the largest.

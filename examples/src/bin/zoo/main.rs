@@ -2,6 +2,8 @@
 //!
 //! Without a subcommand it quantizes a ResNet-18 with random weights, to show that all is well.
 
+mod report;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +16,8 @@ use examples::scoring::{classes, count_correct};
 use examples::with_architecture;
 use indicatif::ProgressIterator;
 use qcore::prelude::*;
-use qcore::{Converted, EqualizationOptions, Network, QParams, StateDict};
+use qcore::{Converted, EqualizationOptions, Network, Prepared, QParams, StateDict};
+use report::ReportCommand;
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -27,14 +30,17 @@ struct Cli {
 enum Command {
     /// Calibrates a float checkpoint and writes the int8 model.
     Quantize(Quantize),
+    /// Calibrates a float checkpoint and writes what int8 does to it as a page of HTML.
+    Report(ReportCommand),
     /// Writes the logits of a file of pictures.
     Run(Run),
     /// Prints the top-1 accuracy on a file of pictures and labels.
     Evaluate(Evaluate),
 }
 
+/// A float checkpoint, and how it is quantized.
 #[derive(Args)]
-struct Quantize {
+struct Checkpoint {
     #[arg(long)]
     arch: Architecture,
     #[arg(long)]
@@ -58,14 +64,20 @@ struct Quantize {
     /// Lets `--equalize` make a ReLU of a ReLU6 between two layers.
     #[arg(long, requires = "equalize")]
     replace_relu6: bool,
+    #[command(flatten)]
+    pixels: PixelOptions,
+}
+
+#[derive(Args)]
+struct Quantize {
+    #[command(flatten)]
+    checkpoint: Checkpoint,
     /// Where the int8 model goes.
     #[arg(long)]
     out: PathBuf,
     /// Where the scales and zero points of every edge and weight go, as JSON.
     #[arg(long)]
     qparams: Option<PathBuf>,
-    #[command(flatten)]
-    pixels: PixelOptions,
 }
 
 #[derive(Args)]
@@ -130,44 +142,56 @@ impl PixelOptions {
 fn main() -> Result<()> {
     match Cli::parse().command {
         Some(Command::Quantize(arguments)) => quantize(&arguments),
+        Some(Command::Report(command)) => command.run(),
         Some(Command::Run(arguments)) => run(&arguments),
         Some(Command::Evaluate(arguments)) => evaluate(&arguments),
         None => demonstrate(),
     }
 }
 
-fn quantize(arguments: &Quantize) -> Result<()> {
-    ensure!(arguments.num_classes > 0, "--num-classes must be at least 1");
-    let weights = StateDict::open(&arguments.weights)?;
-    let pictures = Pictures::open(&arguments.calibration, &arguments.pixels.normalization())?;
-    with_architecture!(arguments.arch, new => {
-        quantize_model(new(arguments.num_classes), &weights, &pictures, arguments)
-    })
+impl Checkpoint {
+    fn open(&self) -> Result<(StateDict, Pictures)> {
+        ensure!(self.num_classes > 0, "--num-classes must be at least 1");
+        let weights = StateDict::open(&self.weights)?;
+        Ok((weights, Pictures::open(&self.calibration, &self.pixels.normalization())?))
+    }
 }
 
-fn quantize_model<M: Module<Input = Tensor, Output = Tensor>>(
+/// With the checkpoint's weights, and calibrated.
+fn prepared<M: Module<Input = Tensor, Output = Tensor>>(
     mut model: M,
     weights: &StateDict,
     pictures: &Pictures,
-    arguments: &Quantize,
-) -> Result<()> {
+    checkpoint: &Checkpoint,
+) -> Result<Prepared<M>> {
     model
         .load_state_dict(weights)
-        .with_context(|| format!("loading {} as {}", arguments.weights.display(), arguments.arch))?;
-    let mapping = arguments
+        .with_context(|| format!("loading {} as {}", checkpoint.weights.display(), checkpoint.arch))?;
+    let mapping = checkpoint
         .skip
         .iter()
-        .fold(QConfigMapping::for_backend(arguments.backend), |mapping, name| mapping.module(name, None));
+        .fold(QConfigMapping::for_backend(checkpoint.backend), |mapping, name| mapping.module(name, None));
     let mut prepared = model.prepare(&mapping)?;
-    if arguments.equalize {
-        let options = EqualizationOptions { replace_relu6: arguments.replace_relu6 };
+    if checkpoint.equalize {
+        let options = EqualizationOptions { replace_relu6: checkpoint.replace_relu6 };
         println!("{}", prepared.equalize_with(options)?);
     }
-    let report = prepared.calibrate(pictures.batches(arguments.batch_size))?;
-    println!("{report}");
+    println!("{}", prepared.calibrate(pictures.batches(checkpoint.batch_size))?);
+    Ok(prepared)
+}
 
+fn quantize(arguments: &Quantize) -> Result<()> {
+    let checkpoint = &arguments.checkpoint;
+    let (weights, pictures) = checkpoint.open()?;
+    with_architecture!(checkpoint.arch, new => {
+        let prepared = prepared(new(checkpoint.num_classes), &weights, &pictures, checkpoint)?;
+        save(&prepared, arguments)
+    })
+}
+
+fn save<M: Module>(prepared: &Prepared<M>, arguments: &Quantize) -> Result<()> {
     let mut int8 = prepared.convert()?;
-    int8.set_metadata("arch", arguments.arch.name());
+    int8.set_metadata("arch", arguments.checkpoint.arch.name());
     int8.save(&arguments.out)?;
     println!("{}: {}", arguments.out.display(), file_size(&arguments.out)?);
     if let Some(path) = &arguments.qparams {
@@ -287,6 +311,6 @@ fn demonstrate() -> Result<()> {
     ensure!(before == after, "the reloaded model gives other logits");
     println!("resnet18, random weights: int8 file {}, reloaded bit for bit", file_size(&path)?);
     println!("float classes {:?}, int8 classes {:?}", classes(&float), classes(&before));
-    println!("run `zoo --help` for quantize, run and evaluate");
+    println!("run `zoo --help` for quantize, report, run and evaluate");
     Ok(())
 }
