@@ -64,6 +64,7 @@ pub mod requantize;
 pub mod resize;
 pub mod rows;
 pub mod threads;
+pub mod weight_only;
 
 pub use error::{Error, Result};
 pub use qparams::{EightBit, QParams, QuantizedInteger};

@@ -1,10 +1,12 @@
-//! `Linear`: in float, on integers with calibrated scales, and on integers whose input's scale is found at every run.
+//! `Linear`: in float, on integers with calibrated scales, on integers whose input's scale is found at every run, and in
+//! float with weights of integers.
 
 mod backward;
 mod behind;
 mod dynamic;
 mod float;
 mod quantized;
+mod weight_only;
 
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use behind::{Apart, Record, Unfolded};
 use dynamic::DynamicLinear;
 use float::FloatLinear;
 use quantized::{StaticLinear, StaticLinearApart};
+use weight_only::GroupedLinear;
 
 const NAME: &str = "Linear";
 
@@ -189,15 +192,21 @@ impl Op for Linear {
         let record = lowering.stored().map(Record::of_file).transpose()?.flatten();
         match lowering.precision {
             Precision::Float => return self.float(features, record, lowering),
-            Precision::Half if self.unfolded.is_some() && lowering.is_apart => {
+            Precision::Half | Precision::WeightOnly if self.unfolded.is_some() && lowering.is_apart => {
                 return Err(Error::Unsupported(format!(
-                    "{NAME} in half precision with a batch norm behind it on inputs of other than two dimensions"
+                    "{NAME} in the precision `{}` with a batch norm behind it on inputs of other than two dimensions",
+                    lowering.precision
                 )));
             }
             Precision::Half => {
                 let (weight, bias) = float_weights(&self.weight, self.bias.as_ref(), lowering)?;
                 let weight = rounded_to_half(weight).contiguous();
                 return Ok(Arc::new(FloatLinear::new(features, weight, bias, lowering.activation)?));
+            }
+            Precision::WeightOnly => {
+                let is_folded = self.unfolded.is_some() || matches!(record, Some(Record::Folded));
+                let (weight, bias) = (&self.weight, self.bias.as_ref());
+                return Ok(Arc::new(GroupedLinear::new(features, is_folded, weight, bias, lowering)?));
             }
             _ => {}
         }

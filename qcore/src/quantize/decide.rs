@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::plan::{Decision, Observed, ObserverPlan};
 use super::{Mode, Plan};
 use crate::network::{Network, NodeId, Settings, ValueId, lower};
-use crate::observer::ReuseInputObserver;
+use crate::observer::{PerGroupMinMaxObserver, ReuseInputObserver};
 use crate::ops::{Format, Lowering, OutputRule, Precision};
 use crate::{Backend, DType, Error, QConfig, Result};
 
@@ -167,6 +167,15 @@ impl<'a> Graph<'a> {
             _ => None,
         };
         let op = call.members.first().map(|member| &member.op);
+        if asked != Some(Precision::WeightOnly)
+            && qconfig.weight_observer().as_any().is::<PerGroupMinMaxObserver>()
+        {
+            let path = &self.network.nodes[node].path;
+            return Err(Error::Unsupported(format!(
+                "`{path}` has a qconfig with weights in groups and quantized activations; weights in groups go with float \
+                 activations (`QConfig::weight_only`), quantized ones with a scale for each channel or one for all"
+            )));
+        }
         let supports = |precision: &Precision| op.is_some_and(|op| op.precisions().contains(precision));
         if let Some(precision) = asked.filter(supports) {
             let is_transposed = op

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::observer::{self, HistogramObserver, MinMaxObserver, NoopObserver, Observer, PlaceholderObserver};
+use crate::observer::{
+    self, HistogramObserver, MinMaxObserver, NoopObserver, Observer, PerGroupMinMaxObserver,
+    PlaceholderObserver,
+};
 use crate::{Backend, DType};
 
 /// How to quantize a layer: an observer for its activations and one for its weights.
@@ -130,6 +133,46 @@ impl QConfig {
     /// Embedding tables in `quint4x2` with a float zero point for each row, everything else in float.
     pub fn float_qparams_weight_only_qconfig_4bit() -> Self {
         Self::new(observer::default_placeholder_observer(), observer::default_float_qparams_observer_4bit())
+    }
+
+    /// Weights of linear layers in integers of 2 to 8 bits, with a scale for each row, everything else in float: nothing is
+    /// calibrated. Weights of up to 4 bits take half a byte, others a byte.
+    ///
+    /// ```
+    /// use qcore::prelude::*;
+    ///
+    /// #[quantizable]
+    /// struct Net {
+    ///     fc: Linear,
+    /// }
+    ///
+    /// #[quantizable]
+    /// impl Net {
+    ///     fn forward(&self, x: Tensor) -> Tensor {
+    ///         self.fc(x)
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> qcore::Result<()> {
+    /// let four_bits = QConfig::weight_only(4).with_group_size(32);
+    /// let model = Net { fc: Linear::new(64, 3) };
+    /// let small = model.prepare(&QConfigMapping::new().module_type::<Linear>(four_bits))?.convert()?;
+    /// assert_eq!(small.forward(Tensor::zeros(&[1, 64]))?.shape(), [1, 3]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn weight_only(bits: u32) -> Self {
+        Self::new(observer::default_placeholder_observer(), PerGroupMinMaxObserver::new(bits))
+    }
+
+    /// The same with a scale for each `group_size` neighbouring weights of a row, which must be a divisor of its length
+    /// (32, 64 and 128 are usual). For [`QConfig::weight_only`]; the weights of another qconfig would become such groups of
+    /// 8 bits, and [`prepare`](crate::Module::prepare) refuses that.
+    #[must_use]
+    pub fn with_group_size(&self, group_size: usize) -> Self {
+        let weight = self.weight_observer();
+        let groups = weight.as_any().downcast_ref::<PerGroupMinMaxObserver>().cloned();
+        self.with_weight(groups.unwrap_or_else(|| PerGroupMinMaxObserver::new(8)).group_size(group_size))
     }
 
     /// Activations by histogram, weights in `quint8` per tensor: for `PReLU`.

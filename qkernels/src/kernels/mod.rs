@@ -30,6 +30,7 @@ mod narrow;
 #[cfg(target_arch = "x86_64")]
 mod requantize;
 mod transpose;
+pub(crate) mod weight_only;
 
 use std::ops::Range;
 

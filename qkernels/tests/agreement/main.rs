@@ -25,3 +25,4 @@ mod resize;
 mod rows;
 mod tile_borders;
 mod volumes;
+mod weight_only;

@@ -37,7 +37,13 @@ static OPERATIONS: &[Operation] = &[
     Operation {
         role: Role::Linear,
         dimensions: Some(1),
-        precisions: &[Precision::Float, Precision::Static, Precision::Dynamic, Precision::Half],
+        precisions: &[
+            Precision::Float,
+            Precision::Static,
+            Precision::Dynamic,
+            Precision::Half,
+            Precision::WeightOnly,
+        ],
         with_relu: Some("LinearReLU"),
         onnx: Some("Gemm"),
         ..layer("Linear", "linear", OutputRule::Observed)

@@ -72,10 +72,13 @@ fn a_broken_pattern_is_shown() {
 fn a_qconfig_that_no_kernel_runs_is_refused_on_a_weighted_layer() {
     let refused_by_all = [
         QConfig::float16_static_qconfig(),
-        QConfig::float_qparams_weight_only_qconfig(),
         QConfig::default_debug_qconfig(),
         QConfig::default_symmetric_qnnpack_qconfig(),
     ];
+    let of_tables = QConfig::float_qparams_weight_only_qconfig();
+    assert_refused::<Conv2d>("conv1", "^conv.", &of_tables);
+    let error = Network::small().prepare(&mapping().module("fc", of_tables)).unwrap_err();
+    assert_contains(&error.to_string(), &["`fc`", "float zero points"]);
     let dynamic =
         [QConfig::dynamic(), QConfig::per_channel_dynamic_qconfig(), QConfig::float16_dynamic_qconfig()];
     for qconfig in refused_by_all.iter().chain(&dynamic) {

@@ -29,3 +29,4 @@ mod several_inputs_and_outputs;
 mod sizes_in_reshape;
 mod unused_field_on_purpose;
 mod vec_of_layers;
+mod weight_only;

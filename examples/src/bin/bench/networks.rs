@@ -72,7 +72,12 @@ fn ways(network: Network, cli: &Cli) -> Result<Vec<(&'static str, QConfigMapping
     Ok(match network {
         Network::Encoder => vec![dynamic, calibrated],
         Network::Lstm => vec![dynamic],
-        Network::Linear => vec![dynamic, calibrated],
+        Network::Linear => {
+            let weights = |qconfig| QConfigMapping::new().module_type::<Linear>(qconfig);
+            let weight8 = ("weight8", weights(QConfig::weight_only(8)));
+            let weight4 = ("weight4", weights(QConfig::weight_only(4).with_group_size(32)));
+            vec![dynamic, calibrated, weight8, weight4]
+        }
     })
 }
 

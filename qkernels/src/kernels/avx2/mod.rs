@@ -11,6 +11,7 @@ mod multiply;
 mod narrow;
 mod requantize;
 mod saturation;
+mod weight_only;
 mod winograd;
 
 pub(crate) use chains::CHAINS_TILE;
@@ -27,4 +28,5 @@ pub(crate) use multiply::{multiply_pairs, multiply_words, widen_panel, widen_row
 pub(crate) use narrow::sum_narrow_row;
 pub(crate) use requantize::{requantize_rows, requantize_tiles};
 pub(crate) use saturation::{add_lost, find_large_quads};
+pub(crate) use weight_only::multiply_weight_only;
 pub(crate) use winograd::{transform_patches, transform_products};

@@ -8,6 +8,7 @@ mod maps;
 mod multiply;
 mod narrow;
 mod requantize;
+mod weight_only;
 
 pub(crate) use depthwise::{make_lanes, sum_depthwise_row};
 pub(crate) use dot_rows::dot_rows;
@@ -20,3 +21,4 @@ pub(crate) use maps::{map_channels, map_pairs};
 pub(crate) use multiply::{TILE, multiply_tile};
 pub(crate) use narrow::sum_narrow_row;
 pub(crate) use requantize::{requantize_rows, requantize_tiles};
+pub(crate) use weight_only::multiply_weight_only;
