@@ -1,5 +1,6 @@
 //! The one error type of the library: expected and found, and in which layer.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::model::StateDictMismatch;
@@ -8,7 +9,7 @@ use crate::model::StateDictMismatch;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Everything that bad input, a bad file or a bad configuration can cause.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// An error inside a layer; `layer` is its path, e.g. `layers.0.conv2`.
@@ -171,6 +172,13 @@ fn unknown_names(names: &[(String, Option<String>)]) -> String {
         })
         .collect();
     format!("the model has no {}", described.join(", no "))
+}
+
+/// The message: it is what `fn main() -> qcore::Result<()>` and `unwrap` print.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }
 
 impl Error {

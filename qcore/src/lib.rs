@@ -54,6 +54,8 @@ mod suggest;
 mod tensor;
 pub mod train;
 
+/// The arrays that tensors are made of and become.
+pub use ndarray;
 /// The kernels, on slices: what operations of your own may call.
 pub use qkernels;
 pub use qmacros::quantizable;
@@ -64,8 +66,8 @@ pub use file::{LoadOptions, write_file};
 pub use inspect::{
     Compared, Comparison, ComparisonKind, ComparisonRow, Domain, Equivalence, ErrorMetrics, Graph,
     GraphCarried, GraphMember, GraphMerged, GraphNode, GraphNodeKind, GraphValue, Histogram, Latency,
-    OperationReport, Report, Score, StepLatency, StubAction, WeightChannels, compare_activations,
-    compare_shadow, compare_weights, equivalence, error_metrics,
+    OperationReport, Report, Score, StepLatency, StubAction, Summary, SummaryRow, WeightChannels,
+    compare_activations, compare_shadow, compare_weights, equivalence, error_metrics, summary,
 };
 pub use model::{
     Converted, EdgeSummary, IntoInput, Layer, LoadStateDictOptions, ModelSummary, Module, Parameters,

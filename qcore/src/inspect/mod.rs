@@ -5,6 +5,7 @@ mod equivalence;
 mod graph;
 mod numeric_suite;
 mod report;
+mod summary;
 
 pub use equivalence::{Equivalence, equivalence};
 pub use graph::{
@@ -15,3 +16,4 @@ pub use numeric_suite::{
     compare_weights, error_metrics,
 };
 pub use report::{Compared, Histogram, Latency, OperationReport, Report, Score, StepLatency, WeightChannels};
+pub use summary::{Summary, SummaryRow, summary};

@@ -51,6 +51,15 @@ pub struct Converted<M: Module> {
     model: PhantomData<fn() -> M>,
 }
 
+/// Shares the weights, and plans and keeps its memory for itself.
+impl<M: Module> Clone for Converted<M> {
+    fn clone(&self) -> Self {
+        let (nodes, values) = (self.network.nodes.clone(), self.network.values.clone());
+        let network = self.network.with(nodes, values);
+        Self { network, summary: self.summary.clone(), model: PhantomData }
+    }
+}
+
 /// The description of a converted model; stored in its file, and readable without knowing its type.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ModelSummary {

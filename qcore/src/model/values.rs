@@ -1,5 +1,7 @@
 //! `Values`: one tensor or a tuple of them, or as many values of another type.
 
+use ndarray::{Array, ArrayView, Dimension};
+
 use crate::{Result, Tensor};
 
 /// The inputs or outputs of a model: `Tensor`, or a tuple of `Tensor`s.
@@ -60,8 +62,8 @@ impl Values for Tensor {
     }
 }
 
-/// What can be given to a model as its input: a tensor or a reference to one, a tuple of them for a model
-/// with several inputs, or a `Result` of either, as data loaders give.
+/// What can be given to a model as its input: a tensor or a reference to one, an array or a view of `ndarray`, a tuple
+/// of them for a model with several inputs, or a `Result` of either, as data loaders give.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an input for this model, which takes `{Input}`",
     note = "pass a `Tensor` or `&Tensor`, or a tuple of as many as `forward` has parameters"
@@ -83,6 +85,24 @@ impl IntoInput<Self> for Tensor {
 impl IntoInput<Tensor> for &Tensor {
     fn into_input(self) -> Result<Tensor> {
         Ok(self.clone())
+    }
+}
+
+impl<D: Dimension> IntoInput<Tensor> for Array<f32, D> {
+    fn into_input(self) -> Result<Tensor> {
+        Ok(self.into())
+    }
+}
+
+impl<D: Dimension> IntoInput<Tensor> for &Array<f32, D> {
+    fn into_input(self) -> Result<Tensor> {
+        Ok(self.view().into())
+    }
+}
+
+impl<D: Dimension> IntoInput<Tensor> for ArrayView<'_, f32, D> {
+    fn into_input(self) -> Result<Tensor> {
+        Ok(self.into())
     }
 }
 

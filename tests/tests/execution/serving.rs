@@ -62,3 +62,19 @@ fn the_memory_order_of_the_input_makes_no_difference() {
     let channels_last = Tensor::from(nhwc.permuted_axes(vec![0, 3, 1, 2]));
     assert_eq!(model.forward(&channels_last).unwrap(), model.forward(&input).unwrap());
 }
+
+/// A clone has plans and memory of its own; arrays of ndarray go in as they are.
+#[test]
+fn a_clone_gives_the_same_bytes_for_the_same_values_however_they_come() {
+    let model = converted(&residual(), Backend::Native, &[1, 3, 16, 16]);
+    let clone = model.clone();
+    let input = noise(&[2, 3, 9, 11], 5);
+    let expected = model.forward(&input).unwrap();
+    assert_eq!(clone.forward(&input).unwrap(), expected);
+    let array = input.into_array().into_dimensionality::<ndarray::Ix4>().unwrap();
+    assert_eq!(clone.forward(array.view()).unwrap(), expected);
+    assert_eq!(clone.forward(&array).unwrap(), expected);
+    // A view of a part, whose rows are not next to each other.
+    let part = array.slice_axis(ndarray::Axis(2), ndarray::Slice::new(0, None, 2));
+    assert_eq!(clone.forward(part).unwrap(), model.forward(part.to_owned()).unwrap());
+}

@@ -148,3 +148,44 @@ fn the_page_opens_in_a_browser() {
         report.worst().filter_map(|row| table.find(&format!("<code>{}</code>", row.path))).collect();
     assert!(!shown.is_empty() && shown.is_sorted(), "{shown:?}");
 }
+
+#[quantizable]
+struct Twice {
+    fc: Linear,
+    bn: BatchNorm1d,
+}
+
+#[quantizable]
+impl Twice {
+    fn forward(&self, x: Tensor) -> Tensor {
+        self.bn(self.fc(self.fc(x)))
+    }
+}
+
+/// Parameters as `sum(p.numel() for p in model.parameters())` of PyTorch counts them.
+#[test]
+fn a_layer_that_is_called_twice_is_counted_once() {
+    let model = Twice { fc: Linear::new(6, 6), bn: BatchNorm1d::new(6) };
+    let summary = qcore::summary(&model, Tensor::zeros(&[2, 6])).unwrap();
+    assert_eq!(summary.parameters(), 6 * 6 + 6 + 2 * 6);
+    assert_eq!(summary.multiply_accumulates(), 2 * (2 * 6 * 6));
+    let text = summary.to_string();
+    assert!(
+        text.contains("[2, 6]") && text.ends_with("54 parameters, 0.000 million multiply-accumulates"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_summary_of_a_prepared_model_has_the_precisions_of_the_mapping() {
+    let (prepared, _) = converted("conv2");
+    let summary = prepared.summary(&batches()[0]).unwrap();
+    let row = |path: &str| summary.rows.iter().find(|row| row.path == path).unwrap();
+    assert_eq!((row("conv1").precision.as_str(), row("conv2").precision.as_str()), ("static", "float"));
+    assert_eq!(row("conv1").output, [2, 8, 8, 8]);
+    // The addition runs in the kernel of `conv2`, which has the products.
+    assert_eq!(row("conv2").multiply_accumulates, 2 * 8 * 8 * 8 * 8);
+    let error = prepared.summary(Tensor::zeros(&[1, 4, 8, 8])).unwrap_err();
+    assert_eq!(format!("{error:?}"), error.to_string());
+    assert!(error.to_string().contains("conv1"), "{error}");
+}

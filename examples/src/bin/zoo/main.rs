@@ -32,6 +32,8 @@ enum Command {
     Quantize(Quantize),
     /// Calibrates a float checkpoint and writes what int8 does to it as a page of HTML.
     Report(ReportCommand),
+    /// Prints the layers of an architecture: shapes, parameters, multiply-accumulates.
+    Summary(SummaryCommand),
     /// Writes the logits of a file of pictures.
     Run(Run),
     /// Prints the top-1 accuracy on a file of pictures and labels.
@@ -78,6 +80,17 @@ struct Quantize {
     /// Where the scales and zero points of every edge and weight go, as JSON.
     #[arg(long)]
     qparams: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct SummaryCommand {
+    #[arg(long)]
+    arch: Architecture,
+    #[arg(long, default_value_t = 1000)]
+    num_classes: usize,
+    /// Height and width of the picture.
+    #[arg(long, default_value_t = 224)]
+    size: usize,
 }
 
 #[derive(Args)]
@@ -143,6 +156,7 @@ fn main() -> Result<()> {
     match Cli::parse().command {
         Some(Command::Quantize(arguments)) => quantize(&arguments),
         Some(Command::Report(command)) => command.run(),
+        Some(Command::Summary(command)) => command.run(),
         Some(Command::Run(arguments)) => run(&arguments),
         Some(Command::Evaluate(arguments)) => evaluate(&arguments),
         None => demonstrate(),
@@ -198,6 +212,15 @@ fn save<M: Module>(prepared: &Prepared<M>, arguments: &Quantize) -> Result<()> {
         qcore::write_file(path, qparams_json(&int8)?)?;
     }
     Ok(())
+}
+
+impl SummaryCommand {
+    fn run(&self) -> Result<()> {
+        let picture = Tensor::try_zeros(&[1, 3, self.size, self.size])?;
+        let summary = with_architecture!(self.arch, new => qcore::summary(&new(self.num_classes), picture))?;
+        println!("{summary}");
+        Ok(())
+    }
 }
 
 /// Each observed edge and each weight, to its scales, zero points and type.
@@ -311,6 +334,6 @@ fn demonstrate() -> Result<()> {
     ensure!(before == after, "the reloaded model gives other logits");
     println!("resnet18, random weights: int8 file {}, reloaded bit for bit", file_size(&path)?);
     println!("float classes {:?}, int8 classes {:?}", classes(&float), classes(&before));
-    println!("run `zoo --help` for quantize, report, run and evaluate");
+    println!("run `zoo --help` for quantize, report, summary, run and evaluate");
     Ok(())
 }
