@@ -111,6 +111,32 @@ pub enum Error {
     #[error("calibration got no batches: pass at least one input")]
     EmptyCalibration,
 
+    /// An epoch of training without a batch; `epoch` counts from 0.
+    #[error("epoch {epoch} has no batches: the loader is empty")]
+    EmptyEpoch {
+        /// Index of the epoch.
+        epoch: usize,
+    },
+
+    /// A loss, a value or a gradient that became NaN or infinite in training. The parameters are those before the step.
+    #[error(
+        "training diverged in step {step}{}: {source}; {}",
+        .layer.as_ref().map_or(String::new(), |layer| format!(", first in `{layer}`")),
+        .checkpoint.as_ref().map_or("there is no checkpoint".to_owned(), |path| {
+            format!("the last checkpoint is {}", path.display())
+        })
+    )]
+    Diverged {
+        /// The step of the optimizer that was not made, counted from 0.
+        step: usize,
+        /// The layer at whose output it first appeared, if it appeared in the forward pass.
+        layer: Option<String>,
+        /// The last checkpoint, from before that.
+        checkpoint: Option<PathBuf>,
+        /// Of what it was: a [`Error::NotFinite`], perhaps in a layer.
+        source: Box<Error>,
+    },
+
     /// Names, types and patterns in a `QConfigMapping` that nothing in the model has.
     #[error("{}", unknown_names(.names))]
     UnknownNames {

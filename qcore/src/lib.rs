@@ -49,6 +49,7 @@ mod network;
 pub mod ops;
 pub mod prelude;
 mod program;
+mod progress_bar;
 mod quantize;
 mod suggest;
 mod tensor;

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{ObservedEdge, Plan};
 use crate::model::{IntoInput, Module, Prepared};
+use crate::progress_bar::ProgressBar;
 use crate::{Error, QParams, Result};
 
 /// Settings of [`Prepared::calibrate_with`].
@@ -99,7 +100,7 @@ impl<M: Module> Prepared<M> {
         // A copy, so that neither an error nor a panic, of the user's iterator or observer, leaves a part of it.
         let mut observations = self.observations.clone();
         let batches = batches.into_iter();
-        let progress = Progress::new(options.progress, batches.size_hint().1);
+        let progress = ProgressBar::new(options.progress, batches.size_hint().1, "calibrating");
         let mut count = 0;
         for batch in batches {
             self.observe_into(batch, &mut observations)
@@ -222,46 +223,4 @@ impl fmt::Display for CalibrationReport {
             batches => write!(f, "{batches} batches"),
         }
     }
-}
-
-#[cfg(feature = "progress")]
-struct Progress(Option<indicatif::ProgressBar>);
-
-#[cfg(feature = "progress")]
-impl Progress {
-    fn new(shown: bool, length: Option<usize>) -> Self {
-        Self(shown.then(|| {
-            let bar = match length {
-                Some(length) => indicatif::ProgressBar::new(length as u64),
-                None => indicatif::ProgressBar::new_spinner(),
-            };
-            bar.with_message("calibrating")
-        }))
-    }
-
-    fn advance(&self) {
-        if let Some(bar) = &self.0 {
-            bar.inc(1);
-        }
-    }
-
-    fn finish(&self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-#[cfg(not(feature = "progress"))]
-struct Progress;
-
-#[cfg(not(feature = "progress"))]
-impl Progress {
-    fn new(_shown: bool, _length: Option<usize>) -> Self {
-        Self
-    }
-
-    fn advance(&self) {}
-
-    fn finish(&self) {}
 }

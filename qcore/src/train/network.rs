@@ -56,6 +56,14 @@ enum StepKind {
 }
 
 impl ForwardPass {
+    /// The first node with an output that is NaN or infinite.
+    pub(super) fn first_non_finite(&self) -> Option<NodeId> {
+        self.nodes.iter().position(|node| {
+            let mut outputs = node.steps.iter().flat_map(|step| &step.outputs);
+            outputs.any(|output| output.first_non_finite().is_some())
+        })
+    }
+
     /// Bytes that it keeps; tensors that share memory count once.
     pub(super) fn bytes(&self) -> usize {
         let mut masks = 0;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Error, Result, Tensor};
+use crate::{Error, Result, StateDict, StateTensor, Tensor, join};
 
 /// Changes parameters by their gradients; [`Trainable::step`](super::Trainable::step) calls it.
 ///
@@ -31,6 +31,19 @@ pub trait Optimizer: std::fmt::Debug {
 
     /// The learning rate.
     fn learning_rate(&self) -> f64;
+
+    /// PyTorch's name of the optimizer: `SGD`.
+    fn name(&self) -> &'static str;
+
+    /// What it keeps between steps, by PyTorch's names before the keys of the parameters, `momentum_buffer.fc.weight`;
+    /// settings are not among it.
+    fn state_dict(&self) -> StateDict;
+
+    /// Loads what [`Optimizer::state_dict`] gave.
+    ///
+    /// # Errors
+    /// When it is the state of another optimizer. This one is then as it was.
+    fn load_state_dict(&mut self, state_dict: &StateDict) -> Result<()>;
 }
 
 /// Settings of parameters whose keys begin or end with a name; of several the longest counts.
@@ -54,6 +67,12 @@ fn check(operation: &'static str, learning_rate: f64, others: &[(&str, f64)]) ->
     }
 }
 
+/// PyTorch's names of what optimizers keep.
+const MOMENTUM_BUFFER: &str = "momentum_buffer";
+const EXP_AVG: &str = "exp_avg";
+const EXP_AVG_SQ: &str = "exp_avg_sq";
+const STEP: &str = "step";
+
 type States = BTreeMap<String, Vec<f32>>;
 
 fn check_state(states: &States, key: &str, len: usize) -> Result<()> {
@@ -69,6 +88,42 @@ fn check_state(states: &States, key: &str, len: usize) -> Result<()> {
 fn state<'s>(states: &'s mut States, key: &str, len: usize) -> Result<&'s mut Vec<f32>> {
     check_state(states, key, len)?;
     Ok(states.entry(key.to_owned()).or_insert_with(|| vec![0.0; len]))
+}
+
+/// The states as tensors, by the name before each key.
+fn state_dict<'s>(states: impl IntoIterator<Item = (&'static str, &'s States)>) -> StateDict {
+    let entries = states.into_iter().flat_map(|(name, states)| {
+        states.iter().map(move |(key, values)| {
+            let tensor = Tensor::from(ndarray::Array1::from(values.clone()));
+            (join(name, key), StateTensor::from(tensor))
+        })
+    });
+    entries.collect()
+}
+
+/// The states of these names; any other tensor is another optimizer's.
+fn states_of<const N: usize>(
+    optimizer: &'static str,
+    names: [&str; N],
+    state_dict: &StateDict,
+) -> Result<[States; N]> {
+    let mut found = [const { States::new() }; N];
+    for (key, tensor) in state_dict.iter() {
+        let place = names
+            .iter()
+            .zip(0..)
+            .find_map(|(name, place)| Some((place, key.strip_prefix(name)?.strip_prefix('.')?)));
+        match (place, tensor?) {
+            (Some((place, parameter)), StateTensor::Float(tensor)) => {
+                found[place].insert(parameter.to_owned(), tensor.view().iter().copied().collect());
+            }
+            _ => {
+                let message = format!("`{key}` is the state of another optimizer");
+                return Err(Error::parameter(optimizer, message));
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Stochastic gradient descent with momentum: `v = m v + g`, `p -= lr v`; with Nesterov's momentum `p -= lr (g + m v)`.
@@ -153,6 +208,19 @@ impl Optimizer for Sgd {
 
     fn learning_rate(&self) -> f64 {
         self.learning_rate
+    }
+
+    fn name(&self) -> &'static str {
+        "SGD"
+    }
+
+    fn state_dict(&self) -> StateDict {
+        state_dict([(MOMENTUM_BUFFER, &self.velocity)])
+    }
+
+    fn load_state_dict(&mut self, state_dict: &StateDict) -> Result<()> {
+        [self.velocity] = states_of(self.name(), [MOMENTUM_BUFFER], state_dict)?;
+        Ok(())
     }
 }
 
@@ -263,6 +331,37 @@ impl Optimizer for Adam {
 
     fn learning_rate(&self) -> f64 {
         self.learning_rate
+    }
+
+    fn name(&self) -> &'static str {
+        if self.is_decoupled { "AdamW" } else { "Adam" }
+    }
+
+    fn state_dict(&self) -> StateDict {
+        let mut state = state_dict([(EXP_AVG, &self.mean), (EXP_AVG_SQ, &self.square)]);
+        state.insert(STEP, i64::from(self.step));
+        state
+    }
+
+    fn load_state_dict(&mut self, state_dict: &StateDict) -> Result<()> {
+        let name = self.name();
+        let step = match state_dict.tensor(STEP)? {
+            Some(StateTensor::Integer(step)) if step.ndim() == 0 => step.sum(),
+            _ => return Err(Error::parameter(name, "the state has no `step`, a single integer")),
+        };
+        let step = i32::try_from(step).ok().filter(|step| *step >= 0);
+        let step = step.ok_or_else(|| Error::parameter(name, "the state's `step` counts no steps"))?;
+        let mut means = state_dict.clone();
+        means.remove(STEP);
+        let [mean, square] = states_of(name, [EXP_AVG, EXP_AVG_SQ], &means)?;
+        let lens = |states: &States| states.iter().map(|(key, values)| (key.clone(), values.len())).collect();
+        let [means, squares]: [BTreeMap<String, usize>; 2] = [lens(&mean), lens(&square)];
+        if means != squares {
+            let message = format!("the state has `{EXP_AVG}` and `{EXP_AVG_SQ}` of different parameters");
+            return Err(Error::parameter(name, message));
+        }
+        (self.step, self.mean, self.square) = (step, mean, square);
+        Ok(())
     }
 }
 

@@ -57,7 +57,7 @@ use crate::{Converted, Error, FakeQuantize, Observer, Result, StateDict, Tensor,
 /// # }
 /// ```
 pub struct Trainable<M: Module> {
-    network: TrainingNetwork,
+    pub(super) network: TrainingNetwork,
     is_training: bool,
     /// The last forward pass in training, until its backward pass.
     pass: Option<ForwardPass>,
@@ -115,6 +115,12 @@ impl<M: Module> Trainable<M> {
         self.pass.as_ref().map_or(0, ForwardPass::bytes)
     }
 
+    /// The first layer of the last forward pass in training whose output is NaN or infinite.
+    pub fn first_non_finite(&self) -> Option<String> {
+        let node = self.pass.as_ref()?.first_non_finite()?;
+        Some(self.network.plan.node(node).path().to_owned())
+    }
+
     /// Adds the gradients of the last forward pass to [`Trainable::gradients`], from those of its outputs.
     ///
     /// # Errors
@@ -143,6 +149,14 @@ impl<M: Module> Trainable<M> {
     pub fn zero_grad(&mut self) {
         self.gradients.clear();
         self.set_all(FakeQuantize::zero_grad);
+    }
+
+    /// Multiplies all gradients by a number: by one over their number, those of several batches become their mean.
+    pub fn scale_gradients(&mut self, factor: f32) {
+        for gradient in self.gradients.values_mut() {
+            *gradient = std::mem::replace(gradient, Tensor::zeros(&[0])).map(|value| value * factor);
+        }
+        self.set_all(|fake_quant| fake_quant.scale_gradients(factor));
     }
 
     /// Scales the gradients down to this norm, if theirs is larger; gives the norm that they had.

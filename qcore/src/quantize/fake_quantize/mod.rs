@@ -182,6 +182,11 @@ impl FakeQuantize {
         self.gradients = Default::default();
     }
 
+    /// Multiplies the gradients of scale and zero point.
+    pub(crate) fn scale_gradients(&mut self, factor: f32) {
+        self.gradients.iter_mut().flatten().for_each(|gradient| *gradient *= factor);
+    }
+
     /// Observes `x` and rounds it, as far as both are enabled.
     ///
     /// # Errors
