@@ -6,6 +6,7 @@ mod quantized;
 
 use std::sync::Arc;
 
+use ndarray::{AxisDescription, Slice};
 use serde::{Deserialize, Serialize};
 
 use super::conv::Conv;
@@ -255,12 +256,19 @@ impl<const D: usize> Op for ConvTranspose<D> {
     fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
         let x = pass.input(0)?;
         let (_, gradient) = pass.output()?;
-        let of_input = evaluate_float(self.conv.lower(&Lowering::float())?.as_ref(), vec![gradient.clone()])?;
+        let mut of_input =
+            evaluate_float(self.conv.lower(&Lowering::float())?.as_ref(), vec![gradient.clone()])?;
+        let mut given = x.clone();
         if of_input.shape() != x.shape() {
-            let message = "has no gradient with an output_padding of the stride or more";
-            return Err(Error::parameter(Self::NAME, message));
+            // With an output_padding of the stride or more the convolution has more outputs than there were inputs: those
+            // that are beyond count as inputs of 0, whose gradients nobody asks for.
+            let inside = |axis: AxisDescription| Slice::from(..x.shape()[axis.axis.index()]);
+            let mut whole = Tensor::try_zeros(of_input.shape())?.into_array();
+            whole.slice_each_axis_mut(inside).assign(&x.view());
+            given = Tensor::from(whole);
+            of_input = Tensor::from(of_input.view().slice_each_axis(inside).to_owned());
         }
-        let [inputs, outputs] = [[gradient.clone()], [x.clone()]];
+        let [inputs, outputs] = [[gradient.clone()], [given]];
         let reversed = Backward { inputs: &inputs, outputs: &outputs, gradients: &outputs };
         let mut parameters = self.conv.backward(&reversed)?.parameters;
         if self.bias.is_some() {

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::plain::{no_parameters, plain_op};
 use super::pointwise::Pointwise;
 use super::{Executable, Lowering, Op};
+use crate::train::{Backward, Gradients};
 use crate::{Error, Result};
 
 /// Defines one of the two, as a layer and as a function of `(x, alpha)`.
 macro_rules! exponential_linear_unit {
-    ($layer:ident, $name:ident, $meaning:literal, $alpha:ident, $is_valid:expr, $requirement:literal, $argument:expr) => {
+    ($layer:ident, $name:ident, $meaning:literal, $alpha:ident, $is_valid:expr, $requirement:literal, $argument:expr, $slope:expr) => {
         #[doc = concat!("`x` where it is not negative, else `", $meaning, "`, for tensors of any shape.")]
         ///
         /// In int8 a table has the result for each of the 256 integers (NUMERICS section 7).
@@ -68,6 +69,12 @@ macro_rules! exponential_linear_unit {
 
             plain_op!();
 
+            fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+                let $alpha = self.alpha;
+                let slope = $slope;
+                pass.elementwise(|x, y| if x <= 0.0 { slope(y) } else { 1.0 })
+            }
+
             fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
                 self.check()?;
                 let $alpha = self.alpha;
@@ -79,7 +86,16 @@ macro_rules! exponential_linear_unit {
     };
 }
 
-exponential_linear_unit!(ELU, elu, "alpha * (e^x - 1)", alpha, alpha.is_finite(), "finite", |x: f32| x);
+exponential_linear_unit!(
+    ELU,
+    elu,
+    "alpha * (e^x - 1)",
+    alpha,
+    alpha.is_finite(),
+    "finite",
+    |x: f32| x,
+    |y: f32| y + alpha
+);
 exponential_linear_unit!(
     CELU,
     celu,
@@ -87,7 +103,8 @@ exponential_linear_unit!(
     alpha,
     alpha.is_finite() && alpha != 0.0,
     "finite and other than 0",
-    move |x: f32| x * (1.0 / alpha)
+    move |x: f32| x * (1.0 / alpha),
+    |y: f32| y / alpha + 1.0
 );
 
 /// In f64, rounded once: the same on every platform, and PyTorch's table.

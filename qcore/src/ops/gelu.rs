@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::plain::{no_parameters, plain_op};
 use super::pointwise::Pointwise;
 use super::{Executable, Lowering, Op};
+use crate::train::{Backward, Gradients};
 use crate::{Error, Result};
 
 /// `x * (1 + erf(x / sqrt(2))) / 2`, for tensors of any shape; or its approximation by `tanh`.
@@ -67,6 +68,13 @@ impl Op for GELU {
 
     plain_op!();
 
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        pass.elementwise(match self.approximate {
+            Approximate::None => |x, _| exact_slope(x),
+            Approximate::Tanh => |x, _| approximate_slope(x),
+        })
+    }
+
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         match self.approximate {
             Approximate::None => Pointwise::new(NAME, exact).in_float(functions::gelu).lower(lowering),
@@ -80,6 +88,21 @@ impl Op for GELU {
 fn exact(x: f32) -> f32 {
     let x = f64::from(x);
     (x * 0.5 * (1.0 + libm::erf(x * FRAC_1_SQRT_2))) as f32
+}
+
+/// Of a normal distribution its probability of less than `x`, plus `x` times its density there.
+fn exact_slope(x: f32) -> f32 {
+    let x = f64::from(x);
+    let density = 0.5 * FRAC_1_SQRT_2 * FRAC_2_SQRT_PI * (-0.5 * x * x).exp();
+    (0.5 * (1.0 + libm::erf(x * FRAC_1_SQRT_2)) + x * density) as f32
+}
+
+fn approximate_slope(x: f32) -> f32 {
+    let x = f64::from(x);
+    let factor = FRAC_1_SQRT_2 * FRAC_2_SQRT_PI;
+    let tanh = libm::tanh(factor * (x + 0.044_715 * x * x * x));
+    let of_argument = factor * (1.0 + 3.0 * 0.044_715 * x * x);
+    (0.5 * (1.0 + tanh) + 0.5 * x * (1.0 - tanh * tanh) * of_argument) as f32
 }
 
 fn approximate_tanh(x: f32) -> f32 {

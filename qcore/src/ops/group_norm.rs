@@ -10,6 +10,7 @@ use super::normalization::{NormParameters, Rows};
 use super::plain::plain_op;
 use super::{Executable, Lowering, Op, TensorSpec};
 use crate::model::Parameters;
+use crate::train::{Backward, Gradients};
 use crate::{Error, Result, Tensor};
 
 /// Normalizes each group of channels of a sample to mean 0 and variance 1, then scales and shifts each channel: tensors
@@ -92,6 +93,11 @@ impl Op for GroupNorm {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        let (groups, channels) = (self.num_groups, self.num_channels);
+        self.parameters.backward(|x| rows("GroupNorm", x, channels, groups), pass)
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         let (groups, channels) = (self.num_groups, self.num_channels);
@@ -192,6 +198,11 @@ impl<const D: usize> Op for InstanceNorm<D> {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        let channels = self.num_features;
+        self.parameters.backward(|x| rows(Self::NAME, x, channels, channels), pass)
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         let channels = self.num_features;

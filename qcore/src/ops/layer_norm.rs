@@ -10,6 +10,7 @@ use super::normalization::{NormParameters, Rows};
 use super::plain::plain_op;
 use super::{Executable, Lowering, Op, TensorSpec};
 use crate::model::Parameters;
+use crate::train::{Backward, Gradients};
 use crate::{Error, Result, Tensor};
 
 /// Normalizes the last axes, of extents `normalized_shape`, to mean 0 and variance 1, then scales and shifts each of
@@ -99,6 +100,10 @@ impl Op for LayerNorm {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        self.parameters.backward(|x| Self::rows(&self.normalized_shape, x), pass)
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         if self.normalized_shape.is_empty() {

@@ -10,6 +10,7 @@ use super::{Executable, Format, Lowering, Planned, PlannedKernel, Precision, Ten
 use crate::model::join;
 use crate::network::TensorWriter;
 use crate::tensor::MemoryFormat;
+use crate::train::{Backward, Gradients};
 use crate::{Error, QParams, Result, Tensor};
 
 /// The weight and bias of a norm, and the number that is added to the variance.
@@ -45,6 +46,50 @@ impl NormParameters {
                 visit(join(path, name), tensor);
             }
         }
+    }
+
+    /// The gradients of a norm with these rows, and the weight and bias in row-major order.
+    pub(super) fn backward(
+        &self,
+        rows: impl Fn(&TensorSpec) -> Result<Rows>,
+        pass: &Backward<'_>,
+    ) -> Result<Gradients> {
+        let x = pass.input(0)?;
+        let Rows { len, channels, inner } =
+            rows(&TensorSpec::in_format(x.shape(), MemoryFormat::Contiguous, Format::F32))?;
+        let (_, mut gradient) = pass.output()?;
+        let x = x.clone().contiguous();
+        let gamma: Option<Vec<f32>> =
+            self.weight.as_ref().map(|weight| weight.view().iter().copied().collect());
+        let (mut of_weight, mut of_bias) = (vec![0.0_f64; channels], vec![0.0_f64; channels]);
+        let dy = gradient.as_slice_mut().unwrap_or_default().chunks_exact_mut(len);
+        for (row, (dy, x)) in dy.zip(x.as_slice().unwrap_or_default().chunks_exact(len)).enumerate() {
+            let mean = x.iter().copied().map(f64::from).sum::<f64>() / len as f64;
+            let squares = x.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>();
+            let inverse = 1.0 / (squares / len as f64 + self.eps).sqrt();
+            let normalized = |value: f32| (f64::from(value) - mean) * inverse;
+            let channel = |place: usize| (row * len + place) / inner % channels;
+            let scaled = |place: usize, dy: f32| {
+                f64::from(dy) * gamma.as_ref().map_or(1.0, |gamma| f64::from(gamma[channel(place)]))
+            };
+            let (mut sum, mut product) = (0.0, 0.0);
+            for (place, (&dy, &x)) in dy.iter().zip(x).enumerate() {
+                of_bias[channel(place)] += f64::from(dy);
+                of_weight[channel(place)] += f64::from(dy) * normalized(x);
+                sum += scaled(place, dy);
+                product += scaled(place, dy) * normalized(x);
+            }
+            for (place, (dy, &x)) in dy.iter_mut().zip(x).enumerate() {
+                let of_statistics = (sum + normalized(x) * product) / len as f64;
+                *dy = (inverse * (scaled(place, *dy) - of_statistics)) as f32;
+            }
+        }
+        let sums = self.tensors().map(|(name, tensor)| {
+            let sums = if name == "weight" { &of_weight } else { &of_bias };
+            let sums = sums.iter().map(|&sum| sum as f32).collect();
+            Ok((name, Tensor::from_vec(tensor.shape(), sums)?))
+        });
+        Ok(Gradients { inputs: vec![Some(gradient)], parameters: sums.collect::<Result<_>>()? })
     }
 
     /// Lowers a norm whose weight and bias have `shape`; `rows` finds its rows in a tensor.

@@ -15,6 +15,7 @@ use super::{
 use crate::model::{Parameters, join};
 use crate::network::TensorWriter;
 use crate::tensor::MemoryFormat;
+use crate::train::{Backward, Gradients};
 use crate::{Error, QParams, QTensor, Result, Tensor};
 
 /// `x` where it is positive, else `x * weight`, with one weight or one for each channel: tensors `[N, C, ..]`.
@@ -79,6 +80,30 @@ impl Op for PReLU {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        let x = pass.input(0)?.clone().contiguous();
+        let (_, mut gradient) = pass.output()?;
+        let ChannelExtents { inner, .. } = extents(
+            self.num_parameters,
+            &TensorSpec::in_format(x.shape(), MemoryFormat::Contiguous, Format::F32),
+        )?;
+        let slopes = self.weight.clone().contiguous();
+        let slopes = slopes.as_slice().unwrap_or_default();
+        let mut of_slopes = vec![0.0_f64; slopes.len()];
+        let inner = inner.max(1);
+        let dy = gradient.as_slice_mut().unwrap_or_default().chunks_mut(inner);
+        for (row, (dy, x)) in dy.zip(x.as_slice().unwrap_or_default().chunks(inner)).enumerate() {
+            let channel = row % slopes.len();
+            for (dy, &x) in dy.iter_mut().zip(x).filter(|(_, x)| **x <= 0.0) {
+                of_slopes[channel] += f64::from(*dy) * f64::from(x);
+                *dy *= slopes[channel];
+            }
+        }
+        let of_slopes = of_slopes.into_iter().map(|sum| sum as f32).collect();
+        let parameters = vec![("weight", Tensor::from_vec(self.weight.shape(), of_slopes)?)];
+        Ok(Gradients { inputs: vec![Some(gradient)], parameters })
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         if self.num_parameters == 0 {

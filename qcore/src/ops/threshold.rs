@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::plain::{no_parameters, plain_op};
 use super::pointwise::Pointwise;
 use super::{Executable, Lowering, Op};
+use crate::train::{Backward, Gradients};
 use crate::{Error, Result};
 
 /// `x` where it is greater than `threshold`, else `value`, for tensors of any shape.
@@ -54,6 +55,10 @@ impl Op for Threshold {
     }
 
     plain_op!();
+
+    fn backward(&self, pass: &Backward<'_>) -> Result<Gradients> {
+        pass.elementwise(|x, _| if x <= self.threshold { 0.0 } else { 1.0 })
+    }
 
     fn lower(&self, lowering: &Lowering<'_>) -> Result<Arc<dyn Executable>> {
         self.check()?;

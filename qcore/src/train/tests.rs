@@ -1,6 +1,7 @@
 //! Gradients of operations against finite differences.
 
 use super::Backward;
+use super::layer::set;
 use crate::ops::{self, Lowering, Op};
 use crate::program::evaluate_floats;
 use crate::{Result, Tensor};
@@ -16,6 +17,10 @@ fn input(shape: &[usize], seed: usize) -> Tensor {
     Tensor::from_vec(shape, (0..count).map(value).collect()).unwrap()
 }
 
+fn product(output: &Tensor, gradient: &Tensor) -> f64 {
+    output.view().iter().zip(gradient.view().iter()).map(|(&y, &g)| f64::from(y) * f64::from(g)).sum()
+}
+
 fn check(op: &dyn Op, shapes: &[&[usize]]) {
     let name = op.name();
     let inputs: Vec<Tensor> = shapes.iter().enumerate().map(|(seed, shape)| input(shape, seed)).collect();
@@ -23,10 +28,7 @@ fn check(op: &dyn Op, shapes: &[&[usize]]) {
     let gradient = input(output.shape(), 5);
     let pass = Backward { inputs: &inputs, outputs: &[output], gradients: std::slice::from_ref(&gradient) };
     let found = op.backward(&pass).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let value = |inputs: &[Tensor]| -> f64 {
-        let output = run(op, inputs).unwrap();
-        output.view().iter().zip(gradient.view().iter()).map(|(&y, &g)| f64::from(y) * f64::from(g)).sum()
-    };
+    let value = |inputs: &[Tensor]| -> f64 { product(&run(op, inputs).unwrap(), &gradient) };
     for (which, of_input) in found.inputs.iter().enumerate() {
         let of_input = of_input.clone().unwrap();
         assert_eq!(of_input.shape(), inputs[which].shape(), "{name}");
@@ -43,6 +45,26 @@ fn check(op: &dyn Op, shapes: &[&[usize]]) {
                 (found - expected).abs() < allowed,
                 "{name} input {which} [{index}]: {found}, {expected}"
             );
+        }
+    }
+    for (parameter, of_parameter) in found.parameters {
+        for (index, &found) in of_parameter.view().iter().enumerate() {
+            let moved = |step: f32| {
+                let mut op = op.shared();
+                set(&mut op, &mut |name, tensor| {
+                    if name == parameter {
+                        assert_eq!(tensor.shape(), of_parameter.shape());
+                        *tensor = std::mem::replace(tensor, Tensor::zeros(&[0])).contiguous();
+                        tensor.as_slice_mut().unwrap()[index] += step;
+                    }
+                })
+                .unwrap();
+                let output = run(op.as_ref(), &inputs).unwrap();
+                product(&output, &gradient)
+            };
+            let (found, expected) = (f64::from(found), (moved(4e-3) - moved(-4e-3)) / 8e-3);
+            let allowed = 2e-2 * (1.0 + expected.abs());
+            assert!((found - expected).abs() < allowed, "{name} {parameter} [{index}]: {found}, {expected}");
         }
     }
 }
@@ -89,4 +111,26 @@ fn gradients_are_those_of_finite_differences() {
     }
     check(&ops::Hardswish, &[&[40]]);
     check(&ops::Hardsigmoid, &[&[40]]);
+    check(&ops::LayerNorm::new([5, 6]), &[image]);
+    check(&ops::LayerNorm::new([6]).elementwise_affine(false).eps(0.1), &[image]);
+    check(&ops::GroupNorm::new(2, 4), &[&[2, 4, 3, 2]]);
+    check(&ops::InstanceNorm2d::new(3).affine(true), &[image]);
+    check(&ops::InstanceNorm1d::new(3), &[&[2, 3, 7]]);
+    check(&ops::PReLU::new(3), &[image]);
+    check(&ops::PReLU::new(1), &[&[40]]);
+    for op in
+        [&ops::GELU::new() as &dyn Op, &ops::GELU::new().approximate_tanh(), &ops::Threshold::new(0.5, 0.5)]
+    {
+        check(op, &[&[40]]);
+    }
+    for alpha in [0.5, 1.5] {
+        check(&ops::ELU::new().alpha(alpha), &[&[40]]);
+        check(&ops::CELU::new().alpha(alpha), &[&[40]]);
+    }
+    // The output_padding is the stride, or more.
+    check(&ops::ConvTranspose1d::new(2, 3, 3).dilation(3).output_padding(2), &[&[2, 2, 4]]);
+    check(
+        &ops::ConvTranspose2d::new(2, 2, 2).stride((1, 2)).dilation((3, 1)).output_padding((1, 0)),
+        &[&[1, 2, 3, 4]],
+    );
 }
