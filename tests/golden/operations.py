@@ -18,9 +18,10 @@ def tensor(values):
 cases = []
 
 
-def case(name, function, *inputs, **arguments):
+def case(name, function, *inputs, parameters=None, **arguments):
     inputs = [x.requires_grad_() for x in inputs]
-    output = function(*inputs)
+    parameters = {key: x.requires_grad_() for key, x in (parameters or {}).items()}
+    output = function(*inputs, **parameters)
     gradient = torch.randn(output.shape)
     output.backward(gradient)
     cases.append(
@@ -33,6 +34,8 @@ def case(name, function, *inputs, **arguments):
             gradients=[tensor(x.grad) for x in inputs],
         )
     )
+    if parameters:
+        cases[-1]["parameters"] = {key: [tensor(x), tensor(x.grad)] for key, x in parameters.items()}
 
 
 def randn(*shape):
@@ -70,6 +73,29 @@ case("expand", lambda x: x.expand(2, 3, -1), randn(3, 1).expand(3, 1).clone()[:,
 case("expand", lambda x: x.expand(2, 3, 4), randn(3, 1), sizes=[2, 3, 4])
 for dim in (0, 1, -1):
     case("stack", lambda a, b, c: torch.stack([a, b, c], dim), randn(2, 3), randn(2, 3), randn(2, 3), dim=dim)
+
+for approximate in ("none", "tanh"):
+    case("gelu", lambda x: F.gelu(x, approximate=approximate), 3 * randn(4, 5), approximate=approximate)
+for alpha in (1.0, 0.4, -2.0):
+    case("elu", lambda x: F.elu(x, alpha), torch.cat([randn(9), torch.zeros(1)]), alpha=alpha)
+    case("celu", lambda x: F.celu(x, alpha), torch.cat([randn(9), torch.zeros(1)]), alpha=alpha)
+case("threshold", lambda x: F.threshold(x, 0.5, -1.0), torch.tensor([-2.0, 0.5, 0.75, 3.0]), threshold=0.5, value=-1.0)
+for channels, shape in [(1, (2, 3, 4)), (3, (2, 3, 4)), (5, (4, 5)), (2, (1, 2, 3, 2, 2))]:
+    x = randn(*shape)
+    x.view(-1)[0] = 0.0
+    case("prelu", lambda x, weight: F.prelu(x, weight), x, parameters=dict(weight=randn(channels)), channels=channels)
+for shape, axes, affine in [((3, 7), [7], 2), ((2, 3, 4, 5), [4, 5], 2), ((2, 6), [6], 1), ((2, 3, 5), [5], 0)]:
+    parameters = dict(list(dict(weight=randn(*axes), bias=randn(*axes)).items())[:affine])
+    case("layer_norm", lambda x, weight=None, bias=None: F.layer_norm(x, axes, weight, bias), 2 * randn(*shape) + 1,
+         parameters=parameters, shape=axes)
+for groups, shape, affine in [(2, (2, 6, 3, 2), True), (3, (1, 6, 4), False), (1, (2, 4), True)]:
+    parameters = dict(weight=randn(shape[1]), bias=randn(shape[1])) if affine else {}
+    case("group_norm", lambda x, weight=None, bias=None: F.group_norm(x, groups, weight, bias), 2 * randn(*shape) + 1,
+         parameters=parameters, groups=groups, channels=shape[1])
+for shape, affine in [((2, 3, 5), True), ((2, 3, 4, 2), False), ((1, 2, 2, 3, 2), True)]:
+    parameters = dict(weight=randn(shape[1]), bias=randn(shape[1])) if affine else {}
+    case("instance_norm", lambda x, weight=None, bias=None: F.instance_norm(x, weight=weight, bias=bias), 2 * randn(*shape) + 1,
+         parameters=parameters, channels=shape[1])
 
 with open("operations.json", "w") as file:
     json.dump(cases, file)

@@ -11,6 +11,7 @@ mod layer;
 mod loss;
 mod network;
 mod optimizer;
+mod pytorch;
 mod random;
 mod schedule;
 #[cfg(test)]

@@ -5,4 +5,5 @@ mod checkpoints;
 mod conversion;
 mod formulas;
 mod operations;
+mod pytorch_checkpoints;
 mod trainer;

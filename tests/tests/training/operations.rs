@@ -1,6 +1,6 @@
-//! Operations in float and the gradients of their inputs against PyTorch (`tests/golden/operations.py`).
+//! Operations in float and the gradients of their inputs and parameters against PyTorch (`tests/golden/operations.py`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use qcore::ops::{self, Lowering, Op, Upsample, UpsampleMode};
 use qcore::train::Backward;
@@ -16,6 +16,9 @@ struct Case {
     output: Values,
     gradient: Values,
     gradients: Vec<Values>,
+    /// Each with its gradient.
+    #[serde(default)]
+    parameters: BTreeMap<String, [Values; 2]>,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +52,14 @@ impl Case {
         self.given(name).unwrap()
     }
 
+    /// Sets the parameters.
+    fn with_parameters<T: Op>(&self, mut op: T) -> Box<dyn Op> {
+        op.parameters_mut("", &mut |name, tensor| *tensor = self.parameters[&name][0].tensor());
+        Box::new(op)
+    }
+
     fn operation(&self) -> Box<dyn Op> {
+        let has_parameters = !self.parameters.is_empty();
         let mode = || self.argument::<String>("mode");
         match self.name.as_str() {
             "matmul" => Box::new(ops::matmul().unwrap()),
@@ -84,6 +94,31 @@ impl Case {
             "select" => Box::new(ops::select(self.argument("dim"), self.argument("index")).unwrap()),
             "expand" => Box::new(ops::expand(self.argument::<Vec<isize>>("sizes")).unwrap()),
             "stack" => Box::new(ops::stack(Some(self.argument("dim"))).unwrap()),
+            "gelu" => Box::new(ops::gelu(self.given::<String>("approximate").as_deref()).unwrap()),
+            "elu" => Box::new(ops::elu(self.given("alpha")).unwrap()),
+            "celu" => Box::new(ops::celu(self.given("alpha")).unwrap()),
+            "threshold" => {
+                let [threshold, value] = ["threshold", "value"].map(|name| self.argument::<f64>(name));
+                Box::new(ops::threshold(threshold, value).unwrap())
+            }
+            "prelu" => self.with_parameters(ops::PReLU::new(self.argument("channels"))),
+            "layer_norm" => {
+                let norm = ops::LayerNorm::new(self.argument::<Vec<usize>>("shape"));
+                let has_bias = self.parameters.contains_key("bias");
+                self.with_parameters(norm.elementwise_affine(has_parameters).bias(has_bias))
+            }
+            "group_norm" => {
+                let [groups, channels] = ["groups", "channels"].map(|name| self.argument(name));
+                self.with_parameters(ops::GroupNorm::new(groups, channels).affine(has_parameters))
+            }
+            "instance_norm" => {
+                let channels = self.argument("channels");
+                match self.inputs[0].shape.len() {
+                    3 => self.with_parameters(ops::InstanceNorm1d::new(channels).affine(has_parameters)),
+                    4 => self.with_parameters(ops::InstanceNorm2d::new(channels).affine(has_parameters)),
+                    _ => self.with_parameters(ops::InstanceNorm3d::new(channels).affine(has_parameters)),
+                }
+            }
             other => panic!("no operation `{other}`"),
         }
     }
@@ -103,11 +138,15 @@ fn operations_and_their_gradients_are_those_of_pytorch() {
         case.output.assert_close(&what, &outputs[0]);
         let gradients = [case.gradient.tensor()];
         let pass = Backward { inputs: &inputs, outputs: &outputs, gradients: &gradients };
-        let found = op.backward(&pass).unwrap().inputs;
-        assert_eq!(found.len(), case.gradients.len(), "{what}");
-        for (found, expected) in found.iter().zip(&case.gradients) {
+        let found = op.backward(&pass).unwrap();
+        assert_eq!(found.inputs.len(), case.gradients.len(), "{what}");
+        for (found, expected) in found.inputs.iter().zip(&case.gradients) {
             expected.assert_close(&format!("gradients of {what}"), found.as_ref().unwrap());
         }
+        assert_eq!(found.parameters.len(), case.parameters.len(), "{what}");
+        for (name, found) in &found.parameters {
+            case.parameters[*name][1].assert_close(&format!("gradient of the {name} of {what}"), found);
+        }
     }
-    assert_eq!(names.len(), 18, "{names:?}");
+    assert_eq!(names.len(), 26, "{names:?}");
 }

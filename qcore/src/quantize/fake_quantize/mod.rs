@@ -2,6 +2,7 @@
 
 mod defaults;
 mod grid;
+mod pytorch;
 mod qconfig;
 
 use std::any::Any;
@@ -18,6 +19,7 @@ pub use defaults::{
     fused_per_channel_wt_fake_quant_range_neg_127_to_127, fused_wt_fake_quant_range_neg_127_to_127,
 };
 pub use grid::{FakeQuantGrid, FakeQuantMask, LearnedGradients};
+pub(crate) use pytorch::{BUFFERS, OBSERVER_BUFFERS};
 
 /// PyTorch's fake-quantize modules: an observer, the scale and zero point that follow from it, and the rounding to them.
 ///
