@@ -68,7 +68,14 @@ architectures! {
     EfficientnetB0 efficientnet_b0 in efficientnet, "classifier.1";
     Googlenet googlenet in googlenet, "fc";
     InceptionV3 inception_v3 in inception, "fc";
+    Vgg11 vgg11 in vgg, "classifier.6";
+    Vgg11Bn vgg11_bn in vgg, "classifier.6";
+    Vgg13 vgg13 in vgg, "classifier.6";
+    Vgg13Bn vgg13_bn in vgg, "classifier.6";
     Vgg16 vgg16 in vgg, "classifier.6";
+    Vgg16Bn vgg16_bn in vgg, "classifier.6";
+    Vgg19 vgg19 in vgg, "classifier.6";
+    Vgg19Bn vgg19_bn in vgg, "classifier.6";
 }
 
 impl Architecture {

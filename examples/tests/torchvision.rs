@@ -10,7 +10,7 @@ use examples::models::mobilenet_v2::mobilenet_v2;
 use examples::models::mobilenet_v3::{mobilenet_v3_large, mobilenet_v3_small};
 use examples::models::resnet::{resnet18, resnet34, resnet50, resnext50_32x4d};
 use examples::models::shufflenet_v2::{shufflenet_v2_x0_5, shufflenet_v2_x1_0};
-use examples::models::vgg::Vgg16;
+use examples::models::vgg::Vgg;
 use examples::models::word_model::WordModel;
 use examples::synthetic;
 use qcore::prelude::*;
@@ -118,10 +118,28 @@ fn inception_v3_is_torchvisions() {
     assert_is_torchvisions("inception_v3", inception_v3(10), 0.1);
 }
 
-/// With 64 hidden features in place of 4096, which make up nine tenths of its weights.
+/// Of every depth, with 64 hidden features in place of 4096, which make up nine tenths of the weights.
 #[test]
-fn vgg16_is_torchvisions() {
-    assert_is_torchvisions("vgg16", Vgg16::new(64, 10), 0.03);
+fn vggs_are_torchvisions() {
+    for (depth, convolutions) in
+        [(11, [1, 1, 2, 2, 2]), (13, [2, 2, 2, 2, 2]), (16, [2, 2, 3, 3, 3]), (19, [2, 2, 4, 4, 4])]
+    {
+        assert_is_torchvisions(&format!("vgg{depth}"), Vgg::new(convolutions, false, 64, 10), 0.03);
+        assert_is_torchvisions(&format!("vgg{depth}_bn"), Vgg::new(convolutions, true, 64, 10), 0.05);
+    }
+}
+
+/// The layers of a list fuse as those of a sequence do.
+#[test]
+fn a_vgg_runs_in_one_step_a_convolution() {
+    let mut model = Vgg::new([1, 1, 2, 2, 2], true, 64, 10);
+    synthetic::fill(&mut model).unwrap();
+    let x = synthetic::pictures("x", 1, 32).unwrap();
+    let mut prepared = model.prepare(&QConfigMapping::for_backend(Backend::Native)).unwrap();
+    prepared.calibrate_with([&x], CalibrationOptions { progress: false }).unwrap();
+    let steps = prepared.convert().unwrap().profile(&x).unwrap().steps;
+    // The input's quantization, 8 convolutions, 5 pools, the adaptive one, 3 linear layers, and the output's.
+    assert!(steps.len() <= 19, "{steps:?}");
 }
 
 #[test]

@@ -33,7 +33,14 @@ NETWORKS = [
     "efficientnet_b0",
     "googlenet",
     "inception_v3",
+    "vgg11",
+    "vgg11_bn",
+    "vgg13",
+    "vgg13_bn",
     "vgg16",
+    "vgg16_bn",
+    "vgg19",
+    "vgg19_bn",
 ]
 
 
@@ -129,7 +136,7 @@ def fill(model):
 def network(name):
     arguments = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
     model = getattr(torchvision.models, name)(weights=None, num_classes=NUM_CLASSES, **arguments)
-    if name == "vgg16":  # a smaller classifier, as tests/torchvision.rs builds it
+    if name.startswith("vgg"):  # a smaller classifier, as tests/torchvision.rs builds it
         model.classifier[0] = torch.nn.Linear(512 * 7 * 7, 64)
         model.classifier[3] = torch.nn.Linear(64, 64)
         model.classifier[6] = torch.nn.Linear(64, NUM_CLASSES)

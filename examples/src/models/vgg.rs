@@ -1,94 +1,55 @@
-//! torchvision's VGG16, with its key names (Simonyan and Zisserman 2014, `torchvision.models.vgg`).
+//! torchvision's VGG networks, with their key names (Simonyan and Zisserman 2014, `torchvision.models.vgg`).
 
 use qcore::prelude::*;
 
-/// Thirteen 3x3 convolutions and three large linear layers.
+/// A layer of the features, which torchvision numbers one after the other.
 #[quantizable]
-pub struct Vgg16 {
-    features: Sequential<(
-        Conv2d,
-        ReLU,
-        Conv2d,
-        ReLU,
-        MaxPool2d,
-        Conv2d,
-        ReLU,
-        Conv2d,
-        ReLU,
-        MaxPool2d,
-        Conv2d,
-        ReLU,
-        Conv2d,
-        ReLU,
-        Conv2d,
-        ReLU,
-        MaxPool2d,
-        Conv2d,
-        ReLU,
-        Conv2d,
-        ReLU,
-        Conv2d,
-        ReLU,
-        MaxPool2d,
-        Conv2d,
-        ReLU,
-        Conv2d,
-        ReLU,
-        Conv2d,
-        ReLU,
-        MaxPool2d,
-    )>,
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Feature {
+    Conv(Conv2d),
+    Norm(BatchNorm2d),
+    Relu(ReLU),
+    Pool(MaxPool2d),
+}
+
+/// Five stages of 3x3 convolutions, and three large linear layers.
+#[quantizable]
+pub struct Vgg {
+    features: Vec<Feature>,
     classifier: Sequential<(Linear, ReLU, Dropout, Linear, ReLU, Dropout, Linear)>,
 }
 
+/// The output channels of each stage's convolutions.
+const CHANNELS: [usize; 5] = [64, 128, 256, 512, 512];
+
 #[quantizable]
-impl Vgg16 {
-    /// A network whose classifier has `hidden` features; torchvision's has 4096.
-    pub fn new(hidden: usize, num_classes: usize) -> Self {
-        Self {
-            features: Sequential((
-                conv3x3(3, 64),
-                ReLU,
-                conv3x3(64, 64),
-                ReLU,
-                MaxPool2d::new(2),
-                conv3x3(64, 128),
-                ReLU,
-                conv3x3(128, 128),
-                ReLU,
-                MaxPool2d::new(2),
-                conv3x3(128, 256),
-                ReLU,
-                conv3x3(256, 256),
-                ReLU,
-                conv3x3(256, 256),
-                ReLU,
-                MaxPool2d::new(2),
-                conv3x3(256, 512),
-                ReLU,
-                conv3x3(512, 512),
-                ReLU,
-                conv3x3(512, 512),
-                ReLU,
-                MaxPool2d::new(2),
-                conv3x3(512, 512),
-                ReLU,
-                conv3x3(512, 512),
-                ReLU,
-                conv3x3(512, 512),
-                ReLU,
-                MaxPool2d::new(2),
-            )),
-            classifier: Sequential((
-                Linear::new(512 * 7 * 7, hidden),
-                ReLU,
-                Dropout::new(0.5),
-                Linear::new(hidden, hidden),
-                ReLU,
-                Dropout::new(0.5),
-                Linear::new(hidden, num_classes),
-            )),
+impl Vgg {
+    /// A network with so many convolutions in each stage, and a batch norm behind each if wanted, whose classifier has
+    /// `hidden` features; torchvision's has 4096.
+    pub fn new(convolutions: [usize; 5], has_norms: bool, hidden: usize, num_classes: usize) -> Self {
+        let mut features = Vec::new();
+        let mut in_channels = 3;
+        for (count, out_channels) in convolutions.into_iter().zip(CHANNELS) {
+            for _ in 0..count {
+                features.push(Feature::Conv(Conv2d::new(in_channels, out_channels, 3).padding(1)));
+                if has_norms {
+                    features.push(Feature::Norm(BatchNorm2d::new(out_channels)));
+                }
+                features.push(Feature::Relu(ReLU));
+                in_channels = out_channels;
+            }
+            features.push(Feature::Pool(MaxPool2d::new(2)));
         }
+        let classifier = Sequential((
+            Linear::new(512 * 7 * 7, hidden),
+            ReLU,
+            Dropout::new(0.5),
+            Linear::new(hidden, hidden),
+            ReLU,
+            Dropout::new(0.5),
+            Linear::new(hidden, num_classes),
+        ));
+        Self { features, classifier }
     }
 
     /// `[N, 3, H, W]` to `[N, num_classes]`.
@@ -98,11 +59,24 @@ impl Vgg16 {
     }
 }
 
-fn conv3x3(in_channels: usize, out_channels: usize) -> Conv2d {
-    Conv2d::new(in_channels, out_channels, 3).padding(1)
+/// Defines the constructors of an architecture, without and with batch norms.
+macro_rules! constructors {
+    ($($name:ident $with_norms:ident $convolutions:expr;)+) => {$(
+        #[doc = concat!("`torchvision.models.", stringify!($name), "`.")]
+        pub fn $name(num_classes: usize) -> Vgg {
+            Vgg::new($convolutions, false, 4096, num_classes)
+        }
+
+        #[doc = concat!("`torchvision.models.", stringify!($with_norms), "`.")]
+        pub fn $with_norms(num_classes: usize) -> Vgg {
+            Vgg::new($convolutions, true, 4096, num_classes)
+        }
+    )+};
 }
 
-/// `torchvision.models.vgg16`.
-pub fn vgg16(num_classes: usize) -> Vgg16 {
-    Vgg16::new(4096, num_classes)
+constructors! {
+    vgg11 vgg11_bn [1, 1, 2, 2, 2];
+    vgg13 vgg13_bn [2, 2, 2, 2, 2];
+    vgg16 vgg16_bn [2, 2, 3, 3, 3];
+    vgg19 vgg19_bn [2, 2, 4, 4, 4];
 }
